@@ -1,0 +1,124 @@
+"""The adapter contract: an adapter reads and writes one device, and never decides.
+
+Diff, guard, retries, ownership policy and persistence stay outside. Each error has exactly one reaction:
+
+    Busy(retry_after)      back off, then read and plan again
+    Denied                 open the breaker and say so
+    Drifted                read and plan again
+    Rejected(objects)      quarantine those, keep their last good version, go on with the rest (closed under precedence)
+    Unsupported(objects)   report in plan and status
+    NotOwned(names)        never retry, alert
+
+Adapters are found by entry point in the group `fusion_bridge.adapters`; each names an AdapterFactory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bridge.model.capabilities import Capabilities, Limits
+from bridge.model.intent import Intent, Objects, ReadScope, Snapshot
+from bridge.model.plan import Fence, Outcome, Plan
+
+
+class Credentials(Protocol):
+    """Where a secret is read each time it is needed, so that a rotated one is taken without a restart."""
+
+    def value(self, name: str) -> str:
+        """The secret called `name` ("username", "password", "token"); Denied-worthy KeyError when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceConfig:
+    """One device as the settings describe it; `scope` and `attach` hold what only its adapter understands, already checked."""
+
+    name: str
+    kind: str
+    url: str
+    owner: str
+    credentials: Credentials
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    attach: Mapping[str, Any] = field(default_factory=dict)
+    tls_verify: bool = True
+    ca_file: str | None = None
+    timeout: float = 30.0
+
+
+class Adapter(Protocol):
+    """One device. Used by one thread at a time."""
+
+    @property
+    def device(self) -> str:
+        """The device's name in the settings."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can express and guarantee; no call to the device."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """How much it takes; no call to the device."""
+        ...
+
+    def normalize(self, intent: Intent) -> Objects:
+        """The intent as `read` would report it once it is applied. Pure and idempotent; no call to the device.
+
+        Raises Unsupported naming each object that the device cannot express.
+        """
+        ...
+
+    def read(self, scope: ReadScope) -> Snapshot:
+        """What is ours within the scope, the names of what is foreign, version token and fence.
+
+        Raises Busy, Denied.
+        """
+        ...
+
+    def apply(self, plan: Plan, fence: Fence) -> Outcome:
+        """Make the plan true: safe to repeat, safe to stop after any call.
+
+        Refuses with FencedOff when a higher epoch or another installation stands in the fence object, with NotOwned when an object to change
+        carries no mark of ours. Returns what was observed of each object, never what was sent. Raises Busy, Denied, Drifted, Rejected, NotOwned.
+        """
+        ...
+
+    def raise_fence(self, fence: Fence) -> None:
+        """Write the epoch of a new owner into the fence object. Once per take-over; FencedOff when a higher one stands there."""
+        ...
+
+    def active(self) -> bool:
+        """Whether everything stored is enforced by now; always True on a device that does not compile later."""
+        ...
+
+    def save(self) -> None:
+        """Make what is stored survive a restart of the device, where that takes a call of its own."""
+        ...
+
+    def close(self) -> None:
+        """Give back sessions and tokens; never raises."""
+        ...
+
+
+class AdapterFactory(Protocol):
+    """What the entry point names."""
+
+    kind: str
+
+    def capabilities(self, config: DeviceConfig) -> Capabilities:
+        """As the adapter would say, without a device."""
+        ...
+
+    def limits(self, config: DeviceConfig) -> Limits:
+        """As the adapter would say, without a device."""
+        ...
+
+    def problems(self, config: DeviceConfig) -> Mapping[str, str]:
+        """What is wrong with `scope` and `attach`, by path; empty when nothing is. No call to the device."""
+        ...
+
+    def open(self, config: DeviceConfig) -> Adapter:
+        """An adapter for this device; no call is made before the first read."""
+        ...

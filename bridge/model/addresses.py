@@ -1,0 +1,147 @@
+"""Addresses and prefixes as text in one canonical form, and exact arithmetic on sets of them.
+
+A member is an address ("10.1.2.3"), a prefix ("10.1.0.0/16") or a range ("10.1.2.3-10.1.2.9"). Canonical means: no host bits, no /32 or
+/128, IPv6 compressed and in lower case, a range that is a prefix written as the prefix. Two members are equal when their texts are.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_network,
+    summarize_address_range,
+)
+
+Network = IPv4Network | IPv6Network
+
+ALL = ("0.0.0.0/0", "::/0")
+
+
+@lru_cache(maxsize=65536)
+def canonical_address(text: str) -> str:
+    """One address in canonical form; ValueError when it is none (a zone index is refused, a mapped IPv4 becomes IPv4)."""
+    address = ip_address(text)
+    if isinstance(address, IPv6Address):
+        if address.scope_id:
+            raise ValueError(f"{text!r} has a zone index, which means nothing on a firewall")
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+    return str(address)
+
+
+def canonical_member(text: str) -> str:
+    """An address, prefix or range in canonical form; ValueError says what is wrong with it."""
+    if "-" in text:
+        nets = tuple(networks((text,)))
+        if len(nets) == 1:
+            return _text(nets[0])
+        first, _, last = text.partition("-")
+        return f"{canonical_address(first.strip())}-{canonical_address(last.strip())}"
+    if "/" not in text:
+        return canonical_address(text)
+    return _text(_prefix(text))
+
+
+def networks(members: Iterable[str]) -> Iterator[Network]:
+    """The prefixes that cover exactly these members, a range as several. ValueError on what is no member."""
+    for member in members:
+        if "-" in member:
+            first, _, last = member.partition("-")
+            yield from _range(member, first.strip(), last.strip())
+        else:
+            yield _prefix(member)
+
+
+def subtract(members: Iterable[str], inside: Iterable[str]) -> tuple[str, ...]:
+    """Exactly the addresses of `members` that are not in `inside`, as prefixes in order; ranges that meet nothing stay as they are."""
+    holes = list(networks(inside))
+    left: list[str] = []
+    for member in members:
+        nets = list(networks((member,)))
+        if not any(net.version == hole.version and net.overlaps(hole) for net in nets for hole in holes):
+            left.append(canonical_member(member))
+            continue
+        for net in nets:
+            left.extend(_text(piece) for piece in _without(net, holes))
+    return tuple(sorted(set(left), key=sort_key))
+
+
+def overlap(left: Iterable[str], right: Iterable[str]) -> bool:
+    """Whether any address is in both."""
+    others = list(networks(right))
+    return any(net.version == other.version and net.overlaps(other) for net in networks(left) for other in others)
+
+
+def covers(outer: Iterable[str], inner: Iterable[str]) -> bool:
+    """Whether every address of `inner` is in `outer`."""
+    return not subtract(inner, outer)
+
+
+def sort_key(member: str) -> tuple[int, int, str]:
+    """Orders members as a person would: IPv4 first, then by address."""
+    first = member.partition("-")[0].partition("/")[0]
+    address: IPv4Address | IPv6Address = ip_address(first)
+    return (address.version, int(address), member)
+
+
+class Ranges:
+    """A fixed set of prefixes that answers "is this address inside?" without building objects for each question."""
+
+    def __init__(self, prefixes: Iterable[str]) -> None:
+        self.prefixes = tuple(canonical_member(prefix) for prefix in prefixes)
+        collapsed = list(networks(self.prefixes))
+        self._spans = {
+            version: [
+                (int(net.network_address), int(net.broadcast_address))
+                for net in collapse_addresses(sorted(n for n in collapsed if n.version == version))
+            ]
+            for version in (4, 6)
+        }
+
+    def __contains__(self, address: str) -> bool:
+        number = ip_address(address)
+        return any(first <= int(number) <= last for first, last in self._spans[number.version])
+
+
+def _prefix(text: str) -> Network:
+    try:
+        return ip_network(text, strict=True)
+    except ValueError as error:
+        if "host bits" in str(error):
+            raise ValueError(f"{text!r} has host bits set; write {ip_network(text, strict=False)}") from None
+        raise ValueError(f"{text!r} is not an address, prefix or range") from None
+
+
+def _range(text: str, first: str, last: str) -> Iterator[Network]:
+    try:
+        low, high = ip_address(first), ip_address(last)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an address, prefix or range") from None
+    if low.version != high.version:
+        raise ValueError(f"{text!r} mixes IPv4 and IPv6")
+    if int(low) > int(high):
+        raise ValueError(f"{text!r} runs backwards; write {last}-{first}")
+    yield from summarize_address_range(low, high)  # type: ignore[type-var]
+
+
+def _without(net: Network, holes: list[Network]) -> Iterator[Network]:
+    """The pieces of `net` outside every hole."""
+    pieces: list[Network] = [net]
+    for hole in holes:
+        rest: list[Network] = []
+        for piece in pieces:
+            if piece.version != hole.version or not piece.overlaps(hole):
+                rest.append(piece)
+            elif hole.prefixlen > piece.prefixlen:
+                rest.extend(piece.address_exclude(hole))  # type: ignore[arg-type]
+        pieces = rest
+    yield from collapse_addresses(pieces)  # type: ignore[type-var]
+
+
+def _text(net: Network) -> str:
+    return str(net.network_address) if net.prefixlen == net.max_prefixlen else str(net)

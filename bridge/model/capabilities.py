@@ -1,0 +1,45 @@
+"""What a kind of device can do, and how much of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Form(StrEnum):
+    """How a device thinks of policy."""
+
+    TIERED = "tiered"
+    FLAT = "flat"
+    ALLOW_ONLY = "allow-only"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an adapter can express for egress on its device, and what its device guarantees of a change."""
+
+    form: Form
+    deny: bool = True
+    reject: bool = True
+    log: bool = True
+    fqdn: bool = False
+    ipv6: bool = True
+    icmp_types: bool = False
+    atomic: bool = False  # many writes become visible at once, or none
+    compare_and_swap: bool = False
+    dry_run: bool = False
+    member_deltas: bool = False
+    close_flows: bool = False
+    compiles_later: bool = False  # stored and active are apart
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one device takes. None means: no limit known."""
+
+    group_members: int | None = None
+    shard_members: int | None = None  # a larger group is split into shards of about this size
+    groups: int | None = None
+    rules: int | None = None
+    name_length: int | None = None
+    batch: int = 100  # writes in one transaction or burst
+    calls_in_flight: int = 1
+    call_seconds: float = 60.0  # the longest that one call may take

@@ -1,0 +1,175 @@
+"""What a device should hold, and what it does hold: the same values for both, so that they can be compared."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.policy import Action, PortRange, Protocol, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An address group: its members, or the number of shards that hold them. Empty and without shards it matches nothing."""
+
+    key: ObjectKey
+    members: frozenset[str] = frozenset()
+    fqdns: frozenset[str] = frozenset()
+    shards: int = 0
+
+    def references(self) -> Iterator[ObjectKey]:
+        """What must exist before this object."""
+        for index in range(self.shards):
+            yield self.key.shard(index, self.shards)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A stable part of a large group: one change of a member rewrites one shard."""
+
+    key: ObjectKey
+    members: frozenset[str] = frozenset()
+
+    def references(self) -> Iterator[ObjectKey]:
+        """Nothing: a shard holds addresses only."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """A named set of ports."""
+
+    key: ObjectKey
+    ports: tuple[PortRange, ...]
+
+    def references(self) -> Iterator[ObjectKey]:
+        """Nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEntry:
+    """One line of a rule list. Sources and destinations are groups, each at least one: an empty list would match any.
+
+    `name` is unique in its list and readable; `exempt` marks the bridge's own lines that let traffic go on unmatched.
+    """
+
+    name: str
+    action: Action
+    sources: tuple[ObjectKey, ...]
+    destinations: tuple[ObjectKey, ...]
+    protocol: Protocol = Protocol.ANY
+    ports: ObjectKey | None = None
+    log: bool = False
+
+    def references(self) -> Iterator[ObjectKey]:
+        """The groups and ports that this line names."""
+        yield from self.sources
+        yield from self.destinations
+        if self.ports:
+            yield self.ports
+
+
+@dataclass(frozen=True, slots=True)
+class RuleList:
+    """An ordered list of lines about one cluster, or one namespace of it, in one tier."""
+
+    key: ObjectKey
+    entries: tuple[RuleEntry, ...]
+
+    def references(self) -> Iterator[ObjectKey]:
+        """All that its lines name, each once."""
+        yield from dict.fromkeys(ref for entry in self.entries for ref in entry.references())
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rule lists of one tier, in order, over all clusters of the device."""
+
+    key: ObjectKey
+    lists: tuple[ObjectKey, ...]
+
+    def references(self) -> Iterator[ObjectKey]:
+        """The lists."""
+        yield from self.lists
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Our policy of one tier stands in the enforcement slot that the settings name for it."""
+
+    key: ObjectKey
+    policy: ObjectKey
+
+    def references(self) -> Iterator[ObjectKey]:
+        """The policy."""
+        yield self.policy
+
+
+DeviceObject = Group | Shard | Ports | RuleList | Policy | Attachment
+Objects = Mapping[ObjectKey, DeviceObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Everything, or the named part of everything, that one device should hold.
+
+    `complete` is False for a part: objects that it does not name are then left as they are, and a name in `absent` is to go.
+    """
+
+    device: str
+    objects: Objects
+    complete: bool = True
+    absent: frozenset[ObjectKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Something on the device that is not ours. `look_alike` says why it could be mistaken for ours (name or mark, not both)."""
+
+    name: str
+    look_alike: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FenceState:
+    """What the fence object on a device says; epoch 0 and no installation when there is none."""
+
+    epoch: int = 0
+    installation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything of ours that a device holds, or the named part of it, and the names of what is not ours.
+
+    `identity` is the serial of the device; `attached` says for each tier whether our policy is reachable from an enforced slot;
+    `active` is False while what is stored is not yet what is enforced.
+    """
+
+    device: str
+    objects: Objects
+    foreign: tuple[Foreign, ...] = ()
+    fence: FenceState = FenceState()
+    identity: str = ""
+    token: str = ""
+    attached: Mapping[Tier, bool] = field(default_factory=dict)
+    active: bool = True
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReadScope:
+    """What to read: everything, or just these objects."""
+
+    keys: frozenset[ObjectKey] | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether this is a full read."""
+        return self.keys is None
+
+
+EVERYTHING = ReadScope()
+
+# Objects that others refer to come first; read backwards it is the order in which they can go.
+CREATION_ORDER = (Kind.SHARD, Kind.PORTS, Kind.GROUP, Kind.RULE_LIST, Kind.POLICY, Kind.ATTACHMENT)

@@ -1,0 +1,167 @@
+"""What a cluster shows, slimmed to what policy needs. A value per Kubernetes object, made once where the bytes are decoded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Labels = Mapping[str, str]
+NO_LABELS: Labels = {}
+
+
+class Resource(StrEnum):
+    """What is watched, by the plural that the API uses."""
+
+    NAMESPACES = "namespaces"
+    SERVICES = "services"
+    ENDPOINT_SLICES = "endpointslices"
+    PODS = "pods"
+    NODES = "nodes"
+    CLUSTER_RULES = "clusteregressrules"
+    NAMESPACE_RULES = "namespaceegressrules"
+    SERVICE_RULES = "serviceegressrules"
+    CLUSTER_EXTERNAL_SERVICES = "clusterexternalservices"
+    EXTERNAL_SERVICES = "externalservices"
+    ADDRESS_GROUPS = "addressgroups"
+
+
+POLICY_RESOURCES = (
+    Resource.CLUSTER_RULES,
+    Resource.NAMESPACE_RULES,
+    Resource.SERVICE_RULES,
+    Resource.CLUSTER_EXTERNAL_SERVICES,
+    Resource.EXTERNAL_SERVICES,
+    Resource.ADDRESS_GROUPS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod as policy sees it. `addresses` are canonical; `started` is status.startTime, None until the node took it."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    labels: Labels
+    annotations: Labels
+    service_account: str
+    owner: str
+    node: str
+    phase: str
+    host_network: bool
+    addresses: tuple[str, ...]
+    started: datetime | None
+    deleting: bool
+    gates: tuple[str, ...]
+
+    @property
+    def terminal(self) -> bool:
+        """Succeeded or Failed: it will never run again, and its addresses are given back."""
+        return self.phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace and its labels."""
+
+    uid: str
+    name: str
+    resource_version: str
+    labels: Labels
+    annotations: Labels
+    deleting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service. `selector` is empty for one whose EndpointSlices are written by somebody else."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    labels: Labels
+    annotations: Labels
+    selector: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSlice:
+    """The addresses of one slice and the Service it stands for ("" when it names none)."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    service: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node and the addresses it is known by inside."""
+
+    uid: str
+    name: str
+    resource_version: str
+    labels: Labels
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyObject:
+    """A custom resource as it was written: `spec` is plain JSON, for a dialect to make sense of."""
+
+    resource: Resource
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    generation: int
+    annotations: Labels
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any] = field(default_factory=dict)
+    actor: str = ""
+
+
+Observed = Pod | Namespace | Service | EndpointSlice | Node | PolicyObject
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """An object that could not be made sense of: where it is, and what is wrong. It is set aside; its last good version stays."""
+
+    resource: Resource
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    reason: str
+
+
+class Change(StrEnum):
+    """What happened to an object. GONE is inferred from two complete lists, DELETED was seen."""
+
+    UPSERT = "upsert"
+    DELETED = "deleted"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one object. For GONE, the object vanished between `since` and the time of the event."""
+
+    change: Change
+    resource: Resource
+    value: Observed | Undecodable
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A complete, confirmed list has been delivered for this resource; what follows are changes to it."""
+
+    resource: Resource
+    resource_version: str

@@ -1,0 +1,113 @@
+"""What intake records in one transaction, and what it starts from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import DeviceObject
+from bridge.model.observed import EndpointSlice, Namespace, Node, Pod, PolicyObject, Resource, Service
+from bridge.model.policy import Ref
+
+Slim = Namespace | Service | EndpointSlice | Node | PolicyObject
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseStart:
+    """A workload began to hold an address at the batch's time; `since` bounds it from below when it was not watched begin."""
+
+    address: str
+    pod: Pod
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEnd:
+    """A workload no longer holds an address. Inferred: it was seen gone after an outage, some time after `since`."""
+
+    address: str
+    uid: str
+    inferred: bool = False
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """An address joined or left a group. `inferred` marks a leave that no event proved: the guard counts those."""
+
+    group: ObjectKey
+    address: str
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredObject:
+    """What one device should hold of one object. `body` is None for a group whose members are in the member table."""
+
+    device: str
+    key: ObjectKey
+    body: DeviceObject | None
+    digest: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of an object that a person wrote. On acceptance `accepted` is the version now in force."""
+
+    ref: Ref
+    uid: str
+    generation: int
+    ok: bool
+    reason: str
+    message: str
+    accepted: PolicyObject | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything that one intake batch changes; committed whole or not at all. `at` is the time of all its changes."""
+
+    at: datetime
+    pods: list[Pod] = field(default_factory=list)
+    pods_gone: list[str] = field(default_factory=list)  # uids
+    objects: list[Slim] = field(default_factory=list)
+    objects_gone: list[tuple[Resource, str, str]] = field(default_factory=list)  # resource, namespace, name
+    leases: list[LeaseStart] = field(default_factory=list)
+    leases_ended: list[LeaseEnd] = field(default_factory=list)
+    groups: list[ObjectKey] = field(default_factory=list)  # groups that come to exist
+    groups_gone: list[ObjectKey] = field(default_factory=list)
+    joined: list[MemberChange] = field(default_factory=list)
+    left: list[MemberChange] = field(default_factory=list)
+    desired: list[DesiredObject] = field(default_factory=list)
+    desired_gone: list[tuple[str, ObjectKey]] = field(default_factory=list)  # device, key
+    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts_gone: list[Ref] = field(default_factory=list)
+    synced: dict[Resource, str] = field(default_factory=dict)  # resource -> resource version of its last complete list
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to record."""
+        return not any(getattr(self, name) for name in self.__dataclass_fields__ if name != "at")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLease:
+    """Who holds an address now, as recorded."""
+
+    address: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the database knows of one cluster when intake starts: the base that the first lists are compared with."""
+
+    revision: int
+    uid: str
+    pods: Mapping[str, Pod]  # by uid; enough to say who it was
+    objects: Mapping[tuple[Resource, str, str], Slim]
+    leases: Mapping[str, OpenLease]  # by address
+    members: Mapping[ObjectKey, frozenset[str]]
+    desired: Mapping[tuple[str, ObjectKey], str]  # device, key -> digest
+    verdicts: Mapping[Ref, Verdict]

@@ -1,0 +1,94 @@
+"""What delivery reads from the state, and what it records there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import DeviceObject
+
+
+class ObjectState(StrEnum):
+    """Where one object stands on one device (SEMANTICS 9)."""
+
+    PENDING = "Pending"
+    PROGRAMMED = "Programmed"
+    HELD = "Held"
+    QUARANTINED = "Quarantined"
+    WITHHELD = "Withheld"
+    AWAITING_DEPLOY = "AwaitingDeploy"
+    UNSUPPORTED = "Unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRow:
+    """One line of the work list. `body` is None for a group with members of its own table; `gone` means: it should not exist."""
+
+    key: ObjectKey
+    generation: int
+    applied_generation: int
+    body: DeviceObject | None
+    gone: bool
+    shards: int
+    changed_at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """The last thing that happened to an address in a group since the asked revision."""
+
+    group: ObjectKey
+    address: str
+    member: bool
+    inferred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One consistent reading: the rows to do, and the members of their groups (changed ones, or all when `complete`).
+
+    `revisions` are what the reading has seen of each cluster; the next reading asks for what came after.
+    """
+
+    rows: tuple[DesiredRow, ...]
+    members: tuple[MemberRow, ...]
+    revisions: Mapping[str, int]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of one object: the generation that is now true of the device, or why it is not."""
+
+    key: ObjectKey
+    generation: int
+    state: ObjectState
+    digest: str = ""
+    message: str = ""
+    shards: int = 0
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change on a device: cause, before, after, under which plan, and how it ended."""
+
+    key: ObjectKey
+    op: str
+    cause: str
+    before: str
+    after: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceHealth:
+    """What is known of a device itself."""
+
+    state: str  # "ok", "busy", "denied", "unreachable", "stopped", "not read yet"
+    message: str = ""
+    identity: str = ""
+    foreign: tuple[tuple[str, str], ...] = ()  # name, why it looks like ours
+    attached: Mapping[str, bool] | None = None
