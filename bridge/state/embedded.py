@@ -1,0 +1,372 @@
+"""The database when no URL is set: a private Postgres in the data folder, shared by every process that names the same folder.
+
+    <data_dir>/postgres/        ours, closed to others
+        start.lock              held while somebody starts or stops the server: one at a time
+        users.lock              held (shared) by each user; whoever closes and can hold it alone is the last one
+        server.lock             inherited by the server: held as long as any of its processes lives
+        data/                   the cluster; appears by rename, so it is whole or not there
+        socket/                 0700; socket.path instead names a short private folder where this path is too long for a socket
+        postgres.log  pg_hba.conf  pg_ident.conf
+
+The kernel drops a dead process's locks, so a user ended by kill -9 keeps nothing alive and leaves nothing to clean. Nothing listens
+on TCP; the only way in is the socket, as the operating system user that started the server (peer authentication). No parent
+folder is ever changed. Linux only, on a local file system (flock).
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import signal
+import stat
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from platformdirs import user_data_path
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import URL
+
+from bridge.errors import StateError, StateUnavailable
+from bridge.state import postmaster
+from bridge.state.account import Account, own_name, server_account
+from bridge.state.postmaster import PORT, SUPERUSER, Binaries, Layout
+
+DATABASE = "fusion_bridge"
+_LONGEST_SOCKET = 100  # of 107 bytes that sockaddr_un holds; Postgres adds ".lock"
+_PAUSE = 0.02
+
+
+def default_data_dir() -> Path:
+    """The platform's user data folder (`~/.local/share/fusion-bridge`), for root too: see bridge.state.account."""
+    return user_data_path("fusion-bridge")
+
+
+class EmbeddedPostgres:
+    """A user of the shared server of one data folder. As a context manager: started on entry, given up on exit.
+
+    `durable=False` gives up safety against power loss, for tests; `settings` are Postgres settings; both matter only to the one
+    who starts the server, not to those who find it running. `account` is whom root runs it as. Time-outs in seconds.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+        account: str | None = None,
+        start_timeout: float = 300.0,
+        stop_timeout: float = 30.0,
+    ) -> None:
+        self._home = data_dir.expanduser().resolve() / "postgres"
+        self._durable = durable
+        self._settings = dict(settings or {})
+        self._account_name = account
+        self._start_timeout = start_timeout
+        self._stop_timeout = stop_timeout
+        self._layout: Layout | None = None
+        self._users: int | None = None
+        self._opener = 0
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL of the database; it holds no secret. StateError before `start`."""
+        sockets = self._started().sockets
+        query = {"host": str(sockets), "port": str(PORT)}
+        return URL.create("postgresql+psycopg", username=SUPERUSER, database=DATABASE, query=query).render_as_string()
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster, when one is proven to serve our folder now; None otherwise."""
+        layout = self._started()
+        with postmaster.verified(layout) as handle:
+            return postmaster.recorded_pid(layout.data) if handle is not None else None
+
+    @property
+    def log(self) -> Path:
+        """The file in which the server speaks; emptied at each start."""
+        return self._home / "postgres.log"
+
+    def start(self) -> None:
+        """Be a user of the server: find it, or make and start it, and wait until it accepts connections.
+
+        May be called again at any time, to bring back a server that died. Raises StateUnavailable when the binaries are missing or
+        the time-out passes (recovery goes on in the background), StateError when it cannot work, with the end of the log.
+        """
+        account = server_account(self._account_name)
+        deadline = time.monotonic() + self._start_timeout
+        self._make_home(account)
+        with self._one_at_a_time(deadline):
+            if self._users is None:
+                self._users = _open(self._home / "users.lock")
+                self._opener = os.getpid()
+                fcntl.flock(self._users, fcntl.LOCK_SH)
+            try:
+                self._layout = self._bring_up(account, deadline)
+            except BaseException:
+                self._leave()
+                raise
+
+    def close(self) -> None:
+        """Stop being a user; the last one stops the server. Safe to repeat.
+
+        Raises StateUnavailable when the server does not end in time; it is never killed outright.
+        """
+        if self._users is None:
+            return
+        if self._opener != os.getpid():  # a forked child: the registration is its parent's
+            os.close(self._users)
+            self._users = None
+            return
+        try:
+            with self._one_at_a_time(time.monotonic() + self._start_timeout):
+                if _try_lock(self._users) and self._layout is not None:
+                    self._bring_down(self._layout)
+        finally:
+            self._leave()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _started(self) -> Layout:
+        if self._layout is None:
+            raise StateError("the embedded Postgres is not started")
+        return self._layout
+
+    def _leave(self) -> None:
+        if self._users is not None:
+            os.close(self._users)
+        self._users = None
+        self._layout = None
+
+    def _make_home(self, account: Account) -> None:
+        self._home.parent.mkdir(parents=True, exist_ok=True)
+        self._home.mkdir(mode=0o700, exist_ok=True)
+        info = self._home.lstat()
+        if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+            raise StateError(f"{self._home} is not a folder of {own_name()}: choose another --data-dir, or run as its owner")
+        if account.other:
+            os.chown(self._home, 0, account.gid)
+        self._home.chmod(0o710 if account.other else 0o700)
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self, deadline: float) -> Iterator[None]:
+        lock = _open(self._home / "start.lock")
+        try:
+            while not _try_lock(lock):
+                if time.monotonic() > deadline:
+                    raise StateUnavailable(f"another process has been starting or stopping {self._home} for too long")
+                time.sleep(_PAUSE)
+            yield
+        finally:
+            os.close(lock)
+
+    def _bring_up(self, account: Account, deadline: float) -> Layout:
+        """Wait for a server that answers; whenever nothing of ours is alive, start one, but only once."""
+        launched = False
+        layout = Layout(self._home, _sockets(self._home, account, make=False))
+        while time.monotonic() < deadline:
+            lock = _open(self._home / "server.lock")
+            try:
+                if _try_lock(lock):
+                    if launched:
+                        raise StateError(f"the embedded Postgres ended while starting; its log:\n{self._tail()}")
+                    layout = self._launch(account, lock, deadline)
+                    launched = True
+            finally:
+                os.close(lock)
+            if _answers(layout):
+                _make_database(layout)
+                return layout
+            time.sleep(_PAUSE)
+        raise StateUnavailable(
+            f"the embedded Postgres in {self._home} did not accept connections within {self._start_timeout:.0f} s;"
+            f" its log:\n{self._tail()}"
+        )
+
+    def _launch(self, account: Account, lock: int, deadline: float) -> Layout:
+        layout = Layout(self._home, _sockets(self._home, account, make=True))
+        log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            binaries = self._cluster(account, layout, log, lock, deadline)
+            postmaster.forget_the_dead(layout)
+            _write_access(layout.home, account)
+            postmaster.launch(binaries, account, layout, log, lock, durable=self._durable, settings=self._settings)
+        finally:
+            os.close(log)
+        return layout
+
+    def _cluster(self, account: Account, layout: Layout, log: int, lock: int, deadline: float) -> Binaries:
+        """The binaries that fit the cluster in the data folder, which is made if it is not there."""
+        found = postmaster.installed()
+        for left in layout.home.glob("initdb-*"):  # of one who was killed; its initdb is gone too, or the lock would be held
+            shutil.rmtree(left)
+        if not layout.data.exists() or not any(layout.data.iterdir()):
+            self._make_cluster(found[max(found)], account, layout, log, lock, deadline)
+        return found[self._major(account, layout, found)]
+
+    def _make_cluster(
+        self, binaries: Binaries, account: Account, layout: Layout, log: int, lock: int, deadline: float
+    ) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="initdb-", dir=layout.home))
+        account.give(folder)
+        try:
+            limit = max(1.0, deadline - time.monotonic())
+            postmaster.initialise(binaries, account, folder, log, lock, durable=self._durable, limit=limit)
+        except StateError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise StateError(f"{error}; its log:\n{self._tail()}") from error
+        folder.rename(layout.data)
+        home = os.open(layout.home, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(home)
+        finally:
+            os.close(home)
+
+    def _major(self, account: Account, layout: Layout, found: Mapping[int, Binaries]) -> int:
+        """The major version of the cluster; StateError when we cannot run it as it is."""
+        try:
+            words = (layout.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:
+            raise StateError(f"{layout.data} is not a Postgres cluster: move it away, and a new one is made") from None
+        major = int(words) if words.isdigit() else None
+        if major not in found:
+            have = " and ".join(str(number) for number in sorted(found))
+            raise StateError(
+                f"{layout.data} was written by Postgres {words}; this installation brings {have}:"
+                " install the version of fusion-bridge that wrote it and dump the database, or move the folder away to begin anew"
+            )
+        if layout.data.stat().st_uid != account.uid:
+            raise StateError(f"{layout.data} belongs to uid {layout.data.stat().st_uid}, not to uid {account.uid}, which would serve it")
+        return major
+
+    def _bring_down(self, layout: Layout) -> None:
+        """Fast shutdown, then immediate; only ever sent to the proven postmaster. Done when the last of its processes has ended."""
+        for how in (signal.SIGINT, signal.SIGQUIT):
+            deadline = time.monotonic() + self._stop_timeout
+            sent = False
+            while time.monotonic() < deadline:
+                if not _held(self._home / "server.lock"):
+                    _drop_short_folder(layout)
+                    return
+                sent = sent or postmaster.interrupt(layout, how)
+                time.sleep(_PAUSE)
+        raise StateUnavailable(f"the embedded Postgres in {self._home} does not stop; its log:\n{self._tail()}")
+
+    def _tail(self, lines: int = 20) -> str:
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError as error:
+            return f"({error})"
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _held(path: Path) -> bool:
+    lock = _open(path)
+    try:
+        return not _try_lock(lock)
+    finally:
+        os.close(lock)
+
+
+def _conninfo(layout: Layout, database: str) -> str:
+    return make_conninfo(host=str(layout.sockets), port=PORT, user=SUPERUSER, dbname=database, connect_timeout=10)
+
+
+def _answers(layout: Layout) -> bool:
+    """Whether the proven postmaster of the folder accepts connections (not while it recovers or shuts down)."""
+    with postmaster.verified(layout) as handle:
+        return handle is not None and pq.PGconn.ping(_conninfo(layout, "postgres").encode()) == pq.Ping.OK
+
+
+def _make_database(layout: Layout) -> None:
+    try:
+        with psycopg.connect(_conninfo(layout, "postgres"), autocommit=True) as connection:
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+            if found is None:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+    except psycopg.Error as error:
+        raise StateError(f"the embedded Postgres does not let us in: {error}") from error
+
+
+def _write_access(home: Path, account: Account) -> None:
+    """Who may connect: the user we are, as the one role there is, over the socket."""
+    name = own_name().replace('"', '""')
+    _write(home / "pg_hba.conf", "local all all peer map=bridge\n", account)
+    _write(home / "pg_ident.conf", f'bridge "{name}" {SUPERUSER}\n', account)
+
+
+def _write(path: Path, text: str, account: Account) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+    account.give(path)
+
+
+def _sockets(home: Path, account: Account, *, make: bool) -> Path:
+    """The private folder of the socket. With `make`, which needs `server.lock`, one is made where none fit for use is there."""
+    inside, record = home / "socket", home / "socket.path"
+    # libpq and Postgres split the path at commas and read a leading @ as something else: such a path gets a plain one too.
+    fits = len(os.fsencode(inside / f".s.PGSQL.{PORT}")) <= _LONGEST_SOCKET and re.fullmatch(r"[\w/.+-]+", str(inside), re.ASCII)
+    recorded = Path(record.read_text()) if record.exists() else None
+    chosen = inside if fits else recorded
+    if chosen is not None and _is_private(chosen, account):
+        return chosen
+    if not make:
+        return inside
+    if fits:
+        if inside.exists():
+            raise StateError(f"{inside} is not a private folder of uid {account.uid}: remove it, then try again")
+        inside.mkdir(mode=0o700)
+        account.give(inside)
+        return inside
+    short = Path(tempfile.mkdtemp(prefix="fusion-bridge-", dir=_short_parent()))
+    account.give(short)
+    record.write_text(str(short))
+    return short
+
+
+def _short_parent() -> Path:
+    """The user's runtime folder, /run for root; /tmp where there is none."""
+    runtime = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108 - 0700 inside
+    usable = runtime.is_dir() and os.access(runtime, os.W_OK) and len(os.fsencode(runtime)) < 50
+    return runtime if usable else Path("/tmp")  # noqa: S108 - as above
+
+
+def _is_private(folder: Path, account: Account) -> bool:
+    try:
+        info = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and stat.S_IMODE(info.st_mode) == 0o700 and info.st_uid == account.uid
+
+
+def _drop_short_folder(layout: Layout) -> None:
+    """Leave nothing outside the data folder once the server is down."""
+    if layout.sockets.parent == layout.home:
+        return
+    with contextlib.suppress(OSError):
+        layout.sockets.rmdir()
+    (layout.home / "socket.path").unlink(missing_ok=True)
