@@ -12,7 +12,10 @@ from pathlib import Path
 
 from bridge.errors import StateError
 
-PREFERRED = ("fusion-bridge", "nobody")  # an administrator who makes the first keeps the data from other users of the second
+PREFERRED = (
+    "fusion-bridge",
+    "nobody",
+)  # an administrator who makes the first keeps the data from other users of the second
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2  # bit numbers, linux/capability.h
 
 
@@ -36,6 +39,8 @@ class Account:
         words = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--no-new-privs"]
         capability = self._capability(program, folders)
         if capability:
+            # Without the fixup, access(2), by which Postgres looks for its own programs, would not count the capability.
+            words += ["--securebits=+no_setuid_fixup"]
             words += [f"--inh-caps=-all,+{capability}", f"--ambient-caps=-all,+{capability}"]
         return [*words, "--"]
 
@@ -74,7 +79,9 @@ def server_account(name: str | None = None) -> Account:
         return Account(uid=os.geteuid(), gid=os.getegid(), other=False)
     entry = _entry(name) if name else next((found for found in map(_look_up, PREFERRED) if found), None)
     if entry is None or entry.pw_uid == 0:
-        raise StateError("Postgres does not run as root: create a system user fusion-bridge, or run as an ordinary user")
+        raise StateError(
+            "Postgres does not run as root: create a system user fusion-bridge, or run as an ordinary user"
+        )
     return Account(uid=entry.pw_uid, gid=entry.pw_gid, other=True)
 
 

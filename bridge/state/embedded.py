@@ -16,11 +16,8 @@ folder is ever changed. Linux only, on a local file system (flock).
 import contextlib
 import fcntl
 import os
-import re
-import shutil
 import signal
 import stat
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,10 +33,11 @@ from sqlalchemy import URL
 from bridge.errors import StateError, StateUnavailable
 from bridge.state import postmaster
 from bridge.state.account import Account, own_name, server_account
-from bridge.state.postmaster import PORT, SUPERUSER, Binaries, Layout
+from bridge.state.data_folder import prepare_cluster
+from bridge.state.postmaster import PORT, SUPERUSER, Layout, Start
+from bridge.state.socket_folder import drop_short_folder, socket_folder
 
 DATABASE = "fusion_bridge"
-_LONGEST_SOCKET = 100  # of 107 bytes that sockaddr_un holds; Postgres adds ".lock"
 _PAUSE = 0.02
 
 
@@ -136,7 +134,9 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _started(self) -> Layout:
@@ -155,7 +155,9 @@ class EmbeddedPostgres:
         self._home.mkdir(mode=0o700, exist_ok=True)
         info = self._home.lstat()
         if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
-            raise StateError(f"{self._home} is not a folder of {own_name()}: choose another --data-dir, or run as its owner")
+            raise StateError(
+                f"{self._home} is not a folder of {own_name()}: choose another --data-dir, or run as its owner"
+            )
         if account.other:
             os.chown(self._home, 0, account.gid)
         self._home.chmod(0o710 if account.other else 0o700)
@@ -175,14 +177,14 @@ class EmbeddedPostgres:
     def _bring_up(self, account: Account, deadline: float) -> Layout:
         """Wait for a server that answers; whenever nothing of ours is alive, start one, but only once."""
         launched = False
-        layout = Layout(self._home, _sockets(self._home, account, make=False))
+        layout = Layout(self._home, socket_folder(self._home, account, make=False))
         while time.monotonic() < deadline:
             lock = _open(self._home / "server.lock")
             try:
                 if _try_lock(lock):
                     if launched:
-                        raise StateError(f"the embedded Postgres ended while starting; its log:\n{self._tail()}")
-                    layout = self._launch(account, lock, deadline)
+                        raise StateError(f"the embedded Postgres ended while starting; its log:\n{layout.tail()}")
+                    layout = self._launch(account, lock)
                     launched = True
             finally:
                 os.close(lock)
@@ -192,64 +194,21 @@ class EmbeddedPostgres:
             time.sleep(_PAUSE)
         raise StateUnavailable(
             f"the embedded Postgres in {self._home} did not accept connections within {self._start_timeout:.0f} s;"
-            f" its log:\n{self._tail()}"
+            f" its log:\n{layout.tail()}"
         )
 
-    def _launch(self, account: Account, lock: int, deadline: float) -> Layout:
-        layout = Layout(self._home, _sockets(self._home, account, make=True))
+    def _launch(self, account: Account, lock: int) -> Layout:
+        layout = Layout(self._home, socket_folder(self._home, account, make=True))
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        start = Start(account, layout, log, lock, self._durable)
         try:
-            binaries = self._cluster(account, layout, log, lock, deadline)
+            binaries = prepare_cluster(start)
             postmaster.forget_the_dead(layout)
             _write_access(layout.home, account)
-            postmaster.launch(binaries, account, layout, log, lock, durable=self._durable, settings=self._settings)
+            postmaster.launch(binaries / "postgres", start, self._settings)
         finally:
             os.close(log)
         return layout
-
-    def _cluster(self, account: Account, layout: Layout, log: int, lock: int, deadline: float) -> Binaries:
-        """The binaries that fit the cluster in the data folder, which is made if it is not there."""
-        found = postmaster.installed()
-        for left in layout.home.glob("initdb-*"):  # of one who was killed; its initdb is gone too, or the lock would be held
-            shutil.rmtree(left)
-        if not layout.data.exists() or not any(layout.data.iterdir()):
-            self._make_cluster(found[max(found)], account, layout, log, lock, deadline)
-        return found[self._major(account, layout, found)]
-
-    def _make_cluster(
-        self, binaries: Binaries, account: Account, layout: Layout, log: int, lock: int, deadline: float
-    ) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="initdb-", dir=layout.home))
-        account.give(folder)
-        try:
-            limit = max(1.0, deadline - time.monotonic())
-            postmaster.initialise(binaries, account, folder, log, lock, durable=self._durable, limit=limit)
-        except StateError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise StateError(f"{error}; its log:\n{self._tail()}") from error
-        folder.rename(layout.data)
-        home = os.open(layout.home, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(home)
-        finally:
-            os.close(home)
-
-    def _major(self, account: Account, layout: Layout, found: Mapping[int, Binaries]) -> int:
-        """The major version of the cluster; StateError when we cannot run it as it is."""
-        try:
-            words = (layout.data / "PG_VERSION").read_text().strip()
-        except FileNotFoundError:
-            raise StateError(f"{layout.data} is not a Postgres cluster: move it away, and a new one is made") from None
-        major = int(words) if words.isdigit() else None
-        if major not in found:
-            have = " and ".join(str(number) for number in sorted(found))
-            raise StateError(
-                f"{layout.data} was written by Postgres {words}; this installation brings {have}:"
-                " install the version of fusion-bridge that wrote it and dump the database, or move the folder away to begin anew"
-            )
-        if layout.data.stat().st_uid != account.uid:
-            raise StateError(f"{layout.data} belongs to uid {layout.data.stat().st_uid}, not to uid {account.uid}, which would serve it")
-        return major
 
     def _bring_down(self, layout: Layout) -> None:
         """Fast shutdown, then immediate; only ever sent to the proven postmaster. Done when the last of its processes has ended."""
@@ -258,17 +217,11 @@ class EmbeddedPostgres:
             sent = False
             while time.monotonic() < deadline:
                 if not _held(self._home / "server.lock"):
-                    _drop_short_folder(layout)
+                    drop_short_folder(layout)
                     return
                 sent = sent or postmaster.interrupt(layout, how)
                 time.sleep(_PAUSE)
-        raise StateUnavailable(f"the embedded Postgres in {self._home} does not stop; its log:\n{self._tail()}")
-
-    def _tail(self, lines: int = 20) -> str:
-        try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-        except OSError as error:
-            return f"({error})"
+        raise StateUnavailable(f"the embedded Postgres in {self._home} does not stop; its log:\n{layout.tail()}")
 
 
 def _open(path: Path) -> int:
@@ -292,7 +245,7 @@ def _held(path: Path) -> bool:
 
 
 def _conninfo(layout: Layout, database: str) -> str:
-    return make_conninfo(host=str(layout.sockets), port=PORT, user=SUPERUSER, dbname=database, connect_timeout=10)
+    return make_conninfo(host=str(layout.sockets), port=PORT, user=SUPERUSER, dbname=database, connect_timeout=2)
 
 
 def _answers(layout: Layout) -> bool:
@@ -323,50 +276,3 @@ def _write(path: Path, text: str, account: Account) -> None:
     path.touch(mode=0o600)
     path.write_text(text)
     account.give(path)
-
-
-def _sockets(home: Path, account: Account, *, make: bool) -> Path:
-    """The private folder of the socket. With `make`, which needs `server.lock`, one is made where none fit for use is there."""
-    inside, record = home / "socket", home / "socket.path"
-    # libpq and Postgres split the path at commas and read a leading @ as something else: such a path gets a plain one too.
-    fits = len(os.fsencode(inside / f".s.PGSQL.{PORT}")) <= _LONGEST_SOCKET and re.fullmatch(r"[\w/.+-]+", str(inside), re.ASCII)
-    recorded = Path(record.read_text()) if record.exists() else None
-    chosen = inside if fits else recorded
-    if chosen is not None and _is_private(chosen, account):
-        return chosen
-    if not make:
-        return inside
-    if fits:
-        if inside.exists():
-            raise StateError(f"{inside} is not a private folder of uid {account.uid}: remove it, then try again")
-        inside.mkdir(mode=0o700)
-        account.give(inside)
-        return inside
-    short = Path(tempfile.mkdtemp(prefix="fusion-bridge-", dir=_short_parent()))
-    account.give(short)
-    record.write_text(str(short))
-    return short
-
-
-def _short_parent() -> Path:
-    """The user's runtime folder, /run for root; /tmp where there is none."""
-    runtime = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108 - 0700 inside
-    usable = runtime.is_dir() and os.access(runtime, os.W_OK) and len(os.fsencode(runtime)) < 50
-    return runtime if usable else Path("/tmp")  # noqa: S108 - as above
-
-
-def _is_private(folder: Path, account: Account) -> bool:
-    try:
-        info = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(info.st_mode) and stat.S_IMODE(info.st_mode) == 0o700 and info.st_uid == account.uid
-
-
-def _drop_short_folder(layout: Layout) -> None:
-    """Leave nothing outside the data folder once the server is down."""
-    if layout.sockets.parent == layout.home:
-        return
-    with contextlib.suppress(OSError):
-        layout.sockets.rmdir()
-    (layout.home / "socket.path").unlink(missing_ok=True)
