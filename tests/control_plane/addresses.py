@@ -1,7 +1,7 @@
 """The addresses that a stand-in hands to pods: a small range, and who holds what."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
@@ -28,6 +28,7 @@ class Pool:
         self._forced: list[str] = []
 
     def __contains__(self, address: str) -> bool:
+        # An address of the other family is in no network of this one.
         return ipaddress.ip_address(address) in self.network
 
     def held(self) -> dict[str, set[str]]:
@@ -36,8 +37,6 @@ class Pool:
 
     def force(self, address: str) -> None:
         """The next `take` gives this address, whether it is free or not: networks do hand one out too early."""
-        if address not in self:
-            raise ValueError(f"{address} is not in {self.network}")
         self._forced.append(str(ipaddress.ip_address(address)))
 
     def take(self, uid: str) -> str:
@@ -76,3 +75,44 @@ class Pool:
         first = 1 if self.network.num_addresses > 2 else 0
         last = self.network.num_addresses - (first if self.network.version == 4 else 0)
         return (str(self.network[index]) for index in islice(range(first, last), 65_536))
+
+
+class Network:
+    """One pool per address family; a pod gets one address of each. Not thread-safe."""
+
+    def __init__(self, ranges: Sequence[str], reuse: Reuse) -> None:
+        self._pools = [Pool(prefix, reuse) for prefix in ranges]
+
+    def held(self) -> dict[str, set[str]]:
+        """Address to the uids that hold it."""
+        return {address: uids for pool in self._pools for address, uids in pool.held().items()}
+
+    def force(self, address: str) -> None:
+        """See `Pool.force`; ValueError where no range has it."""
+        pools = [pool for pool in self._pools if address in pool]
+        if not pools:
+            raise ValueError(f"{address} is in none of the pods' ranges")
+        pools[0].force(address)
+
+    def take(self, uid: str) -> list[str]:
+        """One address per family, or RangeExhausted and none at all."""
+        taken: list[str] = []
+        try:
+            for pool in self._pools:
+                taken.append(pool.take(uid))  # noqa: PERF401 - those taken before an error are given back
+        except RangeExhausted:
+            self.release(uid, taken)
+            raise
+        return taken
+
+    def claim(self, uid: str, addresses: Sequence[str]) -> list[str]:
+        """Record what a pod shows already; what is not one address per range is no claim, and gives an empty list."""
+        pairs = list(zip(self._pools, addresses, strict=False))
+        if len(pairs) < len(self._pools) or any(address not in pool for pool, address in pairs):
+            return []
+        return [pool.claim(uid, address) for pool, address in pairs]
+
+    def release(self, uid: str, addresses: Sequence[str]) -> None:
+        """`uid` holds these no longer."""
+        for pool, address in zip(self._pools, addresses, strict=False):
+            pool.release(uid, address)

@@ -1,7 +1,10 @@
 """A thin client of the Kubernetes API for tests: JSON objects in and out, kept apart from the product's own client."""
 
+import contextlib
 import json
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias, TypeVar
@@ -63,13 +66,9 @@ class Api:
         except httpx.TransportError:
             return False
 
-    def watch(self, path: str, resource_version: str, silence: float = 60) -> Iterator[Json]:
-        """Events until the server ends the stream. Nothing heard for `silence` seconds raises httpx.ReadTimeout."""
-        query = {"watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true", "timeoutSeconds": "300"}
-        with self._http.stream("GET", path, params=query, timeout=httpx.Timeout(10, read=silence)) as answer:
-            _raise_for_status(answer)
-            for line in answer.iter_lines():
-                yield json.loads(line)
+    def watch(self, path: str, resource_version: str, silence: float = 90) -> "Watch":
+        """Events after this version. Nothing heard for `silence` seconds (the server sends a bookmark a minute) is httpx.ReadTimeout."""
+        return Watch(self._http, path, resource_version, silence)
 
     def _call(self, method: str, path: str, body: Json | None = None, kind: str = "application/json") -> Json:
         content = None if body is None else json.dumps(body).encode()
@@ -77,6 +76,37 @@ class Api:
         _raise_for_status(answer)
         value: Json = answer.json()
         return value
+
+
+class Watch:
+    """One watch request. Iterating opens it and gives its events until the server ends it; `stop` ends it from another thread."""
+
+    def __init__(self, http: httpx.Client, path: str, resource_version: str, silence: float) -> None:
+        self._http = http
+        self._path = path
+        self._query = {"watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
+        self._silence = silence
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._socket: socket.socket | None = None
+
+    def __iter__(self) -> Iterator[Json]:
+        timeout = httpx.Timeout(10, read=self._silence)
+        with self._http.stream("GET", self._path, params=self._query, timeout=timeout) as answer:
+            _raise_for_status(answer)
+            with self._lock:
+                self._socket = answer.extensions["network_stream"].get_extra_info("socket")
+                stopped = self._stopped
+            if not stopped:
+                yield from map(json.loads, answer.iter_lines())
+
+    def stop(self) -> None:
+        """The iteration ends soon, with httpx.ReadError or without."""
+        with self._lock:
+            self._stopped = True
+            if self._socket:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def eventually(what: str, probe: Callable[[], T | None], seconds: float = 60) -> T:

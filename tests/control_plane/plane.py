@@ -3,16 +3,18 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import yaml
 
+from tests.control_plane import flags
 from tests.control_plane.api import Api, Json, eventually
 from tests.control_plane.binaries import Binaries
-from tests.control_plane import flags
 from tests.control_plane.certificates import issue
 from tests.control_plane.process import Leash, Port, Program
 
@@ -60,7 +62,9 @@ class ControlPlane:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -81,6 +85,15 @@ class ControlPlane:
         """Take the API server away as a crash would: connections break, then are refused. etcd keeps every object."""
         self._server.kill()
         self._leash.hold(list(self.pids.values()))
+
+    @contextmanager
+    def api_away(self) -> Iterator[None]:
+        """The API server is away within the block and back after it, whatever happens there."""
+        self.stop_api()
+        try:
+            yield
+        finally:
+            self.start_api()
 
     @property
     def pids(self) -> dict[str, int]:
@@ -106,15 +119,15 @@ class ControlPlane:
     def install_crds(self, folder: Path) -> list[str]:
         """Apply the manifests of a folder, wait until its CRDs are served, and return their names."""
         self.kubectl("apply", "--server-side", "--filename", str(folder))
-        loaded = [document for path in sorted(folder.glob("*.y*ml")) for document in yaml.safe_load_all(path.read_text())]
+        loaded = [
+            document for path in sorted(folder.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())
+        ]
         crds = [document for document in loaded if document and document["kind"] == "CustomResourceDefinition"]
         names: list[str] = [crd["metadata"]["name"] for crd in crds]
         self.kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in names))
-        for crd in crds:
-            spec = crd["spec"]
-            for version in spec["versions"]:
-                path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
-                eventually(f"{path} is served", lambda path=path: not version["served"] or self.api.find(path))  # type: ignore[misc]
+        # Established comes a moment before the first answer.
+        for path in (path for crd in crds for path in _served(crd["spec"])):
+            eventually(f"{path} is served", partial(self.api.find, path))
         return names
 
     def tails(self) -> dict[str, str]:
@@ -154,3 +167,8 @@ class ControlPlane:
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(config))
         return path
+
+
+def _served(spec: Json) -> list[str]:
+    group, plural = spec["group"], spec["names"]["plural"]
+    return [f"/apis/{group}/{version['name']}/{plural}" for version in spec["versions"] if version["served"]]

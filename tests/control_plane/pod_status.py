@@ -50,7 +50,8 @@ def differs(pod: Json, wanted: Json) -> bool:
     conditions = {condition["type"]: condition for condition in before.get("conditions", [])}
     for condition in wanted["conditions"]:
         found = conditions.get(condition["type"], {})
-        if any(found.get(key) != value for key, value in condition.items()):
+        # The server leaves out empty words.
+        if any((found.get(key) or "") != value for key, value in condition.items()):
             return True
     return any(before.get(key, []) != value for key, value in wanted.items() if key != "conditions")
 
@@ -70,7 +71,9 @@ def _conditions(pod: Json, observed: Observed) -> list[Json]:
     gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates", [])]
     closed = [gate for gate in gates if given.get(gate) != "True"]
     if containers_ready and closed:
-        ready = _condition("Ready", False, reason="ReadinessGatesNotReady", message=f"gates not open: {', '.join(closed)}")
+        ready = _condition(
+            "Ready", False, reason="ReadinessGatesNotReady", message=f"gates not open: {', '.join(closed)}"
+        )
     else:
         ready = _condition("Ready", containers_ready, **_why(containers_ready, completed))
     return [
@@ -112,5 +115,6 @@ def _container(pod: Json, container: Json, observed: Observed, time: str, *, ini
         "ready": ready,
         "started": not done,
         "restartCount": 0,
+        "lastState": {},
         "state": {"terminated": ended} if done else {"running": {"startedAt": since}},
     }
