@@ -80,8 +80,9 @@ class Adapter(Protocol):
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
         """Make the plan true: safe to repeat, safe to stop after any call.
 
-        Refuses with FencedOff when a higher epoch or another installation stands in the fence object, with NotOwned when an object to change
-        carries no mark of ours. Returns what was observed of each object, never what was sent. Raises Busy, Denied, Drifted, Rejected, NotOwned.
+        Refuses with FencedOff when a higher epoch or another installation stands in the fence object, with NotOwned when an
+        object to change carries no mark of ours. Returns what was observed of each object, never what was sent. Raises Busy,
+        Denied, Drifted, Rejected, NotOwned.
         """
         ...
 

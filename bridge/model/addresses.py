@@ -94,13 +94,9 @@ class Ranges:
 
     def __init__(self, prefixes: Iterable[str]) -> None:
         self.prefixes = tuple(canonical_member(prefix) for prefix in prefixes)
-        collapsed = list(networks(self.prefixes))
+        nets = list(networks(self.prefixes))
         self._spans = {
-            version: [
-                (int(net.network_address), int(net.broadcast_address))
-                for net in collapse_addresses(sorted(n for n in collapsed if n.version == version))
-            ]
-            for version in (4, 6)
+            version: [(int(net[0]), int(net[-1])) for net in nets if net.version == version] for version in (4, 6)
         }
 
     def __contains__(self, address: str) -> bool:
@@ -126,7 +122,7 @@ def _range(text: str, first: str, last: str) -> Iterator[Network]:
         raise ValueError(f"{text!r} mixes IPv4 and IPv6")
     if int(low) > int(high):
         raise ValueError(f"{text!r} runs backwards; write {last}-{first}")
-    yield from summarize_address_range(low, high)  # type: ignore[type-var]
+    yield from summarize_address_range(low, high)
 
 
 def _without(net: Network, holes: list[Network]) -> Iterator[Network]:

@@ -50,7 +50,8 @@ class Ports:
 class RuleEntry:
     """One line of a rule list. Sources and destinations are groups, each at least one: an empty list would match any.
 
-    `name` is unique in its list and readable; `exempt` marks the bridge's own lines that let traffic go on unmatched.
+    `name` is unique in its list and readable. A `withheld` Allow must be neither added nor widened (SEMANTICS 4): delivery settles what
+    that means on a device, and no adapter ever sees one.
     """
 
     name: str
@@ -60,6 +61,7 @@ class RuleEntry:
     protocol: Protocol = Protocol.ANY
     ports: ObjectKey | None = None
     log: bool = False
+    withheld: bool = False
 
     def references(self) -> Iterator[ObjectKey]:
         """The groups and ports that this line names."""

@@ -36,6 +36,21 @@ POLICY_RESOURCES = (
 )
 
 
+KINDS: Mapping[Resource, str] = {
+    Resource.NAMESPACES: "Namespace",
+    Resource.SERVICES: "Service",
+    Resource.ENDPOINT_SLICES: "EndpointSlice",
+    Resource.PODS: "Pod",
+    Resource.NODES: "Node",
+    Resource.CLUSTER_RULES: "ClusterEgressRule",
+    Resource.NAMESPACE_RULES: "NamespaceEgressRule",
+    Resource.SERVICE_RULES: "ServiceEgressRule",
+    Resource.CLUSTER_EXTERNAL_SERVICES: "ClusterExternalService",
+    Resource.EXTERNAL_SERVICES: "ExternalService",
+    Resource.ADDRESS_GROUPS: "AddressGroup",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Pod:
     """A pod as policy sees it. `addresses` are canonical; `started` is status.startTime, None until the node took it."""

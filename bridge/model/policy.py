@@ -24,7 +24,7 @@ class Action(StrEnum):
     ALLOW = "Allow"
     DENY = "Deny"
     REJECT = "Reject"
-    PASS = "Pass"
+    PASS = "Pass"  # noqa: S105
 
     @property
     def rank(self) -> int:
@@ -145,6 +145,7 @@ class Source:
     pods: Selector = EVERYTHING
     namespaces: Selector = EVERYTHING
     service_accounts: tuple[str, ...] = ()
+    governed_only: bool = False  # rules reach governed namespaces only; groups by name reach all
 
     @property
     def whole_cluster(self) -> bool:
@@ -206,7 +207,7 @@ class UnknownAddresses(StrEnum):
     """What happens to addresses of the pod ranges that nobody is known to hold."""
 
     DENY = "Deny"
-    PASS = "Pass"
+    PASS = "Pass"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)

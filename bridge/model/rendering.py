@@ -8,22 +8,24 @@ from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, 
 
 def line_of(value: DeviceObject | None) -> str:
     """The whole content of an object in one line, in a stable order; "-" for nothing."""
+    return "-" if value is None else "{" + ", ".join(_content(value)) + "}"
+
+
+def _content(value: DeviceObject) -> Iterable[str]:
     match value:
-        case None:
-            return "-"
         case Group():
             inside = [f"shards={value.shards}"] if value.shards else []
-            return _braces([*inside, *sorted(value.members), *(f"fqdn={name}" for name in sorted(value.fqdns))])
+            return [*inside, *sorted(value.members), *(f"fqdn={name}" for name in sorted(value.fqdns))]
         case Shard():
-            return _braces(sorted(value.members))
+            return sorted(value.members)
         case Ports():
-            return _braces(str(port) for port in value.ports)
+            return [str(port) for port in value.ports]
         case RuleList():
-            return _braces(entry_line(entry) for entry in value.entries)
+            return [entry_line(entry) for entry in value.entries]
         case Policy():
-            return _braces(str(key) for key in value.lists)
+            return [str(key) for key in value.lists]
         case Attachment():
-            return _braces([str(value.policy)])
+            return [str(value.policy)]
 
 
 def entry_line(entry: RuleEntry) -> str:
@@ -32,13 +34,10 @@ def entry_line(entry: RuleEntry) -> str:
     log = " log" if entry.log else ""
     sources = "+".join(str(key) for key in entry.sources)
     destinations = "+".join(str(key) for key in entry.destinations)
-    return f"{entry.name} {entry.action} {sources} to {destinations} {entry.protocol}{ports}{log}"
+    withheld = " withheld" if entry.withheld else ""
+    return f"{entry.name} {entry.action} {sources} to {destinations} {entry.protocol}{ports}{log}{withheld}"
 
 
 def digest_of(value: DeviceObject | None) -> str:
     """SHA-256 of the line, as 16 hexadecimal digits."""
     return hashlib.sha256(line_of(value).encode()).hexdigest()[:16]
-
-
-def _braces(items: Iterable[str]) -> str:
-    return "{" + ", ".join(items) + "}"

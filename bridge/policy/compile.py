@@ -1,0 +1,288 @@
+"""Rules to what a tiered device holds: groups, port sets and one rule list per tier and namespace (SEMANTICS 4 and 5).
+
+Inside a tier the namespaces of a cluster never share a workload, nor do the clusters of a device, so a list per namespace decides
+exactly as one list over all of them would, and a change in one namespace leaves the others alone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from bridge.model import addresses
+from bridge.model.capabilities import Capabilities
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList
+from bridge.model.policy import (
+    Action,
+    AddressGroupSpec,
+    DefaultAction,
+    Defaults,
+    ExternalService,
+    Governance,
+    Protocol,
+    Ref,
+    Rule,
+    Source,
+    SourceKind,
+    Tier,
+    Traffic,
+    UnknownAddresses,
+)
+from bridge.policy.overlap import rules_overlap
+
+GOVERNED, EXEMPT, KNOWN = "governed", "exempt", "known"
+_TIER_SCOPE = {Tier.CLUSTER: Scope.CLUSTER, Tier.NAMESPACE: Scope.NAMESPACE, Tier.SERVICE: Scope.SERVICE}
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPolicy:
+    """Everything written in one cluster that is accepted, and how it is governed."""
+
+    cluster: str
+    governance: Governance
+    rules: tuple[Rule, ...]
+    externals: Mapping[Ref, ExternalService]
+    address_groups: tuple[AddressGroupSpec, ...] = ()
+    annotation_groups: Mapping[tuple[str, str], tuple[Source, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One device as the compiler sees it."""
+
+    name: str
+    capabilities: Capabilities
+    defaults: Defaults
+    namespaces: frozenset[str] | None = None  # None: every namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a compiler has to say about a rule on one device; `reason` is a word of SEMANTICS 9."""
+
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class Compiled:
+    """What one cluster asks of one device: groups by selection, fixed objects, and remarks on rules."""
+
+    groups: dict[ObjectKey, tuple[Source, ...]] = field(default_factory=dict)
+    objects: dict[ObjectKey, DeviceObject] = field(default_factory=dict)
+    remarks: dict[Ref, Remark] = field(default_factory=dict)
+
+
+def compile_tiered(policy: ClusterPolicy, target: Target) -> Compiled:
+    """What `policy` asks of a device that has a place for each tier."""
+    result = Compiled()
+    rules = sorted((rule for rule in policy.rules if _concerns(rule, target)), key=lambda r: (r.tier.rank, r.order))
+    barred = _unsupported(rules, policy, target)
+    result.remarks.update(barred)
+    withheld = _withheld(rules, barred.keys(), policy.externals)
+    result.remarks.update(withheld)
+    for key, listed in _by_list(policy.cluster, (rule for rule in rules if rule.ref not in barred)).items():
+        entries = [entry for rule in listed for entry in _entries(rule, policy, rule.ref in withheld, result)]
+        if not entries:
+            continue
+        if any(rule.source.whole_cluster for rule in listed):
+            entries.insert(0, _exempt(policy, result))
+        result.objects[key] = RuleList(key, tuple(entries))
+    _add_default(policy, target, result)
+    _add_named_groups(policy, target, result)
+    return result
+
+
+def policies(keys: Iterable[ObjectKey]) -> Iterator[Policy]:
+    """The policy of each tier, made of these rule lists; the default follows the last tier. All three always exist."""
+    lists = sorted(keys)
+    for tier in Tier:
+        scope = _TIER_SCOPE[tier]
+        chosen = [key for key in lists if key.scope is scope]
+        if tier is Tier.SERVICE:
+            chosen += [key for key in lists if key.scope is Scope.DEFAULT]
+        yield Policy(ObjectKey(Kind.POLICY, "", scope), tuple(chosen))
+
+
+def source_key(cluster: str, rule: Rule) -> ObjectKey:
+    """The group that a rule's source becomes: shared where it is plain, the rule's own where it selects by labels."""
+    source, ref = rule.source, rule.ref
+    if source.kind is SourceKind.SERVICE:
+        return ObjectKey(Kind.GROUP, cluster, Scope.SERVICE, source.namespace, source.service)
+    if source.whole_cluster:
+        return _builtin(cluster, "pod-ranges")
+    if source.kind is SourceKind.CLUSTER:
+        return ObjectKey(Kind.GROUP, cluster, Scope.CLUSTER, "", ref.name)
+    if source.pods.requirements or source.service_accounts:
+        return ObjectKey(Kind.GROUP, cluster, Scope.RULE, ref.namespace, ref.name)
+    return ObjectKey(Kind.GROUP, cluster, Scope.NAMESPACE, source.namespace)
+
+
+def _concerns(rule: Rule, target: Target) -> bool:
+    if rule.devices and target.name not in rule.devices:
+        return False
+    return target.namespaces is None or not rule.ref.namespace or rule.ref.namespace in target.namespaces
+
+
+def _unsupported(rules: list[Rule], policy: ClusterPolicy, target: Target) -> dict[Ref, Remark]:
+    """Rules that this device cannot express, each with the capability that is missing."""
+    found = {}
+    for rule in rules:
+        missing = _missing(rule, policy.externals, target.capabilities)
+        if missing:
+            found[rule.ref] = Remark("Unsupported", missing)
+    return found
+
+
+def _missing(rule: Rule, externals: Mapping[Ref, ExternalService], can: Capabilities) -> str:
+    services = [externals[ref] for ref in rule.destinations if ref in externals]
+    named = sorted({name for service in services for name in service.fqdns})
+    if named and not can.fqdn:
+        return f"the device takes no names ({', '.join(named)}); state addresses instead"
+    if rule.action in (Action.DENY, Action.PASS) and not can.deny:
+        return f"the device has no {rule.action}"
+    if not can.ipv6 and any(":" in member for service in services for member in service.addresses):
+        return "the device takes no IPv6 destinations"
+    return ""
+
+
+def _withheld(rules: list[Rule], barred: Iterable[Ref], externals: Mapping[Ref, ExternalService]) -> dict[Ref, Remark]:
+    """Allows below a Deny, Reject or Pass that is not in force and that they overlap (withholding is closed under precedence)."""
+    out = frozenset(barred)
+    blockers: list[Rule] = []
+    found: dict[Ref, Remark] = {}
+    for rule in rules:
+        if rule.action is not Action.ALLOW:
+            if rule.ref in out:
+                blockers.append(rule)
+            continue
+        over = next((b for b in blockers if rules_overlap(b, rule, externals)), None)
+        if over and rule.ref not in out:
+            found[rule.ref] = Remark("Withheld", f"{over.ref} takes precedence, overlaps and is not in force here")
+    return found
+
+
+def _by_list(cluster: str, rules: Iterable[Rule]) -> dict[ObjectKey, list[Rule]]:
+    lists: dict[ObjectKey, list[Rule]] = {}
+    for rule in rules:
+        key = ObjectKey(Kind.RULE_LIST, cluster, _TIER_SCOPE[rule.tier], rule.ref.namespace)
+        lists.setdefault(key, []).append(rule)
+    return lists
+
+
+def _entries(rule: Rule, policy: ClusterPolicy, withheld: bool, result: Compiled) -> Iterator[RuleEntry]:
+    """The lines of one rule: one for each external service and protocol."""
+    source = source_key(policy.cluster, rule)
+    made = False
+    for ref in rule.destinations:
+        service = policy.externals[ref]
+        outside = addresses.subtract(service.addresses, policy.governance.internal)
+        if not outside and not service.fqdns:
+            continue
+        made = True
+        destination = _external_group(policy.cluster, service, outside, result)
+        for traffic in service.traffic:
+            ports = _ports(policy.cluster, service, traffic, result)
+            name = f"{rule.ref.name}.{_short(ref)}.{traffic.protocol.lower()}"
+            yield RuleEntry(
+                name, rule.action, (source,), (destination,), traffic.protocol, ports, rule.log, withheld=withheld
+            )
+    if not made:
+        result.remarks.setdefault(
+            rule.ref, Remark("NoDestination", "every destination lies inside the cluster: the rule has no effect")
+        )
+    elif rule.source.whole_cluster:
+        _fixed_group(_builtin(policy.cluster, "pod-ranges"), policy.governance.pod_ranges, result)
+    else:
+        result.groups[source] = (replace(rule.source, governed_only=True),)
+
+
+def _external_group(cluster: str, service: ExternalService, outside: Iterable[str], result: Compiled) -> ObjectKey:
+    scope = Scope.EXTERNAL if service.ref.namespace else Scope.CLUSTER_EXTERNAL
+    key = ObjectKey(Kind.GROUP, cluster, scope, service.ref.namespace, service.ref.name)
+    result.objects[key] = Group(key, frozenset(outside), frozenset(service.fqdns))
+    return key
+
+
+def _ports(cluster: str, service: ExternalService, traffic: Traffic, result: Compiled) -> ObjectKey | None:
+    if not traffic.ports:
+        return None
+    scope = Scope.EXTERNAL if service.ref.namespace else Scope.CLUSTER_EXTERNAL
+    name = f"{service.ref.name}.{traffic.protocol.lower()}"
+    key = ObjectKey(Kind.PORTS, cluster, scope, service.ref.namespace, name)
+    result.objects[key] = Ports(key, traffic.ports)
+    return key
+
+
+def _short(ref: Ref) -> str:
+    """A destination in a line's name; a cluster's service is told apart from a namespace's of the same name."""
+    return ref.name if ref.namespace else f"cluster.{ref.name}"
+
+
+def _add_default(policy: ClusterPolicy, target: Target, result: Compiled) -> None:
+    """What follows the last tier. The deny matches pod ranges only, and never the inside: other traffic is not ours to match."""
+    cluster, defaults = policy.cluster, target.defaults
+    ranges = _builtin(cluster, "pod-ranges")
+    entries: list[RuleEntry] = []
+    if defaults.unknown_addresses is UnknownAddresses.DENY:
+        if defaults.action is DefaultAction.DENY:
+            entries = [_exempt(policy, result), _default_deny(ranges, policy, result)]
+        else:
+            known = _known_group(cluster, KNOWN, result)
+            entries = [_onward("known", known, policy, result), _default_deny(ranges, policy, result)]
+        _fixed_group(ranges, policy.governance.pod_ranges, result)
+    elif defaults.action is DefaultAction.DENY:
+        entries = [_default_deny(_known_group(cluster, GOVERNED, result), policy, result)]
+    if entries:
+        key = ObjectKey(Kind.RULE_LIST, cluster, Scope.DEFAULT)
+        result.objects[key] = RuleList(key, tuple(entries))
+
+
+def _exempt(policy: ClusterPolicy, result: Compiled) -> RuleEntry:
+    return _onward("exempt", _known_group(policy.cluster, EXEMPT, result), policy, result)
+
+
+def _onward(name: str, group: ObjectKey, policy: ClusterPolicy, result: Compiled) -> RuleEntry:
+    return RuleEntry(name, Action.PASS, (group,), (_outside(policy, result),))
+
+
+def _default_deny(source: ObjectKey, policy: ClusterPolicy, result: Compiled) -> RuleEntry:
+    return RuleEntry("default-deny", Action.DENY, (source,), (_outside(policy, result),), Protocol.ANY, None, log=True)
+
+
+def _outside(policy: ClusterPolicy, result: Compiled) -> ObjectKey:
+    """Everything outside the cluster, in the address families that its pods have."""
+    governance = policy.governance
+    families = [everything for everything in addresses.ALL if _same_family(everything, governance.pod_ranges)]
+    key = _builtin(policy.cluster, "outside")
+    _fixed_group(key, addresses.subtract(families, governance.internal), result)
+    return key
+
+
+def _same_family(everything: str, ranges: Iterable[str]) -> bool:
+    return any((":" in everything) == (":" in prefix) for prefix in ranges)
+
+
+def _builtin(cluster: str, name: str) -> ObjectKey:
+    return ObjectKey(Kind.GROUP, cluster, Scope.BUILTIN, "", name)
+
+
+def _known_group(cluster: str, name: str, result: Compiled) -> ObjectKey:
+    key = _builtin(cluster, name)
+    result.groups[key] = (Source(SourceKind.BUILTIN, service=name),)
+    return key
+
+
+def _fixed_group(key: ObjectKey, members: Iterable[str], result: Compiled) -> None:
+    result.objects[key] = Group(key, frozenset(members))
+
+
+def _add_named_groups(policy: ClusterPolicy, target: Target, result: Compiled) -> None:
+    """Groups that people asked for by name, whether or not a rule uses them."""
+    for spec in policy.address_groups:
+        if not spec.devices or target.name in spec.devices:
+            key = ObjectKey(Kind.GROUP, policy.cluster, Scope.ADDRESS_GROUP, "", spec.ref.name)
+            result.groups[key] = (spec.source,)
+    for (namespace, value), sources in policy.annotation_groups.items():
+        if target.namespaces is None or namespace in target.namespaces:
+            key = ObjectKey(Kind.GROUP, policy.cluster, Scope.ANNOTATION, namespace, value)
+            result.groups[key] = sources
