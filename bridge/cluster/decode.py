@@ -1,0 +1,252 @@
+"""Bytes of the API become the values of bridge.model.observed, once. What makes no sense becomes Undecodable, never an exception."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from bridge.cluster import wire
+from bridge.cluster.sharing import LabelMaps, Strings
+from bridge.model.addresses import canonical_address
+from bridge.model.observed import (
+    NO_LABELS,
+    EndpointSlice,
+    Labels,
+    Namespace,
+    Node,
+    Observed,
+    Pod,
+    PolicyObject,
+    Resource,
+    Service,
+    Undecodable,
+)
+
+Value = Observed | Undecodable
+
+SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
+# The annotations that policy reads. Those that tools leave on every pod would cost more memory than the pods do.
+ANNOTATION_DOMAIN: Final = "fusionbridge.io"
+
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_is_plain_ipv4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}").fullmatch
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list. `proceed` is the token for the next page, empty on the last."""
+
+    resource_version: str
+    proceed: str
+    values: Sequence[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event of a watch. A BOOKMARK has only the resource version, an ERROR only `raw`: the Status it came with."""
+
+    type: str
+    resource_version: str
+    value: Value | None = None
+    raw: bytes = b""
+
+
+class Codec:
+    """Decodes one resource. Strings and label sets are shared among all the values it makes. For one thread."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self._decoders = wire.Decoders(wire.WIRES[resource])
+        self._share = Strings()
+        self._labels = LabelMaps(self._share)
+        makers: dict[Resource, Callable[[Any], Observed]] = {
+            Resource.NAMESPACES: self._namespace,
+            Resource.SERVICES: self._service,
+            Resource.ENDPOINT_SLICES: self._endpoint_slice,
+            Resource.PODS: self._pod,
+            Resource.NODES: self._node,
+        }
+        self._make = makers.get(resource, self._policy_object)
+
+    def page(self, body: bytes) -> Page:
+        """One page of a list. ValueError when it is no list at all."""
+        metadata, items = self._decoders.page(body)
+        return Page(metadata.resource_version, metadata.continue_, [self._value(item) for item in items])
+
+    def lines(self, data: bytes) -> list[Line]:
+        """The events in these whole lines. ValueError when a line is no watch event."""
+        return [self._line(line) for line in self._decoders.lines(data)]
+
+    def _line(self, line: wire.Line) -> Line:
+        if line.object is None:
+            return Line(line.type, "", raw=line.raw)
+        version = line.object.metadata.resource_version
+        if line.type == "BOOKMARK":
+            return Line(line.type, version)
+        return Line(line.type, version, self._value(line.object))
+
+    def _value(self, item: wire.Wire | wire.Broken) -> Value:
+        place = item.metadata
+        if type(item) is wire.Broken:
+            return self._undecodable(place, item.reason)
+        if not place.uid or not place.name:
+            return self._undecodable(place, "metadata.uid or metadata.name is missing")
+        try:
+            return self._make(item)
+        except ValueError as error:
+            return self._undecodable(place, str(error))
+
+    def _undecodable(self, place: wire.Bare, reason: str) -> Undecodable:
+        return Undecodable(self._resource, place.uid, place.namespace, place.name, place.resource_version, reason)
+
+    def _pod(self, item: wire.PodWire) -> Pod:
+        metadata, share = item.metadata, self._share
+        spec = item.spec or _NO_SPEC
+        status = item.status or _NO_STATUS
+        gates = spec.readiness_gates
+        owners = metadata.owner_references
+        return Pod(
+            metadata.uid,
+            share(metadata.namespace),
+            metadata.name,
+            metadata.resource_version,
+            self._labels(metadata.labels),
+            self._annotations(metadata.annotations),
+            share(spec.service_account_name or ""),
+            share(_owner(owners)) if owners else "",
+            share(spec.node_name or ""),
+            share(status.phase or ""),
+            bool(spec.host_network),
+            _pod_addresses(status),
+            status.start_time,
+            metadata.deletion_timestamp is not None,
+            tuple(share(gate.condition_type) for gate in gates) if gates else (),
+        )
+
+    def _namespace(self, item: wire.PlainWire) -> Namespace:
+        metadata = item.metadata
+        return Namespace(
+            uid=metadata.uid,
+            name=self._share(metadata.name),
+            resource_version=metadata.resource_version,
+            labels=self._labels(metadata.labels),
+            annotations=self._annotations(metadata.annotations),
+            deleting=metadata.deletion_timestamp is not None,
+        )
+
+    def _service(self, item: wire.ServiceWire) -> Service:
+        metadata = item.metadata
+        return Service(
+            uid=metadata.uid,
+            namespace=self._share(metadata.namespace),
+            name=metadata.name,
+            resource_version=metadata.resource_version,
+            labels=self._labels(metadata.labels),
+            annotations=self._annotations(metadata.annotations),
+            selector=_named("spec.selector", self._labels, item.spec.selector) if item.spec else NO_LABELS,
+        )
+
+    def _endpoint_slice(self, item: wire.EndpointSliceWire) -> EndpointSlice:
+        metadata = item.metadata
+        # A slice of names (addressType FQDN) holds no address.
+        endpoints = () if item.address_type == "FQDN" else item.endpoints or ()
+        texts = (text for endpoint in endpoints for text in endpoint.addresses or ())
+        return EndpointSlice(
+            uid=metadata.uid,
+            namespace=self._share(metadata.namespace),
+            name=metadata.name,
+            resource_version=metadata.resource_version,
+            service=self._labels(metadata.labels).get(SERVICE_NAME_LABEL, ""),
+            addresses=_addresses("endpoints.addresses", texts),
+        )
+
+    def _node(self, item: wire.NodeWire) -> Node:
+        metadata = item.metadata
+        known = item.status.addresses or () if item.status else ()
+        return Node(
+            uid=metadata.uid,
+            name=self._share(metadata.name),
+            resource_version=metadata.resource_version,
+            labels=self._labels(metadata.labels),
+            addresses=_addresses("status.addresses", (each.address for each in known if each.type == "InternalIP")),
+        )
+
+    def _policy_object(self, item: wire.PolicyWire) -> PolicyObject:
+        metadata = item.metadata
+        return PolicyObject(
+            resource=self._resource,
+            uid=metadata.uid,
+            namespace=self._share(metadata.namespace),
+            name=metadata.name,
+            resource_version=metadata.resource_version,
+            generation=metadata.generation,
+            annotations=self._annotations(metadata.annotations),
+            spec=item.spec or {},
+            status=item.status or {},
+            actor=_actor(metadata.managed_fields or ()),
+        )
+
+    def _annotations(self, raw: Raw) -> Labels:
+        """Those of our domain only."""
+        # The cheap look at the bytes spares decoding what hardly any object has.
+        if ANNOTATION_DOMAIN.encode() not in bytes(raw):
+            return NO_LABELS
+        found = _named("metadata.annotations", _annotation_maps.decode, raw)
+        return {
+            self._share(key): self._share(value)
+            for key, value in found.items()
+            if key.partition("/")[0].endswith(ANNOTATION_DOMAIN)
+        }
+
+
+_annotation_maps = msgspec.json.Decoder(dict[str, str])
+_NO_SPEC = wire.PodSpec()
+_NO_STATUS = wire.PodStatus()
+
+
+def _named(path: str, decode: Callable[[Raw], Labels], raw: Raw) -> Labels:
+    try:
+        return decode(raw)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _pod_addresses(status: wire.PodStatus) -> tuple[str, ...]:
+    """status.podIPs, or status.podIP from those who only set that."""
+    if ips := status.pod_ips:
+        if len(ips) == 1 and _is_plain_ipv4(ips[0].ip):
+            return (ips[0].ip,)
+        return _addresses("status.podIPs", (each.ip for each in ips))
+    return _addresses("status.podIP", (status.pod_ip,)) if status.pod_ip else ()
+
+
+def _addresses(path: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """Canonical, each once, in the order given."""
+    return tuple(dict.fromkeys(_address(path, text) for text in texts))
+
+
+def _address(path: str, text: str) -> str:
+    if _is_plain_ipv4(text):
+        return text
+    try:
+        return canonical_address(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _owner(owners: Sequence[wire.Owner]) -> str:
+    """The controller, else the first owner, as "ReplicaSet/name"."""
+    owner = next((each for each in owners if each.controller), owners[0])
+    return f"{owner.kind}/{owner.name}"
+
+
+def _actor(managers: Iterable[wire.Manager]) -> str:
+    """Who wrote the object last; writes to its status are the controllers' own."""
+    written = [each for each in managers if not each.subresource]
+    latest = max(written, key=lambda each: each.time or _LONG_AGO, default=None)
+    return latest.manager if latest else ""

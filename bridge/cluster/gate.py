@@ -1,0 +1,24 @@
+"""The question that stands before every inference of a deletion: is this cluster's API telling the truth at all?"""
+
+from bridge.cluster.client import Connection
+from bridge.cluster.listing import Lister
+from bridge.errors import ClusterUnavailable
+from bridge.model.observed import Resource
+
+
+class ClusterGate:
+    """Shared by the reflectors of one cluster. An API that shows no namespaces is not to be believed about anything."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def prove_populated(self) -> None:
+        """Read namespaces anew. Raises ClusterUnavailable when there are none, and what Connection raises when that cannot be told."""
+        first = next(Lister(self._connection, Resource.NAMESPACES, limit=1).pages(not_before=0))
+        if not first.values:
+            raise no_namespaces(self._connection)
+
+
+def no_namespaces(connection: Connection) -> ClusterUnavailable:
+    """The failure that a list of zero namespaces is."""
+    return ClusterUnavailable(f"{connection.name}: the API shows no namespaces at all; nothing is concluded from that")

@@ -1,0 +1,66 @@
+"""What a consumer has been told of one resource, by uid. Values are shared with the consumer, not copied."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from bridge.cluster.decode import Value
+from bridge.model.observed import Change, Event, Resource, Undecodable
+
+
+class Picture:
+    """Turns what a list or a watch showed into events, and remembers what has been delivered. For one thread."""
+
+    def __init__(self, resource: Resource, known: Iterable[Value], known_at: datetime | None) -> None:
+        self._resource = resource
+        self._objects = {value.uid: value for value in known}
+        self._fresh_at = known_at
+        self._late: dict[str, datetime] = {}  # objects first seen in a list that has not been completed yet
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def differing(self, values: Iterable[Value]) -> list[Event]:
+        """The upserts that bring the consumer up to these values of a list."""
+        known = self._objects.get
+        return [Event(Change.UPSERT, self._resource, value) for value in values if known(value.uid) != value]
+
+    def deletion(self, value: Value) -> Event:
+        """A deletion that was seen. The last good value is told where the event's own makes no sense."""
+        if isinstance(value, Undecodable):
+            value = self._objects.get(value.uid, value)
+        return Event(Change.DELETED, self._resource, value)
+
+    def delivered(self, events: Iterable[Event], listed_at: datetime | None = None) -> None:
+        """The consumer took these. `listed_at` is the time of the page when they come from a list that is still going on."""
+        for event in events:
+            uid = event.value.uid
+            if event.change is not Change.UPSERT:
+                self._objects.pop(uid, None)
+            elif uid:
+                if listed_at and uid not in self._objects:
+                    self._late[uid] = listed_at
+                self._objects[uid] = event.value
+
+    def fresh(self, now: datetime) -> None:
+        """All of it was so at this moment."""
+        self._fresh_at = now
+        self._late.clear()
+
+    def missing(self, listed: Collection[str]) -> list[Value]:
+        """What the consumer holds and a complete list of these uids does not."""
+        if len(listed) == len(self._objects):  # every listed uid is among the objects by now
+            return []
+        return [value for uid, value in self._objects.items() if uid not in listed]
+
+    def replaced(self, missing: Iterable[Value], listed: Collection[str]) -> list[Value]:
+        """Those whose name another object holds now: a name is given to one object at a time, so their end is proven."""
+        names = {_name(self._objects[uid]) for uid in listed if uid in self._objects}
+        return [value for value in missing if _name(value) in names]
+
+    def vanished(self, value: Value) -> Event:
+        """A deletion that is inferred, with the last moment at which the object is known to have been there."""
+        return Event(Change.GONE, self._resource, value, since=self._late.get(value.uid, self._fresh_at))
+
+
+def _name(value: Value) -> tuple[str, str]:
+    return getattr(value, "namespace", ""), value.name

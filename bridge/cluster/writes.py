@@ -1,0 +1,88 @@
+"""What the bridge writes into a cluster: status, annotations, Events. Always as its own field manager, and only its own fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from bridge.cluster.client import Connection
+from bridge.cluster.kinds import FIELD_MANAGER, KINDS
+from bridge.model.observed import Resource
+
+_APPLY: Final = "application/apply-patch+yaml"
+# Force takes over fields of ours that somebody else wrote; it touches none that are not in the patch.
+_AS_US: Final = {"fieldManager": FIELD_MANAGER, "force": "true"}
+_NAMESPACE_OF_CLUSTER_EVENTS: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a Kubernetes Event says about one object. `warning` sets its type; `reason` is one word in UpperCamelCase."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+def apply_status(
+    connection: Connection, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]
+) -> None:
+    """Make `status` our part of the object's status by server-side apply. RequestRefused 404 when the object or its kind is not there."""
+    _apply(connection, resource, namespace, name, {"status": status}, subresource="status")
+
+
+def apply_annotations(
+    connection: Connection, resource: Resource, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+) -> None:
+    """Make these our annotations on the object; those of ours that are not named are removed.
+
+    `uid` keeps the apply from creating the object anew, and from reaching a namesake: RequestRefused 409 then.
+    """
+    _apply(connection, resource, namespace, name, {}, metadata={"uid": uid, "annotations": dict(annotations)})
+
+
+def create_event(
+    connection: Connection, resource: Resource, namespace: str, name: str, uid: str, notice: Notice, now: datetime
+) -> None:
+    """Create a core/v1 Event about the object, in its namespace ("default" for cluster-scoped ones)."""
+    kind = KINDS[resource]
+    home = namespace or _NAMESPACE_OF_CLUSTER_EVENTS
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    about = {"apiVersion": kind.api_version, "kind": kind.kind, "name": name, "uid": uid}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{name[:200]}.", "namespace": home},
+        "involvedObject": about | ({"namespace": namespace} if namespace else {}),
+        "type": "Warning" if notice.warning else "Normal",
+        "reason": notice.reason,
+        "message": notice.message[:1024],
+        "source": {"component": FIELD_MANAGER},
+        "reportingComponent": FIELD_MANAGER,
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "count": 1,
+    }
+    path = f"/api/v1/namespaces/{home}/events"
+    params = {"fieldManager": FIELD_MANAGER}
+    connection.send("create events", "POST", path, msgspec.json.encode(event), "application/json", params)
+
+
+def _apply(
+    connection: Connection,
+    resource: Resource,
+    namespace: str,
+    name: str,
+    content: Mapping[str, Any],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    subresource: str = "",
+) -> None:
+    kind = KINDS[resource]
+    place = {"name": name} | ({"namespace": namespace} if kind.namespaced else {})
+    patch = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {**place, **(metadata or {})}, **content}
+    what = f"patch {resource}/{subresource}" if subresource else f"patch {resource}"
+    path = kind.object_path(namespace, name, subresource)
+    connection.send(what, "PATCH", path, msgspec.json.encode(patch), _APPLY, _AS_US)
