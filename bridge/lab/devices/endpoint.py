@@ -21,6 +21,7 @@ from typing import Any
 
 import trustme
 import uvicorn
+import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bridge.lab.device import Exchange
@@ -131,6 +132,7 @@ class Endpoint:
             server_header=False,
             date_header=False,
             timeout_keep_alive=600,
+            timeout_graceful_shutdown=2,
         )
         config.load()
         config.ssl = self._context() if self._tls else None
@@ -151,18 +153,32 @@ class Endpoint:
         server, self._server = self._server, None
         if server is None or self._thread is None:
             return
-        server.should_exit = server.force_exit = True
-        if self._loop is not None and self._stopping is not None:
+        if self._loop is not None:
             with suppress(RuntimeError):  # the loop may have ended by itself
-                self._loop.call_soon_threadsafe(self._stopping.set)
+                self._loop.call_soon_threadsafe(self._abandon, server)
+        server.should_exit = True
         self._thread.join(timeout=10)
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
 
     def _run(self, server: uvicorn.Server, listener: socket.socket) -> None:
-        with listener:
-            server.run(sockets=[listener])
+        with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._main(server, listener))
+
+    async def _main(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        await server.serve(sockets=[listener])
+
+    def _abandon(self, server: uvicorn.Server) -> None:
+        """Drop every connection, so that nobody's keep-alive or hanging call holds up the stop."""
+        if self._stopping is not None:
+            self._stopping.set()
+        for connection in list(server.server_state.connections):
+            transport = connection.transport
+            if transport is not None:
+                transport.abort()
 
     def _context(self) -> ssl.SSLContext:
         authority = trustme.CA()
@@ -175,9 +191,6 @@ class Endpoint:
         return context
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - the ASGI types
-        if self._stopping is None:
-            self._stopping = asyncio.Event()
-            self._loop = asyncio.get_running_loop()
         began = time.perf_counter()
         headers = scope["headers"]
         path = scope["raw_path"].decode("ascii")

@@ -1,6 +1,7 @@
 """The configuration over REST: create, read, change, replace and delete objects and rules, on a draft.
 
-PATCH replaces each attribute that it names, arrays whole. PUT replaces the object: what it leaves out returns to its default.
+PATCH replaces each attribute that it names, arrays whole. PUT replaces the object: what it leaves
+out returns to its default, but for what is fixed at creation (f5-sdk leaves that out).
 POST and DELETE answer 200, as everything here does that is done.
 """
 
@@ -132,7 +133,8 @@ class _Target:
                 raise ApiError(400, f'"{name}" may not be changed after creation', SYNTAX)
         if not given and not whole:
             raise ApiError(400, "one or more properties must be specified", SYNTAX)
-        body = (dict(self.kind.defaults) if whole else dict(item.body)) | given
+        kept = {name: item.body[name] for name in self.kind.fixed if name in item.body}
+        body = (self.kind.defaults | kept if whole else dict(item.body)) | given
         self.kind.complete(item.path, body)
         _same_name(item, raw)
         return self._put(item.path, body, item.rules)

@@ -218,7 +218,7 @@ class Kind:
     collection: str
     title: str
     fields: Mapping[str, Field]
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Json = field(default_factory=dict)
     required: tuple[str, ...] = ()
     fixed: frozenset[str] = frozenset()
     some_of: tuple[str, ...] = ()
