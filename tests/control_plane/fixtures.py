@@ -24,13 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """With CI=true build what is missing now: a build takes longer than any one test may."""
-    if any(_needs_control_plane(item) for item in session.items) and not session.config.option.collectonly:
-        capture = session.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-            try:
-                find_or_build()
-            except BinariesMissing as missing:
-                print(missing, file=sys.stderr)
+    if not _in_ci() or session.config.option.collectonly or not any(map(_needs_control_plane, session.items)):
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        try:
+            find_or_build()
+        except BinariesMissing as missing:
+            print(missing, file=sys.stderr)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -49,11 +50,14 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     try:
         binaries = find()
     except BinariesMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
-    with ControlPlane(binaries, tmp_path_factory.mktemp("control-plane")) as plane:
-        yield plane
+        reason = str(missing)
+    else:
+        with ControlPlane(binaries, tmp_path_factory.mktemp("control-plane")) as plane:
+            yield plane
+        return
+    if _in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture
@@ -101,3 +105,7 @@ def remove_namespace(plane: ControlPlane, name: str) -> None:
 
 def _needs_control_plane(item: pytest.Item) -> bool:
     return "control_plane" in getattr(item, "fixturenames", ())
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI") == "true"

@@ -19,7 +19,8 @@ from tests.control_plane.pod_status import TERMINAL, Observed, Phase
 from tests.control_plane.reflection import Key, Reflection, key_of
 
 RETRY_SECONDS = 0.3
-_PASSING = {httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS}
+# Forbidden is what a binding in a namespace that is being deleted gets, until its pods are deleted as well.
+_PASSING = {httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS, httpx.codes.FORBIDDEN}
 
 
 @dataclass(slots=True)

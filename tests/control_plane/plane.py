@@ -55,7 +55,6 @@ class ControlPlane:
         try:
             self._start(self._etcd)
             self.start_api()
-            self._start(self._manager)
             self._await("the controllers", lambda: self.api.find("/api/v1/namespaces/default/serviceaccounts/default"))
         except BaseException:
             self.close()
@@ -77,13 +76,18 @@ class ControlPlane:
         self.api.close()
 
     def start_api(self) -> None:
-        """Start the API server on its port and wait until it is ready."""
+        """Start the API server on its port, wait until it is ready, and let the controllers go on."""
         self._start(self._server)
-        self._await("kube-apiserver", lambda: self.api.ready() or None)
+        self._await("kube-apiserver", self.api.ready)
+        self._start(self._manager)
 
     def stop_api(self) -> None:
-        """Take the API server away as a crash would: connections break, then are refused. etcd keeps every object."""
+        """Take the API server away as a crash would: connections break, then are refused. etcd keeps every object.
+
+        The controllers end too, as they do when they cannot renew their lease; else they would wake only after a backoff of up to 30 s.
+        """
         self._server.kill()
+        self._manager.kill()
         self._leash.hold(list(self.pids.values()))
 
     @contextmanager
