@@ -6,6 +6,7 @@ changed: the server then keeps one capability, to read and enter folders (CAP_DA
 
 import os
 import pwd
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ class Account:
         """The words to put before `program` so that it runs as the account and reaches itself and `folders`."""
         if not self.other:
             return []
+        if shutil.which("setpriv") is None:
+            raise StateError(
+                "root needs setpriv to run Postgres as another user: install util-linux, or run as an ordinary user"
+            )
         words = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--no-new-privs"]
         capability = self._capability(program, folders)
         if capability:

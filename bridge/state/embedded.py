@@ -108,7 +108,12 @@ class EmbeddedPostgres:
                 fcntl.flock(self._users, fcntl.LOCK_SH)
             try:
                 self._layout = self._bring_up(account, deadline)
+            except StateUnavailable:
+                self._leave()
+                raise
             except BaseException:
+                self._layout = Layout(self._home, socket_folder(self._home, account, make=False))
+                self._stop_if_last()
                 self._leave()
                 raise
 
@@ -125,8 +130,7 @@ class EmbeddedPostgres:
             return
         try:
             with self._one_at_a_time(time.monotonic() + self._start_timeout):
-                if _try_lock(self._users) and self._layout is not None:
-                    self._bring_down(self._layout)
+                self._stop_if_last()
         finally:
             self._leave()
 
@@ -143,6 +147,11 @@ class EmbeddedPostgres:
         if self._layout is None:
             raise StateError("the embedded Postgres is not started")
         return self._layout
+
+    def _stop_if_last(self) -> None:
+        """Needs the start lock. Whoever can hold the users' lock alone is the last one."""
+        if self._users is not None and self._layout is not None and _try_lock(self._users):
+            self._bring_down(self._layout)
 
     def _leave(self) -> None:
         if self._users is not None:
@@ -177,6 +186,7 @@ class EmbeddedPostgres:
     def _bring_up(self, account: Account, deadline: float) -> Layout:
         """Wait for a server that answers; whenever nothing of ours is alive, start one, but only once."""
         launched = False
+        pause = _PAUSE
         layout = Layout(self._home, socket_folder(self._home, account, make=False))
         while time.monotonic() < deadline:
             lock = _open(self._home / "server.lock")
@@ -191,7 +201,8 @@ class EmbeddedPostgres:
             if _answers(layout):
                 _make_database(layout)
                 return layout
-            time.sleep(_PAUSE)
+            time.sleep(pause)
+            pause = min(0.5, pause * 1.2)  # each question in a long recovery is a line in the log
         raise StateUnavailable(
             f"the embedded Postgres in {self._home} did not accept connections within {self._start_timeout:.0f} s;"
             f" its log:\n{layout.tail()}"

@@ -197,7 +197,8 @@ def _serves(pid: int, data: Path) -> bool | None:
     """Whether the process is a Postgres that works in `data`; None for a Postgres whose working folder we may not see."""
     process = Path(f"/proc/{pid}")
     try:
-        if (process / "comm").read_text().strip() not in {"postgres", "postmaster"}:
+        name, _, rest = (process / "stat").read_text().partition("(")[2].rpartition(")")
+        if name not in {"postgres", "postmaster"} or rest.split()[0] in {"Z", "X"}:  # a zombie serves nobody
             return False
         return (process / "cwd").samefile(data)
     except PermissionError:

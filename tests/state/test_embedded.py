@@ -19,8 +19,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from bridge.errors import StateError, StateUnavailable
-from bridge.state import account, data_folder
+from bridge.state import account, data_folder, embedded
 from bridge.state.embedded import EmbeddedPostgres, default_data_dir
+from bridge.state.postmaster import Layout
 
 ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not ROOT, reason="needs root, who may become another user")
@@ -453,6 +454,31 @@ def test_a_server_that_cannot_start_says_why(data: Path) -> None:
         server.start()
     with pytest.raises(StateError, match="not started"):
         _ = server.url
+
+
+def test_a_start_that_fails_late_leaves_nothing_behind(
+    tmp_path: Path, move: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short: list[Path] = []
+
+    def fail(layout: Layout) -> None:
+        short.append(layout.sockets)
+        raise StateError("refused")
+
+    monkeypatch.setattr(embedded, "_make_database", fail)
+    folder = move(tmp_path / ("x" * 120))
+    with pytest.raises(StateError, match="refused"), local(folder):
+        pass
+    assert not is_locked(folder / "postgres" / "server.lock")
+    assert not short[0].exists()
+
+
+def test_a_server_whose_socket_was_swept_away_is_still_stopped(data: Path) -> None:
+    with local(data) as server:
+        pid = pid_of(server)
+        (sockets(server) / ".s.PGSQL.5432").unlink()
+        assert server.pid == pid
+    assert not alive(pid)
 
 
 def test_a_server_that_does_not_answer_in_time(data: Path) -> None:
