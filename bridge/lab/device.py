@@ -51,11 +51,18 @@ class Write:
 class Simulator(Protocol):
     """A device that can be started, called over HTTP, disturbed, and asked what it has seen."""
 
-    kind: str
-    url: str
     username: str
     password: str
-    ca: str | None
+
+    @property
+    def url(self) -> str:
+        """Scheme, 127.0.0.1 and port; empty before `start`."""
+        ...
+
+    @property
+    def ca(self) -> str | None:
+        """Path of the certificate authority to trust; None without TLS."""
+        ...
 
     def start(self) -> None:
         """Listen on 127.0.0.1; when this returns, calls are answered."""

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -27,36 +27,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from bridge.lab.device import Exchange
 from bridge.lab.devices.clock import LabClock
 from bridge.lab.devices.faults import Fault, Faults
+from bridge.lab.devices.message import Answer, Request, answer_size, read_body, request_size
 
 _HANG_LIMIT = 3600.0
-_PHRASE_ROOM = len("HTTP/1.1 200 OK\r\n\r\n")
-
-
-@dataclass(slots=True)
-class Request:
-    """One call: `path` as sent (still percent-encoded), `query` raw, header names in lower case. `user` is filled in by the device."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[bytes, bytes]
-    body: bytes
-    user: str = ""
-    transaction: str = ""
-
-    def header(self, name: str) -> str:
-        """The header's value, empty when it was not sent."""
-        return self.headers.get(name.encode(), b"").decode("latin-1")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes back."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = "application/json; charset=UTF-8"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(slots=True)
@@ -195,13 +168,13 @@ class Endpoint:
         headers = scope["headers"]
         path = scope["raw_path"].decode("ascii")
         request = Request(
-            scope["method"], path, scope["query_string"].decode("ascii"), dict(headers), await _body(receive)
+            scope["method"], path, scope["query_string"].decode("ascii"), dict(headers), await read_body(receive)
         )
         if path.startswith("/__lab/"):
             await self._send(send, self._guarded(request))
             return
         self._in_flight += 1
-        call = _Call(request, scope["transport"], receive, send, began, self._in_flight, _size(headers, request))
+        call = _Call(request, scope["transport"], receive, send, began, self._in_flight, request_size(headers, request))
         try:
             await self._exchange(call)
         finally:
@@ -280,7 +253,7 @@ class Endpoint:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = answer.body if whole else answer.body[: max(1, len(answer.body) // 2)]
         await send({"type": "http.response.body", "body": body, "more_body": not whole})
-        return _PHRASE_ROOM + sum(len(name) + len(value) + 4 for name, value in headers) + len(body)
+        return answer_size(headers, body)
 
     def _http_date(self) -> bytes:
         second = int(self._clock.now())
@@ -309,26 +282,3 @@ class Endpoint:
                 in_flight=call.in_flight,
             )
         )
-
-
-async def _body(receive: Any) -> bytes:  # noqa: ANN401
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    parts = [body]
-    while message.get("more_body", False):
-        message = await receive()
-        parts.append(message.get("body", b""))
-    return b"".join(parts)
-
-
-def _size(headers: Iterable[tuple[bytes, bytes]], request: Request) -> int:
-    """The length of the HTTP message as it came: request line, header lines, blank line, body."""
-    line = (
-        len(request.method)
-        + len(request.path)
-        + (len(request.query) + 1 if request.query else 0)
-        + len("  HTTP/1.1\r\n")
-    )
-    return line + sum(len(name) + len(value) + 4 for name, value in headers) + 2 + len(request.body)

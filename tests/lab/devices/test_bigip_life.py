@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from bridge.lab.device import Simulator
-from bridge.lab.devices.bigip import Bigip
+from bridge.lab.device import Simulator, SimulatorFactory
+from bridge.lab.devices.bigip import Bigip, Packet, decide, simulator
 from tests.lab.devices.conftest import FIREWALL
 
 LIST = f"{FIREWALL}/address-list"
@@ -27,6 +27,8 @@ def activation(http: httpx.Client) -> tuple[str, str]:
 
 
 def test_it_is_a_simulator(device: Bigip) -> None:
+    factory: SimulatorFactory = simulator
+    assert isinstance(factory(), Simulator)
     assert isinstance(device, Simulator)
 
 
@@ -97,6 +99,17 @@ def test_history_tells_every_state_and_who_made_it(device: Bigip, http: httpx.Cl
     assert at["security/firewall/address-list", "/Common/x"].body["addresses"] == ("10.0.0.2",)
     told_over_http = http.get("/__lab/history").json()[start:]
     assert [one["digest"] for one in told_over_http] == [one["digest"] for one in told]
+
+
+def test_timeline_can_be_judged_moment_by_moment(device: Bigip) -> None:
+    enforce(device)
+    start = len(device.writes())
+    path = "security/firewall/address-list/~Common~bad"
+    for addresses in (["10.0.0.2"], ["10.0.0.1", "10.0.0.2"]):
+        device.change_object(path, {"addresses": addresses})
+    packets = [Packet("10.0.0.1", "192.0.2.1"), Packet("10.0.0.2", "192.0.2.1")]
+    judged = [[decide(state, packet).allowed for packet in packets] for _, state in device.timeline()[start - 1 :]]
+    assert judged == [[False, True], [True, False], [False, False]]
 
 
 def test_reads_and_refusals_write_nothing(device: Bigip, http: httpx.Client) -> None:

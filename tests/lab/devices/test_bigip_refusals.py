@@ -64,6 +64,7 @@ def rule(**more: object) -> dict[str, Any]:
         ("POST", LIST, addresses("10.0.0.1-2001:db8::1"), 400),
         ("POST", LIST, addresses("10.0.0.1%70000"), 400),
         ("POST", LIST, addresses("10.0.0.1", "10.0.0.1/32"), 409),
+        ("POST", LIST, addresses("10.0.0.1") | {"name": "/new"}, 400),
         ("POST", LIST, addresses("2001:db8::1", "2001:0DB8::0:1"), 409),
         ("POST", LIST, addresses(), 400),
         ("POST", LIST, {"name": "new"}, 400),
@@ -168,6 +169,12 @@ def test_texts_that_clients_know(furnished: Bigip, http: httpx.Client) -> None:
 def test_tenant_may_refer_to_common(furnished: Bigip, http: httpx.Client) -> None:
     answer = http.post(LIST, json={"name": "mixed", "partition": "tenant", "addressLists": ["/Common/a", "/tenant/t"]})
     assert answer.status_code == 200
+
+
+def test_overlapping_addresses_are_taken(device: Bigip, http: httpx.Client) -> None:
+    answer = http.post(LIST, json=addresses("10.0.0.0/8", "10.0.0.1", "10.0.0.0-10.0.0.9"))
+    assert answer.status_code == 200
+    assert device.members("/Common/new") == {"10.0.0.0/8", "10.0.0.1", "10.0.0.0-10.0.0.9"}
 
 
 def test_folder_goes_when_it_is_empty(device: Bigip, http: httpx.Client) -> None:

@@ -1,8 +1,8 @@
 """A stateful BIG-IP with AFM behind iControl REST. Start it with `simulator()`; `Bigip` has the controls."""
 
 from bridge.lab.devices.bigip.answers import ApiError
-from bridge.lab.devices.bigip.kinds import Limits
-from bridge.lab.devices.bigip.referee import Decision, Match, Packet
+from bridge.lab.devices.bigip.fields import Limits
+from bridge.lab.devices.bigip.referee import Decision, Match, Packet, decide
 from bridge.lab.devices.bigip.simulator import Bigip, simulator
 
-__all__ = ["ApiError", "Bigip", "Decision", "Limits", "Match", "Packet", "simulator"]
+__all__ = ["ApiError", "Bigip", "Decision", "Limits", "Match", "Packet", "decide", "simulator"]

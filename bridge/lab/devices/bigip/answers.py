@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bridge.lab.devices.endpoint import Answer
+from bridge.lab.devices.message import Answer
 
 encode = msgspec.json.Encoder().encode
 _operation = itertools.count(6_100_000)

@@ -6,8 +6,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from bridge.lab.devices.bigip.fields import Key
 from bridge.lab.devices.bigip.item import Item, State
-from bridge.lab.devices.bigip.kinds import GLOBAL_RULES, ROUTE_DOMAIN, VIRTUAL, Key
+from bridge.lab.devices.bigip.kinds import GLOBAL_RULES, ROUTE_DOMAIN, VIRTUAL
 from bridge.lab.devices.clock import LabClock
 
 _MERGE_AT = 500

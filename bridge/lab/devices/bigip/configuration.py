@@ -14,8 +14,9 @@ import msgspec
 
 from bridge.lab.devices.bigip import show
 from bridge.lab.devices.bigip.answers import SYNTAX, ApiError, bad_value, exists, no_path, not_found, unknown_property
+from bridge.lab.devices.bigip.fields import Json, Key, Limits
 from bridge.lab.devices.bigip.item import Item
-from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, KINDS, PARTITION, RULE_LIST, Json, Key, Kind, Limits
+from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, KINDS, PARTITION, RULE_LIST, Kind
 from bridge.lab.devices.bigip.rules import READ_ONLY, Rule, placed, read_place, read_rule, rule_references
 from bridge.lab.devices.bigip.store import GLOBAL, Draft
 from bridge.lab.devices.bigip.values import valid_name
@@ -194,6 +195,8 @@ def _new_path(kind: Kind, raw: Json, limits: Limits) -> str:
             raise ApiError(
                 400, f"01020057:3: The string with more than {limits.name} characters cannot be stored as a name."
             )
+    if len(parts) < 2 and kind.collection not in (FOLDER, PARTITION):
+        raise ApiError(400, f"01070734:3: Configuration error: {kind.title} ({name}) must be in a partition.")
     return "/" + "/".join(parts)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from bridge.lab.devices.bigip.answers import ApiError, across, dangling, in_use, not_found
+from bridge.lab.devices.bigip.fields import Key, Limits
 from bridge.lab.devices.bigip.item import Item, State
-from bridge.lab.devices.bigip.kinds import FOLDER, KINDS, PARTITION, Key, Limits
+from bridge.lab.devices.bigip.kinds import FOLDER, KINDS, PARTITION
 
 Changes = Mapping[Key, Item | None]
 

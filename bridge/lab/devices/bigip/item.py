@@ -1,9 +1,12 @@
 """One configuration object as it is kept."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.lab.devices.bigip.kinds import Json, Key, Kind
+from bridge.lab.devices.bigip.answers import encode
+from bridge.lab.devices.bigip.fields import Json, Key
+from bridge.lab.devices.bigip.kinds import Kind
 from bridge.lab.devices.bigip.rules import Rule
 
 
@@ -19,6 +22,7 @@ class Item:
     rules: tuple[Rule, ...] = ()
     wire: bytes = b""
     _all: frozenset[Key] | None = None
+    _stamp: int = 0
 
     @property
     def key(self) -> Key:
@@ -37,12 +41,18 @@ class Item:
             self._all = self.own_references.union(*(rule.references for rule in self.rules))
         return self._all
 
-    def content(self) -> list[object]:
-        """What makes it what it is, for digests."""
-        return [
-            {name: self.body[name] for name in sorted(self.body)},
-            [[rule.name, {name: rule.body[name] for name in sorted(rule.body)}] for rule in self.rules],
-        ]
+    @property
+    def stamp(self) -> int:
+        """A number that stands for name and content, for digests; the generation is no part of it."""
+        if not self._stamp:
+            rules = [[rule.name, _sorted(rule.body)] for rule in self.rules]
+            text = encode([self.key, _sorted(self.body), rules])
+            self._stamp = int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())
+        return self._stamp
+
+
+def _sorted(body: Json) -> list[tuple[str, object]]:
+    return [(name, _sorted(value) if isinstance(value, dict) else value) for name, value in sorted(body.items())]
 
 
 State = Mapping[Key, Item]

@@ -25,7 +25,7 @@ from bridge.lab.devices.bigip.configuration import read_body
 from bridge.lab.devices.bigip.referee import Packet
 from bridge.lab.devices.bigip.show import show_item
 from bridge.lab.devices.bigip.store import digest
-from bridge.lab.devices.endpoint import Answer, Request
+from bridge.lab.devices.message import Answer, Request
 
 if TYPE_CHECKING:
     from bridge.lab.devices.bigip.simulator import Bigip

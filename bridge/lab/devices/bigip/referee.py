@@ -15,8 +15,9 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from bridge.lab.devices.bigip.compile import contexts
+from bridge.lab.devices.bigip.fields import Json
 from bridge.lab.devices.bigip.item import State
-from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, POLICY, PORT_LIST, RULE_LIST, Json
+from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, POLICY, PORT_LIST, RULE_LIST
 from bridge.lab.devices.bigip.rules import Rule
 from bridge.lab.devices.bigip.values import protocol_number, span
 

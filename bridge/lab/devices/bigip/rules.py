@@ -11,11 +11,7 @@ from typing import Any
 
 from bridge.lab.devices.bigip import values
 from bridge.lab.devices.bigip.answers import MCP, SYNTAX, ApiError, bad_value, unknown_property
-from bridge.lab.devices.bigip.kinds import (
-    ADDRESS_LIST,
-    PORT_LIST,
-    RULE_LIST,
-    SCHEDULE,
+from bridge.lab.devices.bigip.fields import (
     Field,
     Json,
     Key,
@@ -29,6 +25,7 @@ from bridge.lab.devices.bigip.kinds import (
     single,
     text,
 )
+from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, PORT_LIST, RULE_LIST, SCHEDULE
 
 _SIDE: Mapping[str, Field] = {
     "addresses": named(values.canonical_address),

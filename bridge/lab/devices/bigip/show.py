@@ -8,8 +8,9 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from bridge.lab.devices.bigip.answers import SYNTAX, ApiError, encode
+from bridge.lab.devices.bigip.fields import Json
 from bridge.lab.devices.bigip.item import Item
-from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, PARTITION, Json, Kind
+from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, PARTITION, Kind
 from bridge.lab.devices.bigip.rules import Linker, Rule, show_rule
 
 _T = TypeVar("_T", Item, Rule)

@@ -12,8 +12,8 @@ from bridge.lab.device import Exchange, Write
 from bridge.lab.devices.bigip import configuration
 from bridge.lab.devices.bigip.answers import CANNED, SYNTAX, ApiError, encode, framework_error
 from bridge.lab.devices.bigip.configuration import Call
+from bridge.lab.devices.bigip.fields import Json, Limits
 from bridge.lab.devices.bigip.item import State
-from bridge.lab.devices.bigip.kinds import Json, Limits
 from bridge.lab.devices.bigip.laboratory import Laboratory
 from bridge.lab.devices.bigip.referee import Decision, Packet, decide
 from bridge.lab.devices.bigip.show import show_item
@@ -22,8 +22,9 @@ from bridge.lab.devices.bigip.system import Identity, System
 from bridge.lab.devices.bigip.tokens import Tokens
 from bridge.lab.devices.bigip.transactions import Transactions
 from bridge.lab.devices.clock import LabClock
-from bridge.lab.devices.endpoint import Answer, Endpoint, Request
+from bridge.lab.devices.endpoint import Endpoint
 from bridge.lab.devices.faults import Faults
+from bridge.lab.devices.message import Answer, Request
 
 _LIB = "/mgmt/shared/"
 _WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
@@ -31,8 +32,6 @@ _WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
 class Bigip:
     """A BIG-IP with AFM on 127.0.0.1. Every method may be called from any thread, before and after `start`."""
-
-    kind = "bigip"
 
     def __init__(
         self,
@@ -106,11 +105,14 @@ class Bigip:
             return self.store.writes()
 
     def history(self) -> list[Json]:
-        """Every change with the digest of the state after it; costs a walk over all states."""
+        """Every change with the digest of the state after it."""
         with self._changed:
-            return [
-                msgspec.to_builtins(one) | {"digest": digest(self.store.at(one.number))} for one in self.store.writes()
-            ]
+            return [msgspec.to_builtins(write) | {"digest": told} for write, told in self.store.digests()]
+
+    def timeline(self) -> list[tuple[Write, State]]:
+        """Every change with the whole state after it, oldest first: what the referee is to judge, moment by moment."""
+        with self._changed:
+            return self.store.timeline()
 
     def wait_until(self, holds: Callable[[], bool], seconds: float = 10.0) -> bool:
         """Wait for a condition on this device, looked at after every write and every 50 ms; what it was at the end."""

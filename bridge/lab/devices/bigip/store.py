@@ -4,17 +4,17 @@ An item is never changed in place, so that a state is a plain mapping, a copy of
 be had again by undoing the writes that came after.
 """
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bridge.lab.device import Write
-from bridge.lab.devices.bigip.answers import encode, not_found
+from bridge.lab.devices.bigip.answers import not_found
 from bridge.lab.devices.bigip.compile import Compiler
+from bridge.lab.devices.bigip.fields import Json, Key, Limits
 from bridge.lab.devices.bigip.integrity import check
 from bridge.lab.devices.bigip.item import Item, State
-from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, KINDS, PARTITION, ROUTE_DOMAIN, Json, Key, Limits
+from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, KINDS, PARTITION, ROUTE_DOMAIN
 from bridge.lab.devices.clock import LabClock
 
 GLOBAL: Key = (GLOBAL_RULES, "/Common/global-rules")
@@ -129,6 +129,28 @@ class Store:
         """Every change still remembered, oldest first."""
         return [entry.write for entry in self._history]
 
+    def timeline(self) -> list[tuple[Write, State]]:
+        """Every change still remembered, oldest first, each with the state right after it."""
+        state = dict(self.state)
+        told: list[tuple[Write, State]] = []
+        for entry in reversed(self._history):
+            told.append((entry.write, dict(state)))
+            _merge(state, entry.undo)
+        return told[::-1]
+
+    def digests(self) -> list[tuple[Write, str]]:
+        """Every change still remembered, oldest first, each with the digest of the state right after it."""
+        state = dict(self.state)
+        total = _total(state)
+        told: list[tuple[Write, str]] = []
+        for entry in reversed(self._history):
+            told.append((entry.write, _hex(total)))
+            for key, before in entry.undo.items():
+                after = state.get(key)
+                total ^= (before.stamp if before else 0) ^ (after.stamp if after else 0)
+            _merge(state, entry.undo)
+        return told[::-1]
+
     def at(self, number: int) -> State:
         """The state right after that write; 0 is the state before the first. LookupError when it is no longer remembered."""
         oldest = self._count - len(self._history)
@@ -140,11 +162,6 @@ class Store:
                 break
             _merge(state, entry.undo)
         return state
-
-    @property
-    def count(self) -> int:
-        """The number of the last write."""
-        return self._count
 
     def _apply(self, changes: Mapping[Key, Item | None], author: Author) -> None:
         undo = {key: self.state.get(key) for key in changes}
@@ -159,10 +176,18 @@ class Store:
 
 def digest(state: State) -> str:
     """Equal for equal configurations, whatever the order and the generations."""
-    total = hashlib.sha256()
-    for key in sorted(state):
-        total.update(encode([key, state[key].content()]))
-    return total.hexdigest()[:32]
+    return _hex(_total(state))
+
+
+def _total(state: State) -> int:
+    total = 0
+    for item in state.values():
+        total ^= item.stamp
+    return total
+
+
+def _hex(total: int) -> str:
+    return f"{total:032x}"
 
 
 def _merge(state: dict[Key, Item], changes: Mapping[Key, Item | None]) -> None:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.lab.devices.bigip.compile import Compiler
-from bridge.lab.devices.bigip.kinds import KINDS, Json
+from bridge.lab.devices.bigip.fields import Json
+from bridge.lab.devices.bigip.kinds import KINDS
 from bridge.lab.devices.bigip.show import VERSION
 
 _HOST = "https://localhost/mgmt/tm"

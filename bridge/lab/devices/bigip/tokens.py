@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.lab.devices.bigip.answers import NO_TOKEN, ApiError
-from bridge.lab.devices.bigip.kinds import Json
+from bridge.lab.devices.bigip.fields import Json
 from bridge.lab.devices.clock import LabClock
-from bridge.lab.devices.endpoint import Request
+from bridge.lab.devices.message import Request
 
 LIFETIME = 1200
 LONGEST = 36_000

@@ -14,11 +14,11 @@ from typing import Any
 from bridge.lab.devices.bigip import configuration
 from bridge.lab.devices.bigip.answers import SYNTAX, ApiError, encode
 from bridge.lab.devices.bigip.configuration import Call
-from bridge.lab.devices.bigip.kinds import Json
+from bridge.lab.devices.bigip.fields import Json
 from bridge.lab.devices.bigip.show import VERSION
 from bridge.lab.devices.bigip.store import Author, Store
 from bridge.lab.devices.clock import LabClock
-from bridge.lab.devices.endpoint import Request
+from bridge.lab.devices.message import Request
 
 _LINK = "https://localhost/mgmt/tm/transaction"
 
