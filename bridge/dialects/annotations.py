@@ -1,0 +1,71 @@
+"""Groups without any custom resource: the annotation `fusionbridge.io/address-group` on a Namespace, a Service or a pod.
+
+Its value names one group or several, separated by commas. A group belongs to the namespace: the same name on several objects of one
+namespace is their union, and no annotation reaches the group of another namespace (SEMANTICS 2). On a Namespace it takes all pods of
+the namespace, on a Service the pods behind it, on a pod that pod.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bridge.dialects.fields import dns_label, shown
+from bridge.dialects.kinds import GROUP
+from bridge.errors import PolicyError
+from bridge.model.observed import Labels, Namespace, Pod, Service
+from bridge.model.policy import Ref, Source, SourceKind
+
+ADDRESS_GROUP = f"{GROUP}/address-group"
+STATUS = f"{GROUP}/status"
+KNOWN = (ADDRESS_GROUP, STATUS)
+
+GroupName = tuple[str, str]
+"""Namespace and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Each group with the sources whose union it is, and what was wrong on which object; an object in error adds to no group."""
+
+    sources: Mapping[GroupName, tuple[Source, ...]]
+    errors: Mapping[Ref, PolicyError]
+
+
+def group_names(annotations: Labels) -> tuple[str, ...]:
+    """The groups that an object's annotations name, in order and once each; PolicyError on a value that cannot be taken."""
+    text = annotations.get(ADDRESS_GROUP)
+    if text is None:
+        return ()
+    names = [name.strip() for name in text.split(",")]
+    try:
+        return tuple(sorted({dns_label(name) for name in names}))
+    except ValueError as error:
+        reason = str(error) if text.strip() else f"{shown(text)} names no group; remove the annotation or write a name"
+        raise PolicyError(f'metadata.annotations["{ADDRESS_GROUP}"]', reason) from None
+
+
+def annotation_groups(namespaces: Iterable[Namespace], services: Iterable[Service], pods: Iterable[Pod] = ()) -> Groups:
+    """The groups that these objects ask for. Neither their order nor repetition counts; one bad object spoils no other."""
+    found: dict[GroupName, set[Source]] = {}
+    errors: dict[Ref, PolicyError] = {}
+
+    def add(about: Ref, namespace: str, annotations: Labels, source: Source | None) -> None:
+        try:
+            for name in group_names(annotations):
+                found.setdefault((namespace, name), set()).add(source or annotated(namespace, name))
+        except PolicyError as error:
+            errors[about] = error
+
+    for item in namespaces:
+        whole = Source(SourceKind.NAMESPACE, namespace=item.name)
+        add(Ref("Namespace", "", item.name), item.name, item.annotations, whole)
+    for service in services:
+        behind = Source(SourceKind.SERVICE, namespace=service.namespace, service=service.name)
+        add(Ref("Service", service.namespace, service.name), service.namespace, service.annotations, behind)
+    for pod in pods:
+        add(Ref("Pod", pod.namespace, pod.name), pod.namespace, pod.annotations, None)
+    return Groups({name: tuple(sorted(sources)) for name, sources in sorted(found.items())}, errors)
+
+
+def annotated(namespace: str, name: str) -> Source:
+    """The pods of a namespace that carry the annotation with this name themselves."""
+    return Source(SourceKind.ANNOTATION, namespace=namespace, service=name)

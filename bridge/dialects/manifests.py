@@ -1,0 +1,295 @@
+"""`fusion-bridge validate`: what is wrong with manifests on disk, found without any cluster, in the words that the status would use.
+
+Objects of other groups are passed over but for our annotations. A set of manifests is rarely everything, so what refers outside it is
+a warning; what the bridge or the API server would refuse is an error.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TextIO
+
+from bridge.dialects import fields, kinds, native
+from bridge.dialects.annotations import ADDRESS_GROUP, KNOWN, group_names
+from bridge.dialects.cautions import cautions
+from bridge.dialects.documents import Document, Unreadable, documents
+from bridge.dialects.kinds import API_VERSION, GROUP, Kind
+from bridge.errors import PolicyError
+from bridge.model.observed import PolicyObject
+from bridge.model.policy import ExternalService, Ref, Rule, SourceKind
+
+STDIN = "-"
+SUFFIXES = (".yaml", ".yml", ".json")
+DEFAULT_NAMESPACE = "default"
+_TOP = ("apiVersion", "kind", "metadata", "spec", "status")
+_TEMPLATES = ("spec.template", "spec.jobTemplate.spec.template")
+_ANNOTATED = ("Namespace", "Service", "Pod")
+
+
+class Severity(StrEnum):
+    """An error is refused by the bridge or the API server; a warning is taken and seldom meant."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at: the file as it was named, the line where it is known, the object and its field ("" for the whole)."""
+
+    path: str
+    line: int | None
+    object: str
+    field: str
+    severity: Severity
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line is not None else self.path
+        return ": ".join(part for part in (place, self.severity.value, self.object, self.field, self.message) if part)
+
+
+def check(paths: Iterable[str | Path], stdin: TextIO | None = None) -> list[Finding]:
+    """Everything found in files and in folders (all .yaml, .yml and .json below them); `-` is standard input."""
+    checked = _Check()
+    for path in paths:
+        for name, text in _texts(path, stdin or sys.stdin, checked):
+            checked.text(name, text)
+    checked.relations()
+    return checked.findings
+
+
+def failed(findings: Iterable[Finding]) -> bool:
+    """Whether any of them is an error."""
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def _texts(path: str | Path, stdin: TextIO, checked: "_Check") -> Iterator[tuple[str, str]]:
+    if str(path) == STDIN:
+        yield "<stdin>", stdin.read()
+        return
+    place = Path(path)
+    files = [place]
+    if place.is_dir():
+        files = sorted(file for file in place.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+        if not files:
+            checked.add(str(path), None, "", "", f"holds no manifest ({', '.join(SUFFIXES)})", Severity.WARNING)
+    for file in files:
+        try:
+            yield str(file), file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "is not UTF-8 text"
+            checked.add(str(file), None, "", "", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An object of the set and where it stands."""
+
+    path: str
+    document: Document
+    ref: Ref
+
+    def __str__(self) -> str:
+        line = self.document.line()
+        return f"{self.path}:{line}" if line is not None else self.path
+
+
+@dataclass
+class _Check:
+    """What has been read so far. `services` holds the Services of others, `external` and `rules` our own that could be taken."""
+
+    findings: list[Finding] = field(default_factory=list)
+    places: dict[Ref, _Place] = field(default_factory=dict)
+    external: dict[Ref, ExternalService] = field(default_factory=dict)
+    rules: list[tuple[_Place, Rule]] = field(default_factory=list)
+    services: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(
+        self, path: str, line: int | None, about: str, where: str, message: str, severity: Severity = Severity.ERROR
+    ) -> None:
+        self.findings.append(Finding(path, line, about, where, severity, message))
+
+    def at(self, place: _Place, where: str, message: str, severity: Severity = Severity.ERROR) -> None:
+        self.add(place.path, place.document.line(where), str(place.ref), where, message, severity)
+
+    def text(self, path: str, text: str) -> None:
+        for document in documents(text):
+            if isinstance(document, Unreadable):
+                self.add(path, document.line, "", "", document.reason)
+            else:
+                self.document(path, document)
+
+    def document(self, path: str, document: Document) -> None:
+        """One object, or each of a list; what is no object at all is passed over."""
+        value = document.value
+        if not isinstance(value, dict):
+            return
+        kind, version = value.get("kind"), value.get("apiVersion")
+        if isinstance(kind, str) and kind.endswith("List") and isinstance(value.get("items"), list):
+            for index in range(len(value["items"])):
+                self.document(path, document.at(f"items[{index}]"))
+        elif isinstance(version, str) and version.partition("/")[0] == GROUP:
+            self.ours(path, document, version, kind)
+        elif isinstance(kind, str):
+            self.foreign(path, document, kind)
+
+    def ours(self, path: str, document: Document, version: str, name: object) -> None:
+        about = f"{name} {_name_of(document.value)}" if isinstance(name, str) else ""
+        kind = kinds.BY_NAME.get(name) if isinstance(name, str) else None
+        if version != API_VERSION:
+            self.add(path, document.line("apiVersion"), about, "apiVersion", f"must be {API_VERSION}")
+        if kind is None:
+            known = ", ".join(kinds.BY_NAME)
+            self.add(path, document.line("kind"), about, "kind", f"{fields.shown(name)} is no kind of {GROUP}: {known}")
+        if kind is not None and version == API_VERSION:
+            self.policy(path, document, kind)
+
+    def policy(self, path: str, document: Document, kind: Kind) -> None:
+        """An object of one of our kinds: its frame, then its spec."""
+        value = document.value
+        metadata = _mapping(value.get("metadata"))
+        obj = _policy_object(kind, metadata, value.get("spec"))
+        place = _Place(path, document, native.ref_of(obj))
+        for error in _frame(kind, value, metadata):
+            self.at(place, error.path, error.reason)
+        self.annotations(path, document, str(place.ref), "metadata", takes_groups=False)
+        self.unique(place)
+        if isinstance(value.get("spec"), dict):
+            self.spec(place, obj)
+
+    def unique(self, place: _Place) -> None:
+        """The same object twice: the one applied last would win, so neither is what it seems."""
+        if place.ref.name and place.ref in self.places:
+            self.at(place, "metadata.name", f"is defined twice, first in {self.places[place.ref]}")
+        self.places.setdefault(place.ref, place)
+
+    def spec(self, place: _Place, obj: PolicyObject) -> None:
+        try:
+            value = native.parse(obj)
+        except native.Invalid as invalid:
+            for error in invalid.problems:
+                self.at(place, error.path, error.reason)
+            return
+        if isinstance(value, Rule):
+            self.rules.append((place, value))
+        elif isinstance(value, ExternalService):
+            self.external[value.ref] = value
+
+    def foreign(self, path: str, document: Document, kind: str) -> None:
+        """An object of somebody else: only our annotations count, and Services for what names them."""
+        about = f"{kind} {_name_of(document.value)}"
+        if kind == "Service":
+            metadata = _mapping(document.value.get("metadata"))
+            namespace = str(metadata.get("namespace", DEFAULT_NAMESPACE))
+            self.services.setdefault(namespace, set()).add(str(metadata.get("name", "")))
+        self.annotations(path, document, about, "metadata", takes_groups=kind in _ANNOTATED)
+        for template in _TEMPLATES:
+            if isinstance(_inside(document.value, template), dict):
+                self.annotations(path, document, about, f"{template}.metadata", takes_groups=True)
+
+    def annotations(self, path: str, document: Document, about: str, where: str, *, takes_groups: bool) -> None:
+        annotations = _mapping(_inside(document.value, f"{where}.annotations"))
+        for key, value in annotations.items():
+            if not isinstance(key, str) or not key.startswith(f"{GROUP}/"):
+                continue
+            spot = f'{where}.annotations["{key}"]'
+            message, severity = _annotation(key, value, takes_groups=takes_groups)
+            if message:
+                self.add(path, document.line(spot), about, spot, message, severity)
+
+    def relations(self) -> None:
+        """What can be said only when all has been read: references, and rules that are seldom meant."""
+        for place, rule in self.rules:
+            for index, target in enumerate(place.document.value["spec"]["to"]):
+                ref = _target(place.ref, target)
+                if ref not in self.places:
+                    self.at(place, f"spec.to[{index}].name", f"{ref} is not among these manifests", Severity.WARNING)
+            self.service(place, rule)
+            for where, message in cautions(rule, self.external):
+                self.at(place, where, message, Severity.WARNING)
+
+    def service(self, place: _Place, rule: Rule) -> None:
+        """A Service is missed only where these manifests hold others of its namespace."""
+        known = self.services.get(rule.source.namespace, set())
+        if rule.source.kind is SourceKind.SERVICE and known and rule.source.service not in known:
+            missing = f"Service {rule.source.namespace}/{rule.source.service} is not among these manifests"
+            self.at(place, "spec.service", missing, Severity.WARNING)
+
+
+def _frame(kind: Kind, value: dict[Any, Any], metadata: dict[Any, Any]) -> Iterator[PolicyError]:
+    """What is wrong around the spec."""
+    for key in value:
+        if key not in _TOP:
+            yield PolicyError(str(key), "is no field of this object")
+    if "spec" not in value:
+        yield PolicyError("spec", "is required")
+    elif not isinstance(value["spec"], dict):
+        yield PolicyError("spec", "must be a mapping")
+    if "name" not in metadata:
+        yield PolicyError("metadata.name", "is required")
+    else:
+        yield from _name("metadata.name", metadata["name"], fields.object_name)
+    if not kind.namespaced and "namespace" in metadata:
+        yield PolicyError("metadata.namespace", f"a {kind} is cluster-scoped and stands in no namespace")
+    elif "namespace" in metadata:
+        yield from _name("metadata.namespace", metadata["namespace"], fields.dns_label)
+
+
+def _name(where: str, value: object, check_name: Callable[[str], str]) -> Iterator[PolicyError]:
+    if not isinstance(value, str):
+        yield PolicyError(where, "must be a string")
+        return
+    try:
+        check_name(value)
+    except ValueError as error:
+        yield PolicyError(where, str(error))
+
+
+def _annotation(key: str, value: object, *, takes_groups: bool) -> tuple[str, Severity]:
+    """What to say about one annotation of ours; "" when there is nothing."""
+    if not isinstance(value, str):
+        return "must be a string; put it in quotes", Severity.ERROR
+    if key not in KNOWN:
+        return f"is no annotation of {GROUP}: {', '.join(KNOWN)}", Severity.WARNING
+    if key != ADDRESS_GROUP:
+        return "", Severity.WARNING
+    if not takes_groups:
+        return f"has no effect here: it belongs on a {', '.join(_ANNOTATED)} or pod template", Severity.WARNING
+    try:
+        group_names({key: value})
+    except PolicyError as error:
+        return error.reason, Severity.ERROR
+    return "", Severity.WARNING
+
+
+def _policy_object(kind: Kind, metadata: dict[Any, Any], spec: object) -> PolicyObject:
+    namespace = str(metadata.get("namespace", DEFAULT_NAMESPACE)) if kind.namespaced else ""
+    name = str(metadata.get("name", ""))
+    return PolicyObject(kind.resource, "", namespace, name, "", 0, {}, _mapping(spec))
+
+
+def _target(rule: Ref, target: dict[str, str]) -> Ref:
+    """The external service of one item of a rule's `to` that has been found valid."""
+    fallback = kinds.EXTERNAL_SERVICE if kinds.BY_NAME[rule.kind].namespaced else kinds.CLUSTER_EXTERNAL_SERVICE
+    kind = kinds.BY_NAME[target.get("kind", fallback.name)]
+    return Ref(kind.name, rule.namespace if kind.namespaced else "", target["name"])
+
+
+def _name_of(value: dict[Any, Any]) -> str:
+    """As Ref prints it: namespace/name, or the name alone."""
+    metadata = _mapping(value.get("metadata"))
+    parts = [str(metadata[key]) for key in ("namespace", "name") if key in metadata]
+    return "/".join(parts)
+
+
+def _inside(value: object, path: str) -> object:
+    for step in path.split("."):
+        value = _mapping(value).get(step)
+    return value
+
+
+def _mapping(value: object) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
