@@ -167,11 +167,13 @@ class Endpoint:
         began = time.perf_counter()
         headers = scope["headers"]
         path = scope["raw_path"].decode("ascii")
-        request = Request(
-            scope["method"], path, scope["query_string"].decode("ascii"), dict(headers), await read_body(receive)
-        )
+        body = await read_body(receive)
+        if body is None:
+            return
+        request = Request(scope["method"], path, scope["query_string"].decode("ascii"), dict(headers), body)
         if path.startswith("/__lab/"):
-            await self._send(send, self._guarded(request))
+            answer = self._guarded(request)
+            await _send(send, answer, self._headers(answer), answer.body)
             return
         self._in_flight += 1
         call = _Call(request, scope["transport"], receive, send, began, self._in_flight, request_size(headers, request))
@@ -179,7 +181,6 @@ class Endpoint:
             await self._exchange(call)
         finally:
             self._in_flight -= 1
-            self._note(call)
 
     async def _exchange(self, call: _Call) -> None:
         request = call.request
@@ -188,7 +189,7 @@ class Endpoint:
             await self._wait(self.latency)
         if fault is None:
             call.answer = self._guarded(request)
-            call.bytes_out = await self._send(call.send, call.answer)
+            await self._reply(call)
             return
         if fault.kind == "slow" and fault.effect == "before":
             await self._wait(fault.seconds)
@@ -197,20 +198,20 @@ class Endpoint:
         await self._disturb(call, fault)
 
     async def _disturb(self, call: _Call, fault: Fault) -> None:
-        if fault.kind in ("hang", "cut", "truncated"):
+        if fault.kind in ("hang", "cut"):
             if fault.kind == "hang":
                 await self._hang(call, fault.seconds or _HANG_LIMIT)
-            if fault.kind == "truncated":
-                await self._send(call.send, call.answer, whole=False)
-            call.transport.abort()
-            await call.receive()  # until the cut is through, or the server takes the silence for a mistake
-            return
-        if fault.kind == "slow":
-            if fault.effect == "after":
-                await self._wait(fault.seconds)
+            self._note(call)
+            await _cut(call)
+        elif fault.kind == "truncated":
+            await self._reply(call, whole=False)
+            await _cut(call)
         else:
-            call.answer = self._substitute(fault)
-        call.bytes_out = await self._send(call.send, call.answer)
+            if fault.kind == "slow" and fault.effect == "after":
+                await self._wait(fault.seconds)
+            if fault.kind != "slow":
+                call.answer = self._substitute(fault)
+            await self._reply(call)
 
     def _substitute(self, fault: Fault) -> Answer:
         if fault.kind == "garbage":
@@ -242,18 +243,22 @@ class Endpoint:
             with suppress(asyncio.CancelledError):
                 await one
 
-    async def _send(self, send: Any, answer: Answer, *, whole: bool = True) -> int:  # noqa: ANN401
-        headers = [
+    async def _reply(self, call: _Call, *, whole: bool = True) -> None:
+        """Send the answer; it is in the log before the client can have it."""
+        body = call.answer.body if whole else call.answer.body[: max(1, len(call.answer.body) // 2)]
+        headers = self._headers(call.answer)
+        call.bytes_out = answer_size(headers, body)
+        self._note(call)
+        await _send(call.send, call.answer, headers, body)
+
+    def _headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
+        return [
             (b"date", self._http_date()),
             (b"server", b"Jetty(10.0.15)"),
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
             *answer.headers,
         ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        body = answer.body if whole else answer.body[: max(1, len(answer.body) // 2)]
-        await send({"type": "http.response.body", "body": body, "more_body": not whole})
-        return answer_size(headers, body)
 
     def _http_date(self) -> bytes:
         second = int(self._clock.now())
@@ -282,3 +287,13 @@ class Endpoint:
                 in_flight=call.in_flight,
             )
         )
+
+
+async def _send(send: Any, answer: Answer, headers: list[tuple[bytes, bytes]], body: bytes) -> None:  # noqa: ANN401
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": len(body) < len(answer.body)})
+
+
+async def _cut(call: _Call) -> None:
+    call.transport.abort()
+    await call.receive()  # until the cut is through, or the server takes the silence for a mistake

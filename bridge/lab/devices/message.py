@@ -36,17 +36,17 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-async def read_body(receive: Any) -> bytes:  # noqa: ANN401 - an ASGI callable
-    """The whole body of a call."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    parts = [body]
-    while message.get("more_body", False):
+async def read_body(receive: Any) -> bytes | None:  # noqa: ANN401 - an ASGI callable
+    """The whole body of a call; None when the client went away before it was whole."""
+    parts: list[bytes] = []
+    more = True
+    while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         parts.append(message.get("body", b""))
-    return b"".join(parts)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def request_size(headers: Headers, request: Request) -> int:

@@ -167,6 +167,13 @@ def test_identity_and_sync_show(device: Bigip, http: httpx.Client) -> None:
     assert "17.1.1" in http.get("/mgmt/tm/sys/version").text
 
 
+def test_without_afm_there_is_no_firewall(device: Bigip, http: httpx.Client) -> None:
+    device.identity.provisioned = False
+    assert http.get("/mgmt/tm/sys/provision/afm").json()["level"] == "none"
+    assert http.get(LIST).status_code == 400
+    assert http.get("/mgmt/tm/sys/folder").status_code == 200
+
+
 def test_put_object_changes_what_is_there(device: Bigip) -> None:
     for address in ("10.0.0.1", "10.0.0.2"):
         device.put_object("security/firewall/address-list", {"name": "x", "addresses": [address]})

@@ -1,9 +1,12 @@
 """Tokens, and what goes wrong on the wire."""
 
 import json
+import socket
+import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -149,6 +152,23 @@ def test_log_counts_the_bytes(device: Bigip, http: httpx.Client) -> None:
     assert len(answer.request.content) < call.bytes_in < len(answer.request.content) + 400
     assert len(answer.content) < call.bytes_out < len(answer.content) + 300
     assert (call.method, call.path, call.status, call.user) == ("POST", LIST, 200, device.username)
+
+
+def test_half_a_write_is_none(device: Bigip) -> None:
+    assert device.ca is not None
+    target, context = urlsplit(device.url), ssl.create_default_context(cafile=device.ca)
+    token = device.tokens.login({"username": device.username, "password": device.password})["token"]["token"]
+    head = f"POST {LIST} HTTP/1.1\r\nHost: x\r\nX-F5-Auth-Token: {token}\r\nContent-Length: 1000\r\n\r\n"
+    before = len(device.writes())
+    with (
+        socket.create_connection((str(target.hostname), int(target.port or 0))) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+    ):
+        secure.sendall(head.encode() + json.dumps(BODY).encode())
+    with client(device) as http:
+        assert http.get(LIST).status_code == 200
+    assert [one.method for one in device.requests()] == ["GET"]
+    assert len(device.writes()) == before
 
 
 def test_stop_ends_hanging_calls(device: Bigip) -> None:

@@ -254,6 +254,8 @@ class Bigip:
             result = self.transactions.handle(request, parts[1:])
             self._changed.notify_all()
             return Answer(200, encode(result) if result is not None else b"")
+        if parts[:2] == ["security", "firewall"] and not self.identity.provisioned:
+            raise ApiError(400, "01071aa1:3: The module AFM is not provisioned.")
         if request.method == "GET":
             page = self._system.page(parts)
             if page is not None:
