@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.control_plane.fixtures"]
+pytest_plugins = ["tests.control_plane.fixtures", "tests.state.fixtures"]

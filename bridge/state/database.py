@@ -1,0 +1,218 @@
+"""The database behind the state: connections, their errors, and the schema's version."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import sqlalchemy.exc
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import ScriptDirectory
+from psycopg import IsolationLevel
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection as CoreConnection
+
+from bridge.errors import SchemaOutdated, SettingsError, StateError, StateUnavailable
+from bridge.model.addresses import canonical_member
+from bridge.resources import shipped
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+OLDEST = 15  # the oldest major version of PostgreSQL that is served
+_MIGRATION_LOCK = 0x6662_7363_6865_6D61  # "fbschema"
+_AWAY = ("08", "53", "57P", "40")  # SQLSTATE: connection, resources, shut down, and conflicts that a repetition solves
+
+
+class Database:
+    """One PostgreSQL database. `url` is postgresql://, postgres:// or postgresql+psycopg://; nothing is opened before the first use.
+
+    Safe to use from several threads. At most twice `pool_size` connections. SettingsError for a URL of anything else.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self._url = _normal(url)
+        self.engine: Engine = create_engine(
+            self._url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            use_native_hstore=False,
+            connect_args={"connect_timeout": 10, "application_name": "fusion-bridge"},
+        )
+        event.listen(self.engine, "connect", self._greet)
+
+    def __repr__(self) -> str:
+        return f"Database({self._url!r})"  # SQLAlchemy shows *** for a password
+
+    @property
+    def conninfo(self) -> str:
+        """For connections outside the pool. It holds the password: never to be shown."""
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @contextmanager
+    def transaction(self, *, snapshot: bool = False) -> Iterator[Connection]:
+        """A psycopg connection in one transaction: committed at the end, rolled back by an error.
+
+        With `snapshot` it only reads, and everything as of one moment. Raises StateUnavailable, StateError, SchemaOutdated.
+        """
+        with self.translating():
+            pooled = self.engine.raw_connection()
+            connection: Connection = pooled.driver_connection  # type: ignore[assignment]
+            try:
+                if snapshot:
+                    connection.isolation_level, connection.read_only = IsolationLevel.REPEATABLE_READ, True
+                with connection.transaction():
+                    yield connection
+                if snapshot:
+                    connection.isolation_level, connection.read_only = None, None
+            except BaseException:
+                pooled.invalidate()  # rare, and it may be half dead
+                raise
+            finally:
+                pooled.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[CoreConnection]:
+        """A SQLAlchemy connection on one snapshot, which only reads. Raises as `transaction`."""
+        with self.translating(), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Errors of the driver become errors of the tree."""
+        try:
+            yield
+        except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
+            raise self._translated(error) from None
+
+    def upgrade(self) -> list[str]:
+        """Bring the schema to the head, in one transaction and one process at a time. Returns the revisions applied, oldest first."""
+        applied: list[str] = []
+
+        def note(*, step: MigrationInfo, **_: object) -> None:
+            applied.extend(step.up_revision_ids)
+
+        with self.translating(), self.engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            config = _alembic()
+            config.attributes.update(connection=connection, on_version_apply=note)
+            command.upgrade(config, "head")
+        return applied
+
+    def current(self) -> str | None:
+        """The revision of the schema; None for a database without one."""
+        with self.translating(), self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def head(self) -> str:
+        """The revision that this version of the code needs."""
+        revision = ScriptDirectory.from_config(_alembic()).get_current_head()
+        if revision is None:
+            raise StateError("the installation brings no migrations")
+        return revision
+
+    def require_current(self) -> None:
+        """Raises SchemaOutdated when the schema is another than this version needs."""
+        current, head = self.current(), self.head()
+        if current == head:
+            return
+        if current is not None and current not in _known():
+            raise SchemaOutdated(
+                f"the database is at schema {current}, made by a newer version: install that version of fusion-bridge"
+            )
+        raise SchemaOutdated(
+            f"the database is at schema {current or 'none'}, this version needs {head}: run `fusion-bridge db upgrade`"
+        )
+
+    def wait_until_reachable(self, seconds: float) -> None:
+        """Try to connect until it works; StateUnavailable with the last reason after that time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with self.transaction() as connection:
+                    connection.execute("SELECT 1")
+            except StateUnavailable:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                return
+            time.sleep(0.1)
+
+    def installation(self) -> str:
+        """The id of this database, made up once and never changed."""
+        with self.transaction() as connection:
+            connection.execute("INSERT INTO installation DEFAULT VALUES ON CONFLICT DO NOTHING")
+            row = connection.execute("SELECT id::text FROM installation").fetchone()
+            return str(row[0]) if row else ""
+
+    def close(self) -> None:
+        """Give back every idle connection. The database may be used again."""
+        self.engine.dispose()
+
+    def _greet(self, connection: Connection, _record: object) -> None:
+        check_version(connection)
+        adapt(connection)
+
+    def _translated(self, error: Exception) -> StateError:
+        cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+        message = " ".join(str(cause).split())
+        if self._url.password:
+            message = message.replace(str(self._url.password), "***")
+        state = getattr(cause, "sqlstate", None)
+        if state in ("42P01", "42703"):
+            return SchemaOutdated(
+                f"the schema is not the one this version needs: run `fusion-bridge db upgrade` ({message})"
+            )
+        broken = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state
+        if broken or (state or "").startswith(_AWAY) or isinstance(cause, sqlalchemy.exc.TimeoutError):
+            # All pooled connections are likely as dead as this one: none is to fail the next call too.
+            if broken or (state or "").startswith(("08", "57P")):
+                self.engine.dispose()
+            return StateUnavailable(f"the database cannot be used now: {message}")
+        return StateError(f"the database refuses: {message}")
+
+
+def check_version(connection: Connection) -> None:
+    """StateError when the server is older than we serve."""
+    version = connection.info.server_version
+    if version < OLDEST * 10_000:
+        raise StateError(f"PostgreSQL {version // 10_000} is too old: {OLDEST} or later is needed")
+
+
+def adapt(connection: Connection) -> None:
+    """Addresses come as text ("10.1.2.3", prefixes as "10.1.0.0/16"): objects for each would cost more than the query."""
+    connection.adapters.register_loader("inet", _AddressText)
+
+
+class _AddressText(Loader):
+    """Postgres' own form is the canonical one, but for `::a.b.c.d`, which Python writes `::ab:cd`."""
+
+    def load(self, data: Buffer) -> str:
+        words = bytes(data).decode()
+        return canonical_member(words) if ":" in words and "." in words else words
+
+
+def _normal(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        raise SettingsError({"database.url": "not a URL; write postgresql://user@host/database"}) from None
+    if parsed.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise SettingsError(
+            {"database.url": f"{parsed.drivername}:// is not PostgreSQL; write postgresql://user@host/database"}
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(shipped("migrations")).replace("%", "%%"))
+    return config
+
+
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}

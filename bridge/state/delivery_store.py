@@ -1,0 +1,189 @@
+"""What delivery asks of the state: what is to be done on one device, and to record what became of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+
+from bridge.errors import LostLease, StateError
+from bridge.model.identity import ObjectKey
+from bridge.model.plan import Held
+from bridge.state import working
+from bridge.state.database import Connection, Database
+from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState, Work
+from bridge.state.encoding import clean, encode_held, json_text
+
+_IN_FORCE = (ObjectState.PROGRAMMED, ObjectState.AWAITING_DEPLOY)
+
+# As for a cluster: a new owner's epoch waits until this transaction is through.
+_HELD = "SELECT FROM replica_lease WHERE role = 'device' AND name = %(device)s AND epoch = %(epoch)s FOR SHARE"
+# In the order in which intake locks them.
+_LOCK = """
+SELECT FROM device_object WHERE device = %(device)b AND key = ANY(%(key)b::text[]) ORDER BY key, device FOR UPDATE
+"""
+_APPLIED = """
+UPDATE device_object d SET
+    applied_generation = x.generation,
+    waiting_since = CASE WHEN x.generation > d.applied_generation THEN d.changed_at ELSE d.waiting_since END,
+    applied_digest = CASE WHEN x.in_force THEN x.digest ELSE d.applied_digest END,
+    shards = CASE WHEN x.in_force THEN x.shards ELSE d.shards END,
+    verified_at = CASE WHEN x.in_force THEN %(at)b ELSE d.verified_at END,
+    state = x.state, message = x.message
+FROM (
+    SELECT o.key, a.state, a.digest, a.message, a.shards, a.in_force,
+        greatest(o.applied_generation, least(a.generation, o.desired_generation)) AS generation
+    FROM unnest(%(key)b::text[], %(generation)b::bigint[], %(state)b::text[], %(digest)b::text[], %(message)b::text[],
+        %(shards)b::int[], %(in_force)b::bool[]) a (key, generation, state, digest, message, shards, in_force)
+    JOIN device_object o ON o.device = %(device)b AND o.key = a.key) x
+WHERE d.device = %(device)b AND d.key = x.key
+"""
+_FORGOTTEN = """
+DELETE FROM device_object
+WHERE device = %(device)b AND key = ANY(%(key)b::text[]) AND gone AND applied_generation = desired_generation
+"""
+_AUDIT = """
+INSERT INTO audit (device, at, plan_digest, key, op, cause, before, after, outcome)
+SELECT %(device)b, %(at)b::timestamptz, %(plan)b, x.* FROM unnest(
+    %(key)b::text[], %(op)b::text[], %(cause)b::text[], %(before)b::text[], %(after)b::text[], %(outcome)b::text[]) x
+"""
+_HEALTH = """
+UPDATE device SET
+    state = %(state)s, message = %(message)s, identity = coalesce(nullif(%(identity)s, ''), identity),
+    look_alikes = CASE WHEN %(read)s THEN %(look_alikes)s::json ELSE look_alikes END,
+    attached = coalesce(%(attached)s::json, attached), last_read = CASE WHEN %(read)s THEN %(at)s ELSE last_read END
+WHERE name = %(device)s
+"""
+_SUPERSEDED = "DELETE FROM held_plan WHERE device = %(device)s AND state = 'held' AND digest <> %(digest)s"
+_HOLD = """
+INSERT INTO held_plan (device, digest, steps, since) VALUES (%(device)s, %(digest)s, %(steps)s, %(at)s)
+ON CONFLICT (device, digest) DO UPDATE SET steps = excluded.steps
+"""
+
+
+class DeliveryStore:
+    """The tables as the worker of a device uses them. Every method raises StateUnavailable while the database is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def register_device(self, name: str, kind: str) -> None:
+        """Make the device known before any object is desired on it; nothing but its kind changes when it is."""
+        query = "INSERT INTO device (name, kind) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET kind = excluded.kind"
+        with self._database.transaction() as connection:
+            connection.execute(query, [name, kind])
+
+    def work(self, device: str, clusters: Mapping[str, int]) -> Work:
+        """What is to be done: the rows whose desired generation is not applied, as of one moment.
+
+        `clusters` are the `revisions` of the last reading. Of the pending groups come the addresses that changed since, each as it is
+        now; a group that is new to the device comes with all its members. A reader that keeps the members and records only
+        generations it has read misses none: every change of a member makes its group pending. The cost goes with the change.
+        """
+        with self._database.transaction(snapshot=True) as connection:
+            return working.pending(connection, device, clusters)
+
+    def complete_work(self, device: str) -> Work:
+        """All rows of the device, applied or not, and all members of its groups: for the start and for audits."""
+        with self._database.transaction(snapshot=True) as connection:
+            return working.complete(connection, device)
+
+    def record(
+        self,
+        device: str,
+        epoch: int,
+        applied: Sequence[Applied],
+        audit: Sequence[AuditEntry],
+        plan_digest: str,
+        at: datetime,
+    ) -> None:
+        """Write down what a plan did, whole or not at all. Raises LostLease when `epoch` no longer owns the device.
+
+        The applied generation only ever rises, to the one given at most. For an object that is to be tried again, give the
+        generation it is at. Digest, shards and the time of verification count for what is in force; an object that was to go and
+        is `gone` is forgotten.
+        """
+        with self._database.transaction() as connection:
+            if connection.execute(_HELD, {"device": device, "epoch": epoch}).fetchone() is None:
+                raise LostLease(f"epoch {epoch} does not own device {device} any more")
+            with connection.pipeline():
+                _audit(connection, device, audit, plan_digest, at)
+                _applied(connection, device, list({one.key: one for one in applied}.values()), at)
+
+    def record_health(self, device: str, health: DeviceHealth, at: datetime | None = None) -> None:
+        """What is known of the device itself, at `at` (default: now). What it holds of others counts when it is "ok", that is, was read."""
+        read = health.state == "ok"
+        attached = None if health.attached is None else json_text(dict(health.attached))
+        values = {
+            "device": device,
+            "state": health.state,
+            "message": clean(health.message),
+            "identity": clean(health.identity),
+            "look_alikes": json_text(health.foreign),
+            "attached": attached,
+            "read": read,
+            "at": at,
+        }
+        self._write(_HEALTH.replace("%(at)s", "coalesce(%(at)s, now())"), values)
+
+    def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
+        """What of the plan waits for a person, in place of what waited before; held since `at`, or since it was first held the same."""
+        values = {"device": device, "digest": digest if held else "", "steps": encode_held(held), "at": at}
+        with self._database.transaction() as connection:
+            connection.execute(_SUPERSEDED, values)
+            if held:
+                connection.execute(_HOLD, values)
+
+    def touch_verified(self, device: str, keys: Iterable[ObjectKey] | None, at: datetime) -> None:
+        """These objects (None: all of the device) were seen to be as desired at that time."""
+        if keys is None:
+            self._write(
+                "UPDATE device SET last_verified = %(at)s WHERE name = %(device)s", {"device": device, "at": at}
+            )
+            return
+        texts = sorted(str(key) for key in keys)
+        with self._database.transaction() as connection:
+            connection.execute(_LOCK, {"device": device, "key": texts})
+            query = "UPDATE device_object SET verified_at = %s WHERE device = %s AND key = ANY(%s)"
+            connection.execute(query, [at, device, texts])
+
+    def _write(self, query: LiteralString, values: Mapping[str, Any]) -> None:
+        with self._database.transaction() as connection:
+            if connection.execute(query, values).rowcount == 0:
+                raise StateError(f"device {values['device']} is not registered in this database")
+
+
+def _applied(connection: Connection, device: str, applied: Sequence[Applied], at: datetime) -> None:
+    if not applied:
+        return
+    values = {
+        "device": device,
+        "at": at,
+        "key": [str(one.key) for one in applied],
+        "generation": [one.generation for one in applied],
+        "state": [str(one.state) for one in applied],
+        "digest": [one.digest for one in applied],
+        "message": [clean(one.message) for one in applied],
+        "shards": [one.shards for one in applied],
+        "in_force": [one.state in _IN_FORCE for one in applied],
+    }
+    connection.execute(_LOCK, values)
+    connection.execute(_APPLIED, values)
+    gone = [str(one.key) for one in applied if one.gone]
+    if gone:
+        connection.execute(_FORGOTTEN, {"device": device, "key": gone})
+
+
+def _audit(connection: Connection, device: str, audit: Sequence[AuditEntry], plan: str, at: datetime) -> None:
+    if not audit:
+        return
+    values = {
+        "device": device,
+        "at": at,
+        "plan": plan,
+        "key": [str(one.key) for one in audit],
+        "op": [one.op for one in audit],
+        "cause": [clean(one.cause) for one in audit],
+        "before": [clean(one.before) for one in audit],
+        "after": [clean(one.after) for one in audit],
+        "outcome": [clean(one.outcome) for one in audit],
+    }
+    connection.execute(_AUDIT, values)

@@ -1,0 +1,66 @@
+"""What intake asks of the state: where it left off, and to record what changed."""
+
+from bridge.errors import LostLease, StateError
+from bridge.state import loading
+from bridge.state.batch import Batch, Recorded
+from bridge.state.database import Connection, Database
+from bridge.state.recording import Recording
+from bridge.state.tables import CHANNEL
+
+# The share lock keeps the lease as it is until the commit: a new owner's epoch waits for it. The planner settings hold for this transaction
+# only: every statement of it looks up rows by key, and a plan made while the tables were empty must not turn into a scan of full ones.
+_BEGIN = """
+WITH held AS MATERIALIZED (
+    SELECT FROM replica_lease WHERE role = 'cluster' AND name = %(cluster)b AND epoch = %(epoch)b FOR SHARE)
+UPDATE cluster SET revision = revision + 1, changed_at = greatest(changed_at, %(at)b)
+WHERE name = %(cluster)b AND EXISTS (SELECT FROM held)
+RETURNING revision, changed_at, set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('enable_seqscan', 'off', true)
+"""
+
+
+class IntakeStore:
+    """The tables as intake uses them. Every method raises StateUnavailable while the database is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def register_cluster(self, name: str) -> None:
+        """Make the cluster known; nothing happens when it is."""
+        with self._database.transaction() as connection:
+            connection.execute("INSERT INTO cluster (name) VALUES (%s) ON CONFLICT DO NOTHING", [name])
+
+    def identify(self, cluster: str, uid: str) -> None:
+        """Write down which cluster this is (uid of kube-system). Whether a change of it is acceptable is for the caller to decide."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE cluster SET uid = %s WHERE name = %s", [uid, cluster])
+
+    def load_cluster(self, cluster: str) -> Recorded:
+        """Everything known of the cluster, as of one moment. StateError when it is not registered."""
+        with self._database.transaction(snapshot=True) as connection:
+            return loading.load(connection, cluster)
+
+    def commit_batch(self, cluster: str, batch: Batch, epoch: int) -> int:
+        """Record the batch whole, or nothing of it; returns the new revision and wakes who listens.
+
+        Departures count before arrivals. A batch names each thing as it ends up: not an address that joined and left again, and
+        one start for an address. Repeating a batch whose outcome is unknown is harmless. All its changes bear the batch's time,
+        or that of the batch before if the clock ran backwards. Raises LostLease when `epoch` no longer owns the cluster, StateError
+        when the batch contradicts what is recorded (a second open lease, an unknown group or device).
+        """
+        with self._database.transaction() as connection:
+            values = {"cluster": cluster, "epoch": epoch, "at": batch.at}
+            row = connection.execute(_BEGIN, values).fetchone()
+            if row is None:
+                raise _not_ours(connection, cluster, epoch)
+            revision: int = row[0]
+            Recording(connection, cluster, revision, row[1]).write(batch)
+            connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, cluster])
+            return revision
+
+
+def _not_ours(connection: Connection, cluster: str, epoch: int) -> StateError:
+    known = connection.execute("SELECT FROM cluster WHERE name = %s", [cluster]).fetchone()
+    if known is None:
+        return StateError(f"cluster {cluster} is not registered in this database")
+    return LostLease(f"epoch {epoch} does not own cluster {cluster} any more")

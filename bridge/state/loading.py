@@ -1,0 +1,97 @@
+"""What the database knows of one cluster, read as of one moment."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from sys import intern
+from typing import Any, LiteralString
+
+from bridge.errors import StateError
+from bridge.model.identity import ObjectKey
+from bridge.model.observed import Pod, Resource
+from bridge.model.policy import Ref
+from bridge.state.batch import OpenLease, Recorded, Slim, Verdict
+from bridge.state.database import Connection
+from bridge.state.encoding import PodReader, decode_policy_object, decode_slim
+
+_CHUNK = 5000  # rows fetched at a time: a fleet is never in memory twice
+
+
+def load(connection: Connection, cluster: str) -> Recorded:
+    """Everything, within the caller's snapshot. StateError for a cluster that is not registered."""
+    row = connection.execute("SELECT revision, uid FROM cluster WHERE name = %s", [cluster]).fetchone()
+    if row is None:
+        raise StateError(f"cluster {cluster} is not registered in this database")
+    return Recorded(
+        revision=row[0],
+        uid=row[1],
+        pods=_pods(connection, cluster),
+        objects=_objects(connection, cluster),
+        leases=_leases(connection, cluster),
+        members=_members(connection, cluster),
+        desired=_desired(connection, cluster),
+        verdicts=verdicts(connection, cluster),
+    )
+
+
+def stream(connection: Connection, query: LiteralString, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query, some thousands at a time."""
+    with connection.cursor("bridge") as cursor:
+        cursor.itersize = _CHUNK
+        yield from cursor.execute(query, values)
+
+
+def _pods(connection: Connection, cluster: str) -> dict[str, Pod]:
+    reader = PodReader()
+    query: LiteralString = f"SELECT {PodReader.COLUMNS} FROM pod WHERE cluster = %(cluster)s"  # noqa: S608
+    pods = (reader.pod(row) for row in stream(connection, query, {"cluster": cluster}))
+    return {pod.uid: pod for pod in pods}
+
+
+def _objects(connection: Connection, cluster: str) -> dict[tuple[Resource, str, str], Slim]:
+    query = "SELECT resource, namespace, name, body::text FROM observed WHERE cluster = %(cluster)s"
+    found: dict[tuple[Resource, str, str], Slim] = {}
+    for name, namespace, object_name, body in stream(connection, query, {"cluster": cluster}):
+        resource = Resource(name)
+        found[resource, intern(namespace), object_name] = decode_slim(resource, body)
+    return found
+
+
+def _leases(connection: Connection, cluster: str) -> dict[str, OpenLease]:
+    query = "SELECT address, uid FROM lease_open WHERE cluster = %(cluster)s"
+    rows = stream(connection, query, {"cluster": cluster})
+    return {address: OpenLease(intern(address), uid) for address, uid in rows}
+
+
+def _members(connection: Connection, cluster: str) -> dict[ObjectKey, frozenset[str]]:
+    query = """
+        SELECT g.key, m.address FROM address_group g LEFT JOIN member_open m ON m.group_id = g.id
+        WHERE g.cluster = %(cluster)s AND NOT g.gone ORDER BY g.id
+    """
+    rows = stream(connection, query, {"cluster": cluster})
+    return {
+        ObjectKey.parse(key): frozenset(intern(address) for _, address in many if address is not None)
+        for key, many in groupby(rows, itemgetter(0))
+    }
+
+
+def _desired(connection: Connection, cluster: str) -> dict[tuple[str, ObjectKey], str]:
+    query = "SELECT device, key, desired_digest FROM device_object WHERE cluster = %(cluster)s AND NOT gone"
+    rows = stream(connection, query, {"cluster": cluster})
+    return {(intern(device), ObjectKey.parse(key)): digest for device, key, digest in rows}
+
+
+def verdicts(connection: Connection, cluster: str) -> dict[Ref, Verdict]:
+    """What became of every policy object of the cluster, with the version in force."""
+    query = """
+        SELECT kind, namespace, name, uid, generation, ok, reason, message, accepted::text
+        FROM policy_object WHERE cluster = %(cluster)s ORDER BY kind, namespace, name
+    """
+    found = {}
+    for row in connection.execute(query, {"cluster": cluster}):
+        kind, namespace, name, uid, generation, ok, reason, message, accepted = row
+        ref = Ref(kind, namespace, name)
+        found[ref] = Verdict(
+            ref, uid, generation, ok, reason, message, decode_policy_object(accepted) if accepted else None
+        )
+    return found

@@ -1,0 +1,56 @@
+"""History does not grow for ever: what ended long ago is deleted, a piece at a time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from bridge.state.database import Database
+
+_PIECE = 20_000  # rows in one transaction: nobody waits long for its locks
+
+_LEASES = """
+DELETE FROM lease_closed WHERE ctid = ANY(ARRAY(SELECT ctid FROM lease_closed WHERE t2 < %(before)s LIMIT %(piece)s))
+"""
+_MEMBERS = """
+DELETE FROM member_closed WHERE ctid = ANY(ARRAY(SELECT ctid FROM member_closed WHERE t2 < %(before)s LIMIT %(piece)s))
+"""
+_AUDIT = "DELETE FROM audit WHERE ctid = ANY(ARRAY(SELECT ctid FROM audit WHERE at < %(before)s LIMIT %(piece)s))"
+_REPORTS = "DELETE FROM report WHERE ctid = ANY(ARRAY(SELECT ctid FROM report WHERE at < %(before)s LIMIT %(piece)s))"
+_GROUPS = """
+DELETE FROM address_group g WHERE g.gone
+AND NOT EXISTS (SELECT FROM member m WHERE m.group_id = g.id)
+AND NOT EXISTS (SELECT FROM device_object d WHERE d.key = g.key)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows went."""
+
+    leases: int
+    members: int
+    groups: int
+    audit: int
+    reports: int
+
+
+def prune(database: Database, before: datetime) -> Pruned:
+    """Delete leases and memberships that ended before that time, audit rows and reports from before it, groups of which nothing is left.
+
+    Raises StateUnavailable; what was deleted by then stays deleted. Never touches what is open.
+    """
+    leases, members = _delete(database, _LEASES, before), _delete(database, _MEMBERS, before)
+    audit, reports = _delete(database, _AUDIT, before), _delete(database, _REPORTS, before)
+    with database.transaction() as connection:
+        groups = connection.execute(_GROUPS).rowcount
+    return Pruned(leases, members, groups, audit, reports)
+
+
+def _delete(database: Database, statement: LiteralString, before: datetime) -> int:
+    total = 0
+    while True:
+        with database.transaction() as connection:
+            count = connection.execute(statement, {"before": before, "piece": _PIECE}).rowcount
+        total += count
+        if count < _PIECE:
+            return total

@@ -1,0 +1,186 @@
+"""How one intake batch is recorded: rows become arrays, one statement per kind of change."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+from bridge.errors import StateError
+from bridge.model.identity import ObjectKey
+from bridge.model.observed import Pod
+from bridge.state import statements as sql
+from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, MemberChange, Slim, Verdict
+from bridge.state.database import Connection
+from bridge.state.encoding import clean, encode_object, encode_rest, encode_slim, json_text, place_of
+
+
+        self._run(sql.MOVED, list(moved), key=list(moved), cause=list(moved.values()))
+dataclass(slots=True)
+class Recording:
+    """One batch on its way into one transaction."""
+
+    connection: Connection
+    cluster: str
+    revision: int
+    at: datetime
+
+    def write(self, batch: Batch) -> None:
+        """All of it, in the order that lets things go before others take their place; rows that delivery wants too come last."""
+        groups = self._groups(batch)
+        with self.connection.pipeline():
+            self._cluster_side(batch)
+            self._members(batch, groups)
+            self._device_side(batch)
+
+    def _run(self, statement: LiteralString, rows: Sequence[Any], **columns: object) -> None:
+        """One statement with its arrays; nothing at all when there are no rows."""
+        if rows:
+            values = {"cluster": self.cluster, "revision": self.revision, "at": self.at, **columns}
+            self.connection.execute(statement, values)
+
+    def _groups(self, batch: Batch) -> Mapping[ObjectKey, int]:
+        """The ids of every group that the batch names; StateError when one was never recorded."""
+        self._run(sql.GROUPS, batch.groups, key=_keys(batch.groups))
+        changes = (batch.left, batch.joined)
+        names = {str(key): key for key in {*batch.groups_gone, *(one.group for many in changes for one in many)}}
+        if not names:
+            return {}
+        values = {"cluster": self.cluster, "key": list(names)}
+        ids = {names[key]: int(id_) for key, id_ in self.connection.execute(sql.GROUP_IDS, values)}
+        if len(ids) < len(names):
+            missing = ", ".join(sorted(set(names) - {str(key) for key in ids}))
+            raise StateError(f"members of groups that were never recorded: {missing}")
+        return ids
+
+    def _cluster_side(self, batch: Batch) -> None:
+        self._run(sql.PODS_GONE, batch.pods_gone, uid=batch.pods_gone)
+        self._pods(list({pod.uid: pod for pod in batch.pods}.values()))
+        resources, namespaces, names = _columns(batch.objects_gone, 3)
+        gone = batch.objects_gone
+        self._run(sql.OBJECTS_GONE, gone, resource=[str(one) for one in resources], namespace=namespaces, name=names)
+        self._objects({place_of(one): one for one in batch.objects})
+        self._leases_ended(batch.leases_ended)
+        self._leases(list({one.address: one for one in batch.leases}.values()))
+        refs = batch.verdicts_gone
+        kinds, namespaces, names = _columns([(ref.kind, ref.namespace, ref.name) for ref in refs], 3)
+        self._run(sql.VERDICTS_GONE, refs, kind=kinds, namespace=namespaces, name=names)
+        self._verdicts(list({one.ref: one for one in batch.verdicts}.values()))
+        self._run(sql.SYNCED, list(batch.synced), synced=json_text(batch.synced))
+
+    def _pods(self, pods: Sequence[Pod]) -> None:
+        self._run(
+            sql.PODS,
+            pods,
+            uid=[pod.uid for pod in pods],
+            namespace=[pod.namespace for pod in pods],
+            name=[pod.name for pod in pods],
+            service_account=[pod.service_account for pod in pods],
+            owner=[pod.owner for pod in pods],
+            node=[pod.node for pod in pods],
+            phase=[pod.phase for pod in pods],
+            labels=[json_text(pod.labels) for pod in pods],
+            rest=[encode_rest(pod) for pod in pods],
+        )
+
+    def _objects(self, objects: Mapping[tuple[Any, str, str], Slim]) -> None:
+        resources, namespaces, names = _columns(objects, 3)
+        self._run(
+            sql.OBJECTS,
+            list(objects),
+            resource=[str(one) for one in resources],
+            namespace=namespaces,
+            name=names,
+            uid=[one.uid for one in objects.values()],
+            version=[one.resource_version for one in objects.values()],
+            body=[encode_slim(one) for one in objects.values()],
+        )
+
+    def _leases_ended(self, ends: Sequence[LeaseEnd]) -> None:
+        self._run(
+            sql.LEASES_ENDED,
+            ends,
+            address=[end.address for end in ends],
+            uid=[end.uid for end in ends],
+            inferred=[end.inferred for end in ends],
+            since=[end.since for end in ends],
+        )
+
+    def _leases(self, starts: Sequence[LeaseStart]) -> None:
+        self._run(
+            sql.LEASES,
+            starts,
+            address=[start.address for start in starts],
+            uid=[start.pod.uid for start in starts],
+            namespace=[start.pod.namespace for start in starts],
+            pod=[start.pod.name for start in starts],
+            service_account=[start.pod.service_account for start in starts],
+            owner=[start.pod.owner for start in starts],
+            node=[start.pod.node for start in starts],
+            since=[start.since for start in starts],
+        )
+
+    def _verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        self._run(
+            sql.VERDICTS,
+            verdicts,
+            kind=[one.ref.kind for one in verdicts],
+            namespace=[one.ref.namespace for one in verdicts],
+            name=[one.ref.name for one in verdicts],
+            uid=[one.uid for one in verdicts],
+            generation=[one.generation for one in verdicts],
+            ok=[one.ok for one in verdicts],
+            reason=[clean(one.reason) for one in verdicts],
+            message=[clean(one.message) for one in verdicts],
+            accepted=[encode_slim(one.accepted) if one.accepted else None for one in verdicts],
+        )
+
+    def _members(self, batch: Batch, ids: Mapping[ObjectKey, int]) -> None:
+        left, joined = batch.left, batch.joined
+        self._run(
+            sql.LEFT,
+            left,
+            id=[ids[one.group] for one in left],
+            address=[one.address for one in left],
+            inferred=[one.inferred for one in left],
+        )
+        self._run(sql.GROUPS_GONE, batch.groups_gone, id=[ids[key] for key in batch.groups_gone])
+        self._run(sql.JOINED, joined, id=[ids[one.group] for one in joined], address=[one.address for one in joined])
+
+    def _device_side(self, batch: Batch) -> None:
+        moved = _causes(batch.joined, batch.left)
+        desired = {(one.device, one.key): one for one in batch.desired}
+        gone = batch.desired_gone
+        touched = {*moved, *(str(key) for _, key in gone), *(str(key) for _, key in desired)}
+        self._run(sql.LOCK, list(touched), key=sorted(touched))
+        self._run(sql.DESIRED_GONE, gone, device=[device for device, _ in gone], key=_keys(key for _, key in gone))
+        self._run(sql.MOVED, list(moved), key=list(moved), cause=list(moved.values()))
+        self._desired(list(desired.values()))
+
+    def _desired(self, desired: Sequence[DesiredObject]) -> None:
+        self._run(
+            sql.DESIRED,
+            desired,
+            device=[one.device for one in desired],
+            key=_keys(one.key for one in desired),
+            kind=[str(one.key.kind) for one in desired],
+            body=[None if one.body is None else encode_object(one.body) for one in desired],
+            digest=[one.digest for one in desired],
+            cause=[clean(one.cause) for one in desired],
+        )
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    found = [list(column) for column in zip(*rows, strict=True)]
+    return found or [[] for _ in range(width)]
+
+
+def _keys(keys: Iterable[ObjectKey]) -> list[str]:
+    return [str(key) for key in keys]
+
+
+def _causes(joined: Iterable[MemberChange], left: Iterable[MemberChange]) -> dict[str, str]:
+    """For each group that changes, by the text of its key, how much of it."""
+    plus = Counter(one.group for one in joined)
+    minus = Counter(one.group for one in left)
+    return {str(key): f"members +{plus[key]} -{minus[key]}" for key in {**plus, **minus}}

@@ -1,0 +1,281 @@
+"""The tables, as SQLAlchemy sees them. `migrations/` makes the same ones step by step; a test keeps both equal.
+
+What Postgres can guarantee at speed stands here as a constraint. Left to the statements instead: foreign keys of pods, leases and members
+(thousands of rows a second; each would cost a lookup and a row lock), and the absence of overlap among closed leases.
+
+Leases and members are history. The open ones live in a partition of their own, `t2` = infinity, where the primary key refuses a
+second open one. Statements write to the partitions directly: moving a row between them by UPDATE would cost twice as much.
+
+JSON is kept as `json`, not `jsonb`: exactly as encoded, "\\u0000" included. `jsonb` appears only where the database itself merges.
+"""
+
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    event,
+    text,
+)
+from sqlalchemy.dialects.postgresql import INET, JSONB
+
+CHANNEL = "fusion_bridge"  # of NOTIFY; the payload is the name of a cluster
+
+KEY = Text(collation="C")  # compared byte by byte: fast, and in the same order on every server
+TIME = DateTime(timezone=True)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default="")
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=text("false"))
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+def _one_of(column: str, words: tuple[str, ...]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(word) for word in words)})", name=column)
+
+
+def _partitioned(table: Table) -> None:
+    """Make the two partitions with the table: what is open, and everything before."""
+    name = table.name
+    for statement in (
+        f"CREATE TABLE {name}_open PARTITION OF {name} FOR VALUES FROM ('infinity') TO (MAXVALUE)",
+        f"CREATE TABLE {name}_closed PARTITION OF {name} FOR VALUES FROM (MINVALUE) TO ('infinity')",
+        f"CREATE INDEX ix_{name}_closed_t2 ON {name}_closed USING brin (t2)",  # for pruning; costs next to nothing
+    ):
+        event.listen(table, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
+
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    CheckConstraint("one", name="one"),
+)
+
+cluster = Table(
+    "cluster",
+    metadata,
+    Column("name", KEY, primary_key=True),
+    _text("uid"),  # of its kube-system namespace
+    _count("revision"),  # + 1 with every batch
+    Column("changed_at", TIME),  # of the last batch; never runs backwards
+    Column("synced", JSONB, nullable=False, server_default=text("'{}'")),
+    CheckConstraint("revision >= 0", name="revision"),
+)
+
+pod = Table(
+    "pod",
+    metadata,
+    Column("cluster", KEY, primary_key=True),
+    Column("uid", KEY, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("service_account", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("rest", JSON, nullable=False),
+)
+
+observed = Table(
+    "observed",
+    metadata,
+    Column("cluster", KEY, ForeignKey("cluster.name"), primary_key=True),
+    Column("resource", KEY, primary_key=True),
+    Column("namespace", KEY, primary_key=True),
+    Column("name", KEY, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("resource_version", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("cluster", KEY, primary_key=True),
+    Column("address", INET, primary_key=True),
+    Column("t2", TIME, primary_key=True),
+    Column("t1", TIME, nullable=False),
+    Column("uid", KEY, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("pod", Text, nullable=False),
+    Column("service_account", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("t1_since", TIME),  # not null: inferred, it began after this
+    Column("t2_since", TIME),  # where the end is inferred: it ended after this
+    _flag("t2_inferred"),
+    CheckConstraint("t1 <= t2", name="order"),
+    postgresql_partition_by="RANGE (t2)",
+)
+_partitioned(lease)
+
+# A group is never dropped while history names it: it keeps its id when it comes back.
+address_group = Table(
+    "address_group",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("cluster", KEY, ForeignKey("cluster.name"), nullable=False),
+    Column("key", KEY, nullable=False),
+    _flag("gone"),
+    UniqueConstraint("cluster", "key"),
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("group_id", BigInteger, primary_key=True),
+    Column("address", INET, primary_key=True),
+    Column("t2", TIME, primary_key=True),
+    Column("t1", TIME, nullable=False),
+    Column("revision", BigInteger, nullable=False),  # of the cluster: when it joined, or once closed, when it left
+    _flag("inferred"),  # no event proved that it left
+    CheckConstraint("t1 <= t2", name="order"),
+    Index(None, "group_id", "revision"),
+    postgresql_partition_by="RANGE (t2)",
+)
+_partitioned(member)
+
+# Rules, external services and address groups as people wrote them; the text itself is in `observed`.
+policy_object = Table(
+    "policy_object",
+    metadata,
+    Column("cluster", KEY, ForeignKey("cluster.name"), primary_key=True),
+    Column("kind", KEY, primary_key=True),
+    Column("namespace", KEY, primary_key=True),
+    Column("name", KEY, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("accepted", JSON(none_as_null=True)),  # the last accepted version, which is in force
+    Column("changed_at", TIME, nullable=False),
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("name", KEY, primary_key=True),
+    Column("kind", Text, nullable=False),
+    _text("identity"),  # its serial
+    Column("state", Text, nullable=False, server_default="not read yet"),
+    _text("message"),
+    Column("look_alikes", JSON, nullable=False, server_default=text("'[]'")),
+    Column("attached", JSON(none_as_null=True)),
+    Column("last_read", TIME),
+    Column("last_verified", TIME),
+    _one_of("state", ("ok", "busy", "denied", "unreachable", "stopped", "not read yet")),
+)
+
+device_object = Table(
+    "device_object",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    Column("device", KEY, ForeignKey("device.name"), primary_key=True),
+    Column("cluster", KEY, ForeignKey("cluster.name"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", JSON(none_as_null=True)),
+    Column("desired_generation", BigInteger, nullable=False, server_default=text("1")),
+    Column("desired_digest", Text, nullable=False),
+    Column("since_revision", BigInteger, nullable=False),  # the device did not have it before
+    Column("changed_at", TIME, nullable=False),
+    Column("waiting_since", TIME, nullable=False),  # the oldest change that is not applied
+    _text("cause"),
+    _flag("gone"),
+    _count("applied_generation"),
+    _text("applied_digest"),
+    Column("state", Text, nullable=False, server_default="Pending"),
+    _text("message"),
+    Column("shards", Integer, nullable=False, server_default=text("0")),
+    Column("verified_at", TIME),
+    CheckConstraint("applied_generation BETWEEN 0 AND desired_generation", name="generation"),
+    CheckConstraint("shards >= 0", name="shards"),
+    CheckConstraint("NOT gone OR body IS NULL", name="gone"),
+    _one_of("kind", ("group", "shard", "ports", "rules", "policy", "attachment")),
+    _one_of(
+        "state",
+        ("Pending", "Programmed", "Held", "Quarantined", "Withheld", "AwaitingDeploy", "Unsupported"),
+    ),
+    Index("ix_device_object_work", "device", postgresql_where=text("desired_generation > applied_generation")),
+    Index(None, "device"),
+)
+
+replica_lease = Table(
+    "replica_lease",
+    metadata,
+    Column("role", KEY, primary_key=True),
+    Column("name", KEY, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    CheckConstraint("epoch > 0", name="epoch"),
+    _one_of("role", ("cluster", "device")),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("device", KEY, nullable=False),  # outlives the device
+    Column("at", TIME, nullable=False),
+    Column("key", KEY, nullable=False),
+    Column("op", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("plan_digest", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Index(None, "device", "id"),
+    Index(None, "at", postgresql_using="brin"),
+)
+
+held_plan = Table(
+    "held_plan",
+    metadata,
+    Column("device", KEY, ForeignKey("device.name"), primary_key=True),
+    Column("digest", KEY, primary_key=True),
+    Column("steps", JSON, nullable=False),
+    Column("since", TIME, nullable=False),
+    Column("state", Text, nullable=False, server_default="held"),
+    _one_of("state", ("held", "released", "rejected")),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", TIME, nullable=False),
+    Column("body", JSON, nullable=False),
+)

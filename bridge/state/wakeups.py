@@ -1,0 +1,109 @@
+"""Wake-ups: who waits for a cluster's next batch hears of it at once. Only hints: the tables are the truth."""
+
+import contextlib
+import os
+import select
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from bridge.state.database import Connection, Database
+from bridge.state.tables import CHANNEL
+
+ANY = ""  # instead of a cluster's name: something may have been missed, look at all
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+# A peer that vanished without a word is noticed within a minute.
+_KEEPALIVE = "keepalives=1 keepalives_idle=20 keepalives_interval=10 keepalives_count=3 connect_timeout=10"
+
+
+class Wakeups:
+    """LISTENs on a connection of its own, in a thread; as a context manager it is started on entry and closed on exit.
+
+    Callbacks get the name of the cluster that changed, or ANY after every (re)connection. They run in that thread: they must not
+    raise, and only wake others. A database that is away is tried again until `close`, with pauses up to five seconds.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._callbacks: list[Callable[[str], None]] = []
+        self._thread = threading.Thread(target=self._run, name="wake-ups", daemon=True)
+        self._stop_reader, self._stop_writer = os.pipe()
+        self._listening = threading.Event()
+
+    def register(self, callback: Callable[[str], None]) -> None:
+        """Call this with every wake-up from now on."""
+        self._callbacks.append(callback)
+
+    def start(self) -> None:
+        """Begin to listen; returns at once."""
+        self._thread.start()
+
+    def wait_until_listening(self, seconds: float) -> bool:
+        """Whether the connection stands, after at most that long."""
+        return self._listening.wait(seconds)
+
+    def close(self) -> None:
+        """Stop, and wait for the thread. Safe to repeat."""
+        if self._stop_writer < 0:
+            return
+        os.write(self._stop_writer, b".")
+        if self._thread.ident is not None:
+            self._thread.join()
+        os.close(self._stop_reader)
+        os.close(self._stop_writer)
+        self._stop_writer = -1
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopped_within(0):
+            try:
+                with self._connect() as connection:
+                    pause = _FIRST_PAUSE
+                    self._listening.set()
+                    self._tell(ANY)
+                    self._listen(connection)
+            except psycopg.Error:
+                self._stopped_within(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            finally:
+                self._listening.clear()
+
+    def _connect(self) -> contextlib.closing[Connection]:
+        conninfo = make_conninfo(
+            self._database.conninfo, **conninfo_to_dict(_KEEPALIVE), application_name="fusion-bridge"
+        )
+        connection = psycopg.connect(conninfo, autocommit=True)
+        connection.execute(f"LISTEN {CHANNEL}")
+        return contextlib.closing(connection)
+
+    def _listen(self, connection: Connection) -> None:
+        """Tell of everything that comes, until the connection breaks (psycopg.Error) or somebody closes us."""
+        while True:
+            ready, _, _ = select.select([connection.fileno(), self._stop_reader], [], [])
+            if self._stop_reader in ready:
+                return
+            connection.pgconn.consume_input()
+            while notice := connection.pgconn.notifies():
+                self._tell(notice.extra.decode())
+
+    def _tell(self, cluster: str) -> None:
+        for callback in tuple(self._callbacks):
+            callback(cluster)
+
+    def _stopped_within(self, seconds: float) -> bool:
+        ready, _, _ = select.select([self._stop_reader], [], [], seconds)
+        return bool(ready)
