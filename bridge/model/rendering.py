@@ -28,6 +28,14 @@ def _content(value: DeviceObject) -> Iterable[str]:
             return [str(value.policy)]
 
 
+def change_lines(before: DeviceObject | None, after: DeviceObject | None) -> tuple[str, str]:
+    """Before and after as two lines for the audit: digests, and of large sets of members only those that went and those that came."""
+    if isinstance(before, Group | Shard) and isinstance(after, Group | Shard):
+        left, joined = sorted(before.members - after.members), sorted(after.members - before.members)
+        return f"{digest_of(before)} -{left}", f"{digest_of(after)} +{joined}"
+    return line_of(before), line_of(after)
+
+
 def entry_line(entry: RuleEntry) -> str:
     """One line of a rule list as a person reads it."""
     ports = f":{entry.ports}" if entry.ports else ""

@@ -1,0 +1,112 @@
+"""One device as last verified, and the step from there to what is wanted: plan, apply, check."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+
+from bridge.contract import Adapter
+from bridge.delivery.quarantine import Quarantine
+from bridge.delivery.wanted import Todo, Wanted
+from bridge.errors import Drifted, FencedOff, Rejected, Unsupported
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import EVERYTHING, DeviceObject, Intent, Snapshot
+from bridge.model.plan import Fence, Outcome, Plan
+from bridge.policy.diff import diff, plan
+
+log = structlog.get_logger(__name__)
+
+
+class Enforcement:
+    """What the device holds of ours, moved forward by what was observed of each write, and what it refuses."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self.device = adapter.device
+        self.quarantine = Quarantine()
+        self.objects: dict[ObjectKey, DeviceObject] = {}
+        self.known = False  # False: read everything before anything else
+
+    def read(self, fence: Fence, *, write: bool) -> Snapshot:
+        """Read everything; take the device over when the fence is older than ours.
+
+        Raises FencedOff when somebody newer, or another installation, owns it; Busy, Denied.
+        """
+        snapshot = self.adapter.read(EVERYTHING)
+        if not fence.passes(snapshot.fence):
+            raise FencedOff(
+                self.device,
+                f"epoch {snapshot.fence.epoch} of installation {snapshot.fence.installation or 'unknown'} stands on the device, "
+                f"ours is {fence.epoch}: stop the other bridge, or see `fusion-bridge fence reset`",
+            )
+        if write and (snapshot.fence.epoch, snapshot.fence.installation) != (fence.epoch, fence.installation):
+            self.adapter.raise_fence(fence)
+        return snapshot
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Go on from this snapshot."""
+        self.objects = dict(snapshot.objects)
+        self.known = True
+
+    def plan(self, wanted: Wanted, todo: Todo, *, complete: bool) -> Plan:
+        """The steps that bring the todo, or everything, onto the device; nothing that is set aside."""
+        objects = wanted.everything() if complete else wanted.part(todo)
+        self.quarantine.lift(objects, todo.absent)
+        objects = wanted.settle_withheld(objects, self.objects, self.quarantine.keys)
+        absent = frozenset() if complete else frozenset(todo.absent - objects.keys())
+        intent = Intent(self.device, objects, complete=complete, absent=absent)
+        meant = replace(intent, objects=self._normalized(intent))
+        steps = self.quarantine.filter(diff(self.objects, meant))
+        held = tuple(wanted.held[key] for key in sorted(wanted.held))
+        return plan(self.device, steps, self.objects, self.adapter.capabilities, self.adapter.limits, held)
+
+    def apply(self, made: Plan, fence: Fence) -> Outcome:
+        """Make the plan true and check what came of it.
+
+        What the device refuses is set aside. Raises Drifted when an object is not as it was written or the refusal names nothing of
+        the plan, and whatever the adapter raises.
+        """
+        if made.empty:
+            return Outcome({})
+        try:
+            outcome = self.adapter.apply(made, fence)
+        except Rejected as error:
+            self._set_aside({ObjectKey.parse(text): words for text, words in error.objects.items()}, made, error)
+            raise
+        self._set_aside(outcome.refused, made, None)
+        for key, value in outcome.observed.items():
+            if value is None:
+                self.objects.pop(key, None)
+            else:
+                self.objects[key] = value
+        self._check(made, outcome)
+        return outcome
+
+    def _set_aside(self, refused: Mapping[ObjectKey, str], made: Plan, error: Rejected | None) -> None:
+        if refused:
+            log.warning("objects refused", device=self.device, objects={str(key): why for key, why in refused.items()})
+            self.quarantine.put(refused, made.steps)
+        if error and not {step.key for step in made.steps} & refused.keys():
+            raise Drifted(self.device, f"refusal of what was not asked: {error}") from error
+
+    def _check(self, made: Plan, outcome: Outcome) -> None:
+        """An answer that says otherwise is no success."""
+        for key, meant in {step.key: step.after for step in made.steps}.items():
+            if key not in outcome.refused and (key not in outcome.observed or outcome.observed[key] != meant):
+                raise Drifted(self.device, f"{key} is not as it was written")
+
+    def _normalized(self, intent: Intent) -> Mapping[ObjectKey, DeviceObject]:
+        """As the device would report it, less what it cannot express."""
+        try:
+            return self.adapter.normalize(intent)
+        except Unsupported as error:
+            refused = {ObjectKey.parse(text): why for text, why in error.objects.items()}
+            self._note_unsupported(refused, intent)
+            rest = {key: value for key, value in intent.objects.items() if key not in refused}
+            return self.adapter.normalize(replace(intent, objects=rest))
+
+    def _note_unsupported(self, refused: Mapping[ObjectKey, str], intent: Intent) -> None:
+        fresh = {key: why for key, why in refused.items() if key not in self.quarantine}
+        if fresh:
+            log.warning("not expressible", device=self.device, objects={str(key): why for key, why in fresh.items()})
+        self.quarantine.put_wanted({key: (intent.objects[key], why) for key, why in refused.items()})

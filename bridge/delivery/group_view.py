@@ -1,0 +1,118 @@
+"""One address group as a device should hold it, in parts, with what is held back from it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import Group, Shard
+from bridge.policy.shard import shard_count, shard_index, spread
+
+
+@dataclass(slots=True)
+class Delta:
+    """Who is to join and who is to leave a group; `unproven` are those leaves that no event proved."""
+
+    joins: set[str] = field(default_factory=set)
+    leaves: set[str] = field(default_factory=set)
+    unproven: set[str] = field(default_factory=set)
+
+
+class GroupView:
+    """The members that one group should have on the device now, split as the device needs it.
+
+    `members` follows what the state wants, less what is held or frozen: members that a person has yet to decide about, and those who may
+    not join while an Allow that names the group is withheld.
+    """
+
+    def __init__(self, key: ObjectKey, members: Iterable[str], size: int | None, parts: int = 0) -> None:
+        self.key = key
+        self.held_joins: set[str] = set()
+        self.held_leaves: set[str] = set()
+        self._size = size
+        self._split(members, parts)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, address: str) -> bool:
+        return address in self._part(address)
+
+    @property
+    def members(self) -> Iterator[str]:
+        """Every member."""
+        return (member for part in self._parts for member in part)
+
+    @property
+    def shards(self) -> int:
+        """In how many parts the device holds it; 0 when it holds the members itself."""
+        return len(self._parts) if len(self._parts) > 1 else 0
+
+    def delta(self, address: str, *, member: bool, inferred: bool, into: Delta) -> None:
+        """Note what must happen to one address so that it is, or is no longer, a member."""
+        if member:
+            self.held_leaves.discard(address)
+            if address not in self and address not in self.held_joins:
+                into.joins.add(address)
+            return
+        self.held_joins.discard(address)
+        if address in self and (not inferred or address not in self.held_leaves):
+            into.leaves.add(address)
+            if inferred:
+                into.unproven.add(address)
+            self.held_leaves.discard(address)
+
+    def join(self, addresses: Iterable[str]) -> set[ObjectKey]:
+        """Let these in; returns the keys of the device objects that changed."""
+        return self._change(addresses, add=True)
+
+    def leave(self, addresses: Iterable[str]) -> set[ObjectKey]:
+        """Let these go; returns the keys of the device objects that changed."""
+        return self._change(addresses, add=False)
+
+    def resize(self) -> set[ObjectKey]:
+        """Split anew when the size asks for it; returns the keys of the parts that no longer exist (the group itself changed too)."""
+        wanted = shard_count(self._count, self.shards, self._size)
+        if wanted == self.shards:
+            return set()
+        old = {self.key.shard(index, self.shards) for index in range(self.shards)}
+        self._split(list(self.members), wanted)
+        return old
+
+    def objects(self, keys: Iterable[ObjectKey]) -> Iterator[Group | Shard]:
+        """The named objects of this group as they should be."""
+        for key in keys:
+            if key == self.key:
+                yield Group(key, shards=self.shards) if self.shards else Group(key, frozenset(self._parts[0]))
+            else:
+                index = int(key.part.partition(".")[0], 16)
+                yield Shard(key, frozenset(self._parts[index]))
+
+    def everything(self) -> Iterator[Group | Shard]:
+        """All objects of this group."""
+        return spread(self.key, self.members, self.shards)
+
+    def _split(self, members: Iterable[str], parts: int) -> None:
+        self._parts: list[set[str]] = [set() for _ in range(max(parts, 1))]
+        self._count = 0
+        for member in members:
+            self._part(member).add(member)
+        self._count = sum(len(part) for part in self._parts)
+
+    def _part(self, address: str) -> set[str]:
+        return self._parts[shard_index(address, len(self._parts)) if len(self._parts) > 1 else 0]
+
+    def _change(self, addresses: Iterable[str], *, add: bool) -> set[ObjectKey]:
+        touched = set()
+        of = len(self._parts)
+        for address in addresses:
+            index = shard_index(address, of) if of > 1 else 0
+            part = self._parts[index]
+            if (address in part) == add:
+                continue
+            if add:
+                part.add(address)
+            else:
+                part.discard(address)
+            self._count += 1 if add else -1
+            touched.add(self.key.shard(index, of) if of > 1 else self.key)
+        return touched

@@ -1,0 +1,146 @@
+"""What became of each object on one device, written to the state; kept and written later while the database is away."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bridge.delivery.quarantine import Quarantine
+from bridge.delivery.wanted import Wanted
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import Group, RuleList
+from bridge.model.plan import Held, Outcome, Plan
+from bridge.model.rendering import change_lines
+from bridge.state.desired import Applied, AuditEntry, DesiredRow, DeviceHealth, ObjectState
+
+
+class Store(Protocol):
+    """Where results go."""
+
+    def record(
+        self,
+        device: str,
+        epoch: int,
+        applied: Sequence[Applied],
+        audit: Sequence[AuditEntry],
+        plan_digest: str,
+        at: datetime,
+    ) -> None:
+        """Record what became true of the device."""
+        ...
+
+    def record_health(self, device: str, health: DeviceHealth) -> None:
+        """Record how the device itself is."""
+        ...
+
+    def record_held(self, device: str, held: Sequence[Held], at: datetime) -> None:
+        """Replace what is held on the device."""
+        ...
+
+    def touch_verified(self, device: str, keys: Iterable[ObjectKey] | None, at: datetime) -> None:
+        """Record that these objects (None: all) were seen to be as recorded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    applied: list[Applied]
+    audit: list[AuditEntry]
+    digest: str
+    at: datetime
+
+
+class Ledger:
+    """The state of every object of one device as recorded, and what is still to be recorded."""
+
+    def __init__(self, device: str, store: Store) -> None:
+        self._device = device
+        self._store = store
+        self._rows: dict[ObjectKey, DesiredRow] = {}
+        self._unsettled: dict[ObjectKey, ObjectState] = {}
+        self._unwritten: list[_Record] = []
+        self._held: tuple[Held, ...] = ()
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether something is stored on the device and not yet enforced."""
+        return ObjectState.AWAITING_DEPLOY in self._unsettled.values()
+
+    def enter(
+        self,
+        rows: Mapping[ObjectKey, DesiredRow],
+        made: Plan,
+        outcome: Outcome,
+        wanted: Wanted,
+        quarantine: Quarantine,
+        at: datetime,
+    ) -> None:
+        """Note what one plan made of these rows, and of those that were not settled before."""
+        self._rows.update(rows)
+        active = outcome.active and not (made.empty and self.awaiting)
+        keys = {key for key, row in rows.items() if row.applied_generation < row.generation or row.gone}
+        keys |= {step.key.group for step in made.steps if step.key.group in self._rows} if not active else set()
+        applied = []
+        for key in keys | self._unsettled.keys():
+            state, message = _state(key, wanted, quarantine, active=active)
+            if key in keys or self._unsettled.get(key) is not state:
+                applied.append(self._applied(key, state, message, wanted))
+            if state is ObjectState.PROGRAMMED:
+                self._unsettled.pop(key, None)
+            else:
+                self._unsettled[key] = state
+        causes = {key: row.cause for key, row in self._rows.items() if row.cause} if not made.empty else {}
+        audit = [_entry(made, index, causes, outcome) for index in range(len(made.steps))]
+        if applied or audit:
+            self._unwritten.append(_Record(applied, audit, made.digest, at))
+        for key in [key for key in keys if self._rows[key].gone]:
+            del self._rows[key]
+            self._unsettled.pop(key, None)
+
+    def activated(self, wanted: Wanted, quarantine: Quarantine, at: datetime) -> None:
+        """All that is stored is enforced now."""
+        ready = [key for key, state in self._unsettled.items() if state is ObjectState.AWAITING_DEPLOY]
+        applied = []
+        for key in ready:
+            state, message = _state(key, wanted, quarantine, active=True)
+            applied.append(self._applied(key, state, message, wanted))
+            del self._unsettled[key]
+        if applied:
+            self._unwritten.append(_Record(applied, [], "", at))
+
+    def write(self, epoch: int, held: tuple[Held, ...], at: datetime) -> None:
+        """Write what waits, oldest first. Raises StateUnavailable, LostLease; what was not written stays."""
+        while self._unwritten:
+            first = self._unwritten[0]
+            self._store.record(self._device, epoch, first.applied, first.audit, first.digest, first.at)
+            self._unwritten.pop(0)
+        if held != self._held:
+            self._store.record_held(self._device, held, at)
+            self._held = held
+
+    def _applied(self, key: ObjectKey, state: ObjectState, message: str, wanted: Wanted) -> Applied:
+        row = self._rows[key]
+        view = wanted.views.get(key)
+        return Applied(key, row.generation, state, "", message, view.shards if view else 0, row.gone)
+
+
+def _state(key: ObjectKey, wanted: Wanted, quarantine: Quarantine, *, active: bool) -> tuple[ObjectState, str]:
+    refused = next((one for one in quarantine.keys if one.group == key), None)
+    if refused is not None:
+        return ObjectState.QUARANTINED, quarantine.message(refused)
+    if key in wanted.held:
+        return ObjectState.HELD, wanted.held[key].reason
+    body = wanted.fixed.get(key)
+    if isinstance(body, RuleList) and any(entry.withheld for entry in body.entries):
+        return ObjectState.WITHHELD, "an Allow waits for a rule above it that is not in force here"
+    if isinstance(body, Group | type(None)) and key in wanted.frozen:
+        return ObjectState.WITHHELD, "an Allow that names this group is withheld: nobody joins meanwhile"
+    return (ObjectState.PROGRAMMED, "") if active else (ObjectState.AWAITING_DEPLOY, "stored, not yet enforced")
+
+
+def _entry(made: Plan, index: int, causes: Mapping[ObjectKey, str], outcome: Outcome) -> AuditEntry:
+    step = made.steps[index]
+    before, after = change_lines(step.before, step.after)
+    refused = outcome.refused.get(step.key)
+    cause = causes.get(step.key.group, "")
+    return AuditEntry(step.key, step.op, cause, before, after, f"refused: {refused}" if refused else "done")

@@ -1,0 +1,138 @@
+"""The loop that takes one cluster's changes and records them, one transaction a batch."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.errors import StateUnavailable
+from bridge.intake.cluster_index import ClusterIndex, resource_of
+from bridge.intake.recorder import Recorder
+from bridge.model.observed import Change, Event, Observed, Pod, Resource, Synced
+from bridge.model.policy import Governance
+from bridge.policy.compile import Target
+from bridge.state.batch import Batch, Recorded
+
+log = structlog.get_logger(__name__)
+
+REQUIRED = frozenset(resource for resource in Resource if resource is not Resource.NODES)
+_BATCH_EVENTS = 5_000
+_RETRY_SECONDS = (0.2, 5.0)
+
+
+class Store(Protocol):
+    """What intake asks of the state."""
+
+    def load_cluster(self, cluster: str) -> Recorded:
+        """What is recorded of the cluster."""
+        ...
+
+    def commit_batch(self, cluster: str, batch: Batch, epoch: int) -> int:
+        """Record the batch whole or not at all; returns the new revision."""
+        ...
+
+
+class Intake:
+    """Takes events from the watchers of one cluster (`sink`, from any thread) and records them (`run`, in its own).
+
+    Nothing is concluded before every required resource has delivered one complete list. A batch that cannot be committed is kept and
+    tried again; meanwhile further events wait in the queue, so nothing is lost and nothing is inferred from silence.
+    """
+
+    def __init__(
+        self, cluster: str, governance: Governance, targets: Sequence[Target], store: Store, clock: Clock
+    ) -> None:
+        self.cluster = cluster
+        self._governance = governance
+        self._targets = targets
+        self._store = store
+        self._clock = clock
+        self._queue: deque[Event | Synced] = deque()
+        self._arrived = threading.Event()
+        self._synced: set[Resource] = set()
+        self._newly_synced: dict[Resource, str] = {}
+        self.revision = 0
+        self.settled = threading.Event()  # set once the first complete picture is recorded
+
+    def start_from(self) -> list[Observed]:
+        """Load the record; returns the objects that it knows, for the watchers to compare their first lists with.
+
+        Raises StateUnavailable.
+        """
+        recorded = self._store.load_cluster(self.cluster)
+        self.revision = recorded.revision
+        self._index = ClusterIndex(self._governance, recorded)
+        known: list[Observed] = [*recorded.objects.values(), *recorded.pods.values()]
+        self._index.take((_upsert(value) for value in known), self._clock.now())
+        self._index.taken()
+        self._recorder = Recorder(self.cluster, self._governance, self._targets, self._index, recorded)
+        return known
+
+    def sink(self, events: Sequence[Event | Synced]) -> None:
+        """Hand over events in their order. Never blocks."""
+        self._queue.extend(events)
+        self._arrived.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be taken."""
+        return len(self._queue)
+
+    def run(self, stop: threading.Event, epoch: Callable[[], int]) -> None:
+        """Take and record until `stop` is set.
+
+        Raises LostLease when another replica owns the cluster now, and other
+        StateErrors when the database refuses the batch: the record must then be loaded anew."""
+        while not stop.is_set():
+            if not self._queue:
+                self._clock.wait(self._arrived, 1.0)
+                self._arrived.clear()
+                continue
+            self.step(stop, epoch)
+
+    def step(self, stop: threading.Event, epoch: Callable[[], int]) -> None:
+        """Take what waits now, and record it."""
+        at = self._clock.now()
+        self._take(at)
+        if not self.settled.is_set():
+            if not self._synced >= REQUIRED:
+                return
+            batch = self._recorder.first(at)
+        else:
+            batch = self._recorder.next(at)
+        batch.synced, self._newly_synced = self._newly_synced, {}
+        if not batch.empty:
+            self._commit(batch, stop, epoch)
+        if not stop.is_set():
+            self.settled.set()
+
+    def _take(self, at: datetime) -> None:
+        events: list[Event] = []
+        while self._queue and len(events) < _BATCH_EVENTS:
+            item = self._queue.popleft()
+            if isinstance(item, Synced):
+                self._synced.add(item.resource)
+                self._newly_synced[item.resource] = item.resource_version
+            else:
+                events.append(item)
+        self._index.take(events, at)
+
+    def _commit(self, batch: Batch, stop: threading.Event, epoch: Callable[[], int]) -> None:
+        pause, longest = _RETRY_SECONDS
+        while not stop.is_set():
+            try:
+                self.revision = self._store.commit_batch(self.cluster, batch, epoch())
+            except StateUnavailable as error:
+                log.warning("database unavailable, batch kept", cluster=self.cluster, error=str(error), retry_in=pause)
+            else:
+                return
+            self._clock.wait(stop, pause)
+            pause = min(pause * 2, longest)
+
+
+def _upsert(value: Observed) -> Event:
+    return Event(Change.UPSERT, Resource.PODS if isinstance(value, Pod) else resource_of(value), value)
