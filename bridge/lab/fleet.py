@@ -25,6 +25,7 @@ class Fleet:
         self.workloads: list[Workload] = []
         self.size = 0  # pods
         self._slices = slices
+        self._pods = cluster.shelf("pods")
         self._touched: dict[Workload, None] = {}
         self._written: dict[Workload, int] = {}
 
@@ -46,7 +47,7 @@ class Fleet:
         node = node or self._roomy()
         address = node.address if workload.daemon else _address(node, again=again)
         owner = workload.name if workload.daemon else f"{workload.name}-{workload.hash}"
-        pod = Pod(workload, f"{owner}-{self.suffix(5)}", self.uid(), node, address, now(), _running(workload))
+        pod = Pod(workload, self._name(workload, owner), self.uid(), node, address, now(), _running(workload))
         if not quiet:
             self._write(pod, _pending(workload))
         self._write(pod, pod.template)
@@ -86,6 +87,13 @@ class Fleet:
             for workload in touched:
                 if workload.served:
                     self._write_slices(workload)
+
+    def _name(self, workload: Workload, owner: str) -> str:
+        # Five letters are few enough to meet a living pod of the same owner now and then.
+        while True:
+            name = f"{owner}-{self.suffix(5)}"
+            if f"{workload.namespace}/{name}" not in self._pods.items:
+                return name
 
     def _roomy(self) -> Node:
         while True:

@@ -382,12 +382,18 @@ class LabCluster:
     # In bulk
 
     def bulk_load(self, resource: str, objects: Iterable[Manifest]) -> int:
-        """Store complete objects as they are, without checks, replacing those of the same name; returns how many."""
+        """Store objects as they are, without checks, replacing those of the same name; returns how many.
+
+        Only a uid and a creation time are added where they lack.
+        """
         kind = self.shelf(resource).kind
         count = 0
         for obj in objects:
             metadata = obj["metadata"]
-            self.write_encoded(resource, kind.key(metadata.get("namespace"), metadata["name"]), encode(obj, 0))
+            if "uid" not in metadata:
+                metadata = {"uid": rules.new_uid(), "creationTimestamp": rules.now(), **metadata}
+            key = kind.key(metadata.get("namespace"), metadata["name"])
+            self.write_encoded(resource, key, encode(obj | {"metadata": metadata}, 0))
             count += 1
         return count
 

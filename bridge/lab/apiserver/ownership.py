@@ -193,7 +193,7 @@ def _from_fields(tree: Manifest, path: Path = ()) -> Iterator[Path]:
 
 
 def _merged(live: Json, applied: Json, lists: Lists, dotted: str) -> Json:
-    if isinstance(applied, dict) and applied and isinstance(live, dict):
+    if isinstance(applied, dict) and isinstance(live, dict):
         result = dict(live)
         for name, value in applied.items():
             if value is not None:
