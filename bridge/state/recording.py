@@ -15,8 +15,7 @@ from bridge.state.database import Connection
 from bridge.state.encoding import clean, encode_object, encode_rest, encode_slim, json_text, place_of
 
 
-        self._run(sql.MOVED, list(moved), key=list(moved), cause=list(moved.values()))
-dataclass(slots=True)
+@dataclass(slots=True)
 class Recording:
     """One batch on its way into one transaction."""
 
