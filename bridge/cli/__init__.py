@@ -1,1 +1,1 @@
-""""""
+"""The command line: reads settings, composes the loops, prints."""

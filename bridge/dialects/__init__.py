@@ -1,1 +1,1 @@
-""""""
+"""Policy as people write it, turned into the model: our kinds, annotations."""

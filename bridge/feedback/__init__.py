@@ -1,1 +1,1 @@
-""""""
+"""What the cluster's users are told about their own objects."""

@@ -1,1 +1,1 @@
-""""""
+"""Reconciliation reports: one model, several renderings."""
