@@ -27,7 +27,7 @@ from bridge.cluster.listing import Lister, version_number
 from bridge.cluster.picture import Picture
 from bridge.cluster.settings import ReflectorSettings
 from bridge.cluster.watch import Garbled, Watch
-from bridge.errors import ClusterDenied, ClusterError, Expired
+from bridge.errors import ClusterDenied, ClusterError, ClusterUnavailable, Expired
 from bridge.model.observed import Change, Event, Resource, Synced
 
 Batch = Sequence[Event | Synced]
@@ -195,10 +195,16 @@ class Reflector:
         """Those that a second list misses too. Raises when that cannot be told now; nothing is inferred then."""
         if not suspects or not listed.certain:
             return []
-        pages = self._lister.pages(not_before=self._newest)
-        second = {value.uid for page in pages for value in page.values}
+        second = {value.uid: value for page in self._lister.pages(not_before=self._newest) for value in page.values}
+        self._check_against(listed, second.values())
         self._gate.prove_populated()
         return [] if "" in second else [value for value in suspects if value.uid not in second]
+
+    def _check_against(self, listed: _Listed, second: Iterable[Value]) -> None:
+        """An object that has not changed since the first list, and was not in it, proves that list incomplete."""
+        for value in second:
+            if value.uid not in listed.uids and value.uid and version_number(value.resource_version) <= self._newest:
+                raise ClusterUnavailable(f"{self._words}: a list left out {value.name!r}, which was there")
 
     # ---- the watch
 

@@ -40,7 +40,9 @@ def apply_annotations(
 
     `uid` keeps the apply from creating the object anew, and from reaching a namesake: RequestRefused 409 then.
     """
-    _apply(connection, resource, namespace, name, {}, metadata={"uid": uid, "annotations": dict(annotations)})
+    # An empty map would be a claim to the whole of it.
+    ours = {"annotations": dict(annotations)} if annotations else {}
+    _apply(connection, resource, namespace, name, {}, metadata={"uid": uid, **ours})
 
 
 def create_event(

@@ -266,11 +266,23 @@ def test_after_an_outage_the_last_fresh_moment_bounds_the_deletion(
 def test_what_the_second_list_shows_is_not_gone(
     server: ScriptedServer, consumer: Consumer, reflect: Reflecting
 ) -> None:
-    server.lists = [listed([], 10), listed([pod("a", 3), pod("b", 4)], 12)]
-    server.watches = [Streamed([line("DELETED", pod("b", 11)), line("ADDED", pod("c", 12))], then="hang")]
+    # Between the lists, "a" was made again by a restore that kept its uid.
+    server.lists = [listed([], 10), listed([pod("a", 11)], 12)]
+    server.watches = [Streamed([line("ADDED", pod("a", 11))], then="hang")]
     reflect(known=known(pod("a", 3), pod("b", 4)))
-    consumer.until(lambda: "uid-c" in consumer.store)
-    assert consumer.told() == [("deleted", "b"), ("upsert", "c")]
+    consumer.until(lambda: len(consumer.events) == 2)
+    assert consumer.told() == [("gone", "b"), ("upsert", "a")]
+
+
+def test_a_list_that_left_something_out_is_not_believed(
+    server: ScriptedServer, consumer: Consumer, reflect: Reflecting, clock: FakeClock
+) -> None:
+    whole = listed([pod("a", 3), pod("new", 9)], 12)
+    server.lists = [listed([], 10), whole, whole]
+    reflect(known=known(pod("a", 3), pod("b", 4)))
+    consumer.until(lambda: consumer.syncs)
+    assert consumer.told() == [("upsert", "new"), ("gone", "b")]
+    assert len(clock.waits) == 1
 
 
 def test_a_stale_second_list_confirms_nothing(server: ScriptedServer, consumer: Consumer, reflect: Reflecting) -> None:
