@@ -36,6 +36,7 @@ class LabCluster:
         self._window = window
         self._pod_grace = pod_grace
         self._shelves: dict[tuple[str, str], Shelf] = {}
+        self._named: dict[str, Shelf] = {}
         self._ending: set[str] = set()
         for kind in (*BUILTIN, *OURS):
             self._serve(kind)
@@ -53,10 +54,13 @@ class LabCluster:
 
     def shelf(self, resource: str) -> Shelf:
         """The store of a resource by `plural` or `plural.group`. Raises Refusal 404."""
+        if (known := self._named.get(resource)) is not None:
+            return known
         plural, _, group = resource.partition(".")
         with self.lock:
             for (its_group, its_plural), shelf in self._shelves.items():
                 if plural == its_plural and group in ("", its_group):
+                    self._named[resource] = shelf
                     return shelf
         raise no_such_path()
 
@@ -336,6 +340,7 @@ class LabCluster:
         shelf.closed = True
         self._announce(shelf)
         del self._shelves[group, plural]
+        self._named.clear()
 
     def _remove(self, shelf: Shelf, obj: Manifest, grace: int | None) -> tuple[Manifest, bool]:
         metadata = obj["metadata"]

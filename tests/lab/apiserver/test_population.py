@@ -112,3 +112,11 @@ def test_the_cluster_as_a_process() -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         assert not Path(document["kubeconfig"]).exists()
+
+
+def test_the_shipped_definitions_are_served(cluster: LabCluster) -> None:
+    count = cluster.load_definitions()
+    stored = cluster.list("customresourcedefinitions")
+    assert len(stored) == count
+    plurals = {one["spec"]["names"]["plural"] for one in stored}
+    assert plurals <= {kind.plural for kind in cluster.kinds if kind.schema is not None}
