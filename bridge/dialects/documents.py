@@ -14,6 +14,7 @@ import yaml
 
 _Base: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STEP = re.compile(r'\["([^"]*)"\]|\[(\d+)\]|\.?([^.\[]+)')
+_DEEPEST = 100  # our deepest field stands ten levels down; the parser's own end is a crash of the process
 _OURS = ("int", "float", "timestamp", "value")
 
 
@@ -94,9 +95,13 @@ def _json(text: str) -> Iterator[Document | Unreadable]:
 
 def _yaml(text: str) -> Iterator[Document | Unreadable]:
     try:
+        deep = _too_deep(text)
         loader = _Loader(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         yield Unreadable(None, _reason(error))
+        return
+    if deep is not None:
+        yield Unreadable(deep, "is nested too deeply")
         return
     try:
         while loader.check_node():
@@ -109,6 +114,17 @@ def _yaml(text: str) -> Iterator[Document | Unreadable]:
         yield Unreadable(None, _reason(error))
     finally:
         loader.dispose()
+
+
+def _too_deep(text: str) -> int | None:
+    """The line where the nesting passes every measure; errors of syntax are left to be found again when the text is read."""
+    depth = 0
+    with suppress(yaml.MarkedYAMLError):
+        for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                return event.start_mark.line + 1 if event.start_mark else 1
+    return None
 
 
 def _document(loader: _Loader, node: yaml.Node) -> Document | Unreadable:

@@ -78,7 +78,7 @@ def fqdn(text: str) -> str:
         raise ValueError(f'{shown(text)}: a wildcard is the whole first label, as in "*.example.com"')
     if len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"{shown(text)} is no DNS name")
-    if labels[-1].isdigit():
+    if labels[-1][0].isdigit():
         raise ValueError(f"{shown(text)} is no DNS name; an address goes under addresses")
     if len(labels) < 2:
         raise ValueError(f"{shown(text)} is not fully qualified: it needs a domain of at least two labels")

@@ -142,8 +142,9 @@ class _Check:
         if version != API_VERSION:
             self.add(path, document.line("apiVersion"), about, "apiVersion", f"must be {API_VERSION}")
         if kind is None:
+            said = fields.shown(name) if isinstance(name, str) else "this"
             known = ", ".join(kinds.BY_NAME)
-            self.add(path, document.line("kind"), about, "kind", f"{fields.shown(name)} is no kind of {GROUP}: {known}")
+            self.add(path, document.line("kind"), about, "kind", f"{said} is no kind of {GROUP}: {known}")
         if kind is not None and version == API_VERSION:
             self.policy(path, document, kind)
 
