@@ -223,13 +223,14 @@ def eventually(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def write_kubeconfig(path: Path, url: str, user: Json) -> None:
+def write_kubeconfig(path: Path, url: str, user: Json, ca: Path | None = None) -> None:
     """A kubeconfig with one cluster and this user."""
+    trust = {"certificate-authority": str(ca)} if ca else {}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "clusters": [{"name": "c", "cluster": {"server": url} | trust}],
         "users": [{"name": "u", "user": user}],
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
     }

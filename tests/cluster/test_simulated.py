@@ -2,51 +2,23 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
 
 from bridge.clock import SystemClock
 from bridge.cluster.answers import RequestRefused
-from bridge.cluster.backoff import BackoffSettings
 from bridge.cluster.client import ClusterConfig, Connection
 from bridge.cluster.health import State
-from bridge.cluster.settings import ReflectorSettings
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event
 from bridge.lab.apiserver import ApiServer, Fault, LabCluster
-from bridge.model.observed import Change, Event, Resource, Synced
+from bridge.model.observed import Change, Resource
+from tests.cluster.folding import HASTY, Fold
 from tests.cluster.scripted import Json, eventually, pod
 
-HASTY = ReflectorSettings(
-    page=7,
-    pod_page=10,
-    watch=(1.0, 2.0),
-    inactivity=2.0,
-    short_watch=0.01,
-    backoff=BackoffSettings(first=0.02, longest=0.1, slow=(0.05, 0.1)),
-)
 Name = Literal["status", "drop", "cut", "drip", "garbage", "malformed", "empty", "short", "stale"]
-
-
-class Fold:
-    """What a database would hold, of all resources."""
-
-    def __init__(self) -> None:
-        self.store: dict[Resource, dict[str, str]] = {resource: {} for resource in Resource}
-        self.removed: list[Event] = []
-        self.synced: list[Synced] = []
-
-    def __call__(self, batch: Sequence[Event | Synced]) -> None:
-        for item in batch:
-            if isinstance(item, Synced):
-                self.synced.append(item)
-            elif item.change is Change.UPSERT:
-                self.store[item.resource][item.value.uid] = item.value.resource_version
-            else:
-                self.store[item.resource].pop(item.value.uid, None)
-                self.removed.append(item)
 
 
 def held(cluster: LabCluster) -> dict[Resource, dict[str, str]]:
@@ -193,7 +165,7 @@ def test_a_malformed_event_is_set_aside(
     watch()
     server.disturb(Fault("malformed", resource="pods"))
     cluster.create("pods", {"metadata": {"name": "b"}, "spec": {}}, namespace="shop")
-    eventually(lambda: held(cluster)[Resource.PODS].keys() <= fold.store[Resource.PODS].keys())
+    eventually(lambda: held(cluster)[Resource.PODS].keys() <= fold.values[Resource.PODS].keys())
 
 
 def test_an_api_server_that_goes_away_and_comes_back(
@@ -223,7 +195,7 @@ def test_stopping_delivers_nothing_more(
     watcher = watch()
     watcher.stop()
     eventually(lambda: server.watches == 0)
-    before = {resource: dict(store) for resource, store in fold.store.items()}
+    before = fold.store
     cluster.create("namespaces", {"metadata": {"name": "late"}})
     assert fold.store == before
     assert {health.state for health in watcher.health().values()} == {State.STOPPED}
