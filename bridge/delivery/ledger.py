@@ -33,7 +33,7 @@ class Store(Protocol):
         """Record how the device itself is."""
         ...
 
-    def record_held(self, device: str, held: Sequence[Held], at: datetime) -> None:
+    def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
         """Replace what is held on the device."""
         ...
 
@@ -115,7 +115,7 @@ class Ledger:
             self._store.record(self._device, epoch, first.applied, first.audit, first.digest, first.at)
             self._unwritten.pop(0)
         if held != self._held:
-            self._store.record_held(self._device, held, at)
+            self._store.record_held(self._device, held, Plan(self._device, held=held).digest, at)
             self._held = held
 
     def _applied(self, key: ObjectKey, state: ObjectState, message: str, wanted: Wanted) -> Applied:

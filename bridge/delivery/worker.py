@@ -36,7 +36,7 @@ class Store(ledger.Store, Protocol):
         """Everything that the device should hold."""
         ...
 
-    def unproven(self, device: str, removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
+    def unproven(self, removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
         """Which of these removals no event proved."""
         ...
 
@@ -46,7 +46,6 @@ class WorkerSettings:
     """Times in seconds. `write` False reads and plans, and applies nothing."""
 
     write: bool = True
-    audit_interval: float = 300.0
     poll_interval: float = 5.0
     activation_interval: float = 0.5
     save_after: float = 10.0
@@ -75,7 +74,7 @@ class Worker:
         self.pacing = Pacing(self._settings.pacing)
         self._revisions: dict[str, int] = {}
         self._complete = True
-        self._audit_due = 0.0
+        self._audit_asked = True
         self._save_due: float | None = None
         self._wake = threading.Event()
         self.in_step = threading.Event()  # set while nothing is left to do
@@ -85,8 +84,8 @@ class Worker:
         self._wake.set()
 
     def audit(self) -> None:
-        """Read everything at the next turn."""
-        self._audit_due = 0.0
+        """Read everything at the next turn, and try again what was refused."""
+        self._audit_asked = True
         self._wake.set()
 
     def run(self, stop: threading.Event, epoch: Callable[[], int]) -> None:
@@ -117,7 +116,7 @@ class Worker:
     def _cycle(self, fence: Fence) -> None:
         now = self._clock.now()
         self._ledger.write(fence.epoch, tuple(self._wanted.held.values()), now)
-        if not self._enforcement.known or self._clock.elapsed() >= self._audit_due:
+        if not self._enforcement.known or self._audit_asked:
             self._reload(fence)
         else:
             self._forward()
@@ -134,14 +133,14 @@ class Worker:
         snapshot = self._enforcement.read(fence, write=self._settings.write)
         if audit:
             self._report_drift(snapshot)
-        if self._clock.elapsed() >= self._audit_due:
+        if self._audit_asked:
             self._enforcement.quarantine.clear()
         work = self._store.complete_work(self.device)
-        self._wanted.load(work, snapshot.objects, lambda removals: self._store.unproven(self.device, removals))
+        self._wanted.load(work, snapshot.objects, self._store.unproven)
         self._enforcement.take(snapshot)
         self._revisions = dict(work.revisions)
         self._complete = True
-        self._audit_due = self._clock.elapsed() + self._settings.audit_interval
+        self._audit_asked = False
         self._record_health(snapshot)
 
     def _forward(self) -> None:
@@ -234,4 +233,4 @@ class Worker:
             return 0.0
         if self._ledger.awaiting:
             return self._settings.activation_interval
-        return max(0.01, min(self._settings.poll_interval, self._audit_due - self._clock.elapsed()))
+        return self._settings.poll_interval

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -10,9 +10,9 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.errors import StateUnavailable
-from bridge.intake.cluster_index import ClusterIndex, resource_of
+from bridge.intake.cluster_index import ClusterIndex
 from bridge.intake.recorder import Recorder
-from bridge.model.observed import Change, Event, Observed, Pod, Resource, Synced
+from bridge.model.observed import Change, Event, Observed, Resource, Synced
 from bridge.model.policy import Governance
 from bridge.policy.compile import Target
 from bridge.state.batch import Batch, Recorded
@@ -56,18 +56,22 @@ class Intake:
         self._synced: set[Resource] = set()
         self._newly_synced: dict[Resource, str] = {}
         self.revision = 0
+        self.identity = ""  # uid of kube-system as recorded; empty before the first time
         self.settled = threading.Event()  # set once the first complete picture is recorded
 
-    def start_from(self) -> list[Observed]:
+    def start_from(self) -> Mapping[Resource, Sequence[Observed]]:
         """Load the record; returns the objects that it knows, for the watchers to compare their first lists with.
 
         Raises StateUnavailable.
         """
         recorded = self._store.load_cluster(self.cluster)
-        self.revision = recorded.revision
+        self.revision, self.identity = recorded.revision, recorded.uid
         self._index = ClusterIndex(self._governance, recorded)
-        known: list[Observed] = [*recorded.objects.values(), *recorded.pods.values()]
-        self._index.take((_upsert(value) for value in known), self._clock.now())
+        known: dict[Resource, list[Observed]] = {Resource.PODS: list(recorded.pods.values())}
+        for (resource, _, _), value in recorded.objects.items():
+            known.setdefault(resource, []).append(value)
+        events = [Event(Change.UPSERT, resource, value) for resource, values in known.items() for value in values]
+        self._index.take(events, self._clock.now())
         self._index.taken()
         self._recorder = Recorder(self.cluster, self._governance, self._targets, self._index, recorded)
         return known
@@ -132,7 +136,3 @@ class Intake:
                 return
             self._clock.wait(stop, pause)
             pause = min(pause * 2, longest)
-
-
-def _upsert(value: Observed) -> Event:
-    return Event(Change.UPSERT, Resource.PODS if isinstance(value, Pod) else resource_of(value), value)

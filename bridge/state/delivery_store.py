@@ -8,14 +8,18 @@ from bridge.errors import LostLease, StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
 from bridge.state import working
-from bridge.state.database import Connection, Database
+from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState, Work
 from bridge.state.encoding import clean, encode_held, json_text
 
 _IN_FORCE = (ObjectState.PROGRAMMED, ObjectState.AWAITING_DEPLOY)
 
 # As for a cluster: a new owner's epoch waits until this transaction is through.
-_HELD = "SELECT FROM replica_lease WHERE role = 'device' AND name = %(device)s AND epoch = %(epoch)s FOR SHARE"
+_HELD = f"""
+WITH held AS MATERIALIZED (
+    SELECT FROM replica_lease WHERE role = 'device' AND name = %(device)s AND epoch = %(epoch)s FOR SHARE)
+SELECT {BY_KEY} FROM held
+"""  # noqa: S608 - no value in it
 # In the order in which intake locks them.
 _LOCK = """
 SELECT FROM device_object WHERE device = %(device)b AND key = ANY(%(key)b::text[]) ORDER BY key, device FOR UPDATE
@@ -29,12 +33,14 @@ UPDATE device_object d SET
     verified_at = CASE WHEN x.in_force THEN %(at)b ELSE d.verified_at END,
     state = x.state, message = x.message
 FROM (
-    SELECT o.key, a.state, a.digest, a.message, a.shards, a.in_force,
+    SELECT o.place, a.state, a.digest, a.message, a.shards, a.in_force,
         greatest(o.applied_generation, least(a.generation, o.desired_generation)) AS generation
     FROM unnest(%(key)b::text[], %(generation)b::bigint[], %(state)b::text[], %(digest)b::text[], %(message)b::text[],
         %(shards)b::int[], %(in_force)b::bool[]) a (key, generation, state, digest, message, shards, in_force)
-    JOIN device_object o ON o.device = %(device)b AND o.key = a.key) x
-WHERE d.device = %(device)b AND d.key = x.key
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place, applied_generation, desired_generation FROM device_object o
+        WHERE o.key = a.key AND o.device = %(device)b OFFSET 0) o) x
+WHERE d.ctid = x.place
 """
 _FORGOTTEN = """
 DELETE FROM device_object
@@ -51,6 +57,15 @@ UPDATE device SET
     look_alikes = CASE WHEN %(read)s THEN %(look_alikes)s::json ELSE look_alikes END,
     attached = coalesce(%(attached)s::json, attached), last_read = CASE WHEN %(read)s THEN %(at)s ELSE last_read END
 WHERE name = %(device)s
+"""
+# The last that is recorded of each pair; a pair of which nothing is recorded is as unproven as one that was inferred.
+_UNPROVEN = """
+SELECT x.key, x.address FROM unnest(%(key)s::text[], %(address)s::text[]) x (key, address)
+LEFT JOIN LATERAL (
+    SELECT m.inferred FROM address_group g JOIN member_closed m ON m.group_id = g.id AND m.address = x.address::inet
+    WHERE g.cluster = split_part(split_part(x.key, ':', 2), '/', 1) AND g.key = x.key
+    ORDER BY m.t2 DESC LIMIT 1) last ON true
+WHERE coalesce(last.inferred, true)
 """
 _SUPERSEDED = "DELETE FROM held_plan WHERE device = %(device)s AND state = 'held' AND digest <> %(digest)s"
 _HOLD = """
@@ -85,6 +100,18 @@ class DeliveryStore:
         """All rows of the device, applied or not, and all members of its groups: for the start and for audits."""
         with self._database.transaction(snapshot=True) as connection:
             return working.complete(connection, device)
+
+    def unproven(self, removals: Mapping[ObjectKey, frozenset[str]]) -> dict[ObjectKey, frozenset[str]]:
+        """Which of these members, about to leave their groups, left without an event that proves it."""
+        pairs = [(str(key), address) for key, addresses in removals.items() for address in addresses]
+        if not pairs:
+            return {}
+        values = {"key": [key for key, _ in pairs], "address": [address for _, address in pairs]}
+        found: dict[ObjectKey, set[str]] = {}
+        with self._database.transaction() as connection:
+            for key, address in connection.execute(_UNPROVEN, values):
+                found.setdefault(ObjectKey.parse(key), set()).add(address)
+        return {key: frozenset(addresses) for key, addresses in found.items()}
 
     def record(
         self,

@@ -1,0 +1,213 @@
+"""The controller process: the loops of its clusters and devices around one database."""
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from bridge.cli.tenure import LeaseTimes, Tenure
+from bridge.clock import Clock
+from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.watcher import ClusterWatcher
+from bridge.contract import AdapterFactory, DeviceConfig
+from bridge.delivery.worker import Worker, WorkerSettings
+from bridge.errors import BridgeError, FencedOff, LostLease, Refused
+from bridge.intake.intake import Intake
+from bridge.model.policy import Governance
+from bridge.policy.compile import Target
+from bridge.state.database import Database
+from bridge.state.delivery_store import DeliveryStore
+from bridge.state.intake_store import IntakeStore
+from bridge.state.leases import ReplicaLeases
+from bridge.state.pruning import prune
+from bridge.state.wakeups import ANY, Wakeups
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterUnit:
+    """One cluster to watch, and how it is compiled for each of its devices."""
+
+    config: ClusterConfig
+    governance: Governance
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUnit:
+    """One device to keep in step, and the clusters that it serves."""
+
+    factory: AdapterFactory
+    config: DeviceConfig
+    clusters: tuple[str, ...]
+    settings: WorkerSettings = field(default_factory=WorkerSettings)
+    audit_interval: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """Seconds, and days of history to keep."""
+
+    lease: LeaseTimes = field(default_factory=LeaseTimes)
+    retry: float = 2.0
+    refused_retry: float = 30.0
+    history_days: int = 400
+
+
+class Controller:
+    """All loops of one process. `start` returns at once; `stop` ends every loop and waits for it."""
+
+    def __init__(
+        self,
+        database: Database,
+        clusters: Sequence[ClusterUnit],
+        devices: Sequence[DeviceUnit],
+        clock: Clock,
+        settings: ControllerSettings | None = None,
+    ) -> None:
+        self._database = database
+        self._clusters = clusters
+        self._devices = devices
+        self._clock = clock
+        self._settings = settings or ControllerSettings()
+        self._intake_store = IntakeStore(database)
+        self._delivery_store = DeliveryStore(database)
+        self._leases = ReplicaLeases(database)
+        self._holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._tenures: list[Tenure] = []
+        self.intakes: dict[str, Intake] = {}
+        self.watchers: dict[str, ClusterWatcher] = {}
+        self.workers: dict[str, Worker] = {}
+        self._wakeups = Wakeups(database)
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+
+    def start(self) -> None:
+        """Register what the settings name, and begin. Raises StateUnavailable, StateError."""
+        self._installation = self._database.installation()
+        for device in self._devices:
+            self._delivery_store.register_device(device.config.name, device.config.kind)
+        for cluster in self._clusters:
+            self._intake_store.register_cluster(cluster.config.name)
+        self._wakeups.register(self._wake)
+        self._wakeups.start()
+        for cluster in self._clusters:
+            self._begin("cluster", cluster.config.name, partial(self._serve_cluster, cluster))
+        for device in self._devices:
+            self._begin("device", device.config.name, partial(self._serve_device, device))
+            self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
+        self._scheduler.add_job(self._prune, "interval", hours=6)
+        self._scheduler.start()
+        self._thread("leases", self._renew)
+
+    def stop(self) -> None:
+        """End every loop, give up the leases."""
+        self._stop.set()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        for worker in list(self.workers.values()):
+            worker.wake()
+        for intake in list(self.intakes.values()):
+            intake.sink(())
+        for thread in self._threads:
+            thread.join()
+        self._wakeups.close()
+
+    def _begin(self, role: str, name: str, serve: Callable[[Tenure], None]) -> None:
+        tenure = Tenure(role, name, self._holder, self._leases, self._clock, self._settings.lease)
+        self._tenures.append(tenure)
+        self._thread(f"{role} {name}", lambda: self._hold(tenure, serve))
+
+    def _hold(self, tenure: Tenure, serve: Callable[[Tenure], None]) -> None:
+        """Take the lease, serve until it is lost or something breaks, and begin again: no failure of one ends the others."""
+        while not self._stop.is_set():
+            pause = self._settings.retry
+            try:
+                if tenure.take():
+                    serve(tenure)
+            except LostLease as error:
+                log.warning("lease lost", role=tenure.role, name=tenure.name, error=str(error))
+            except (Refused, FencedOff) as error:
+                log.warning("stopped until a person decides", role=tenure.role, name=tenure.name, error=str(error))
+                pause = self._settings.refused_retry
+            except BridgeError as error:
+                log.warning("begins again", role=tenure.role, name=tenure.name, error=str(error), retry_in=pause)
+            except Exception:
+                log.exception("begins again", role=tenure.role, name=tenure.name, retry_in=pause)
+            finally:
+                tenure.release()
+            self._clock.wait(self._stop, pause)
+
+    def _serve_cluster(self, unit: ClusterUnit, tenure: Tenure) -> None:
+        name = unit.config.name
+        connection = Connection(unit.config, self._clock)
+        intake = Intake(name, unit.governance, unit.targets, self._intake_store, self._clock)
+        try:
+            known = intake.start_from()
+            self._identify(connection, intake)
+            watcher = ClusterWatcher(connection, intake.sink, self._clock, known=known)
+            self.intakes[name], self.watchers[name] = intake, watcher
+            watcher.start()
+            try:
+                intake.run(self._stop, tenure.epoch)
+            finally:
+                watcher.stop()
+        finally:
+            connection.close()
+
+    def _identify(self, connection: Connection, intake: Intake) -> None:
+        """A cluster is who it was: another one under the same name must not empty the groups of the first."""
+        uid = connection.identity()
+        if intake.identity and uid != intake.identity:
+            raise Refused(
+                f"cluster {connection.name} was {intake.identity} and is now {uid}: it was rebuilt, or the kubeconfig points elsewhere; "
+                f"give it a new name in the settings, or set right where its kubeconfig points"
+            )
+        if not intake.identity:
+            self._intake_store.identify(connection.name, uid)
+
+    def _serve_device(self, unit: DeviceUnit, tenure: Tenure) -> None:
+        adapter = unit.factory.open(unit.config)
+        try:
+            worker = Worker(adapter, self._delivery_store, self._clock, self._installation, unit.settings)
+            self.workers[unit.config.name] = worker
+            worker.run(self._stop, tenure.epoch)
+        finally:
+            adapter.close()
+
+    def _renew(self) -> None:
+        while not self._stop.is_set():
+            for tenure in self._tenures:
+                tenure.renew()
+            self._clock.wait(self._stop, self._settings.lease.renewal)
+
+    def _wake(self, cluster: str) -> None:
+        for device in self._devices:
+            worker = self.workers.get(device.config.name)
+            if worker is not None and (cluster == ANY or cluster in device.clusters):
+                worker.wake()
+
+    def _audit(self, device: str) -> None:
+        worker = self.workers.get(device)
+        if worker is not None:
+            worker.audit()
+
+    def _prune(self) -> None:
+        try:
+            prune(self._database, self._clock.now() - timedelta(days=self._settings.history_days))
+        except BridgeError as error:
+            log.warning("history not pruned", error=str(error))
+
+    def _thread(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
