@@ -211,9 +211,7 @@ def _status(container: Manifest, *, running: bool) -> Manifest:
     if not running:
         return {"phase": "Pending", "qosClass": "Burstable"}
     kinds = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-    conditions = [
-        {"type": kind, "status": "True", "lastTransitionTime": "@time@"} for kind in kinds
-    ]
+    conditions = [{"type": kind, "status": "True", "lastTransitionTime": "@time@"} for kind in kinds]
     state = {
         "name": container["name"],
         "state": {"running": {"startedAt": "@time@"}},

@@ -118,8 +118,9 @@ def apply(
     dropped = owners.fields.get(manager, set()) - wanted.keys()
     owners.grant(manager, set(wanted), applied.get("apiVersion", ""), now)
     result = _merged(live, applied, lists, "")
-    for path in sorted(dropped, key=len, reverse=True):
-        if not any(_touches(path, held) for paths in owners.fields.values() for held in paths):
+    # Whole elements first: without its key fields an element could not be found any more.
+    for path in sorted(dropped, key=lambda path: (path[-1] != _SELF, path)):
+        if not _is_key(path) and not any(_touches(path, held) for paths in owners.fields.values() for held in paths):
             result = _pruned(result, path)
     return _with_owners(result, owners)
 
@@ -143,6 +144,11 @@ def _with_owners(obj: Manifest, owners: Owners) -> Manifest:
     metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
     entries = owners.entries()
     return obj | {"metadata": metadata | ({"managedFields": entries} if entries else {})}
+
+
+def _is_key(path: Path) -> bool:
+    """Whether the path is a key field of a list element: it goes with the element only."""
+    return len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in msgspec.json.decode(path[-2][2:])
 
 
 def _touches(path: Path, held: Path) -> bool:

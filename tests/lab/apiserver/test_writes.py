@@ -139,6 +139,12 @@ def test_apply_merges_conditions_by_type_through_status(cluster: LabCluster, htt
     assert both["spec"] == {"a": 1}
     left = applied(http, "one", {"status": {}}, url=url).json()
     assert left["status"]["conditions"] == [sound]
+    # An element in which somebody else has written stays, with its key.
+    reason = {"status": {"conditions": [sound | {"reason": "ByHand"}]}}
+    cluster.patch("addressgroups", None, "g", reason, subresource="status", manager="hand")
+    assert applied(http, "two", {"status": {}}, url=url).json()["status"]["conditions"] == [
+        {"type": "Sound", "reason": "ByHand"}
+    ]
     assert applied(http, "one", {"status": {}}, url=f"{GROUPS}/absent/status").status_code == 404
 
 
