@@ -1,0 +1,204 @@
+"""A BIG-IP with AFM behind iControl REST, as the adapter contract wants it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from adapters.bigip import canonical
+from adapters.bigip.attach import Slots
+from adapters.bigip.client import Client, Refusal
+from adapters.bigip.fence import Keeper
+from adapters.bigip.known import Known
+from adapters.bigip.names import NAME_LENGTH, Names
+from adapters.bigip.reading import Found, Reader, compiled, places, serial
+from adapters.bigip.records import LONG_NAMES, Records
+from adapters.bigip.scope import Scope, problems
+from adapters.bigip.tokens import Tokens
+from adapters.bigip.transaction import Transactions
+from adapters.bigip.transport import Transport
+from adapters.bigip.writer import BATCH, Writer
+from bridge.contract import DeviceConfig
+from bridge.errors import DeviceError, NotOwned
+from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.intent import DeviceObject, FenceState, Foreign, Intent, Objects, ReadScope, Snapshot
+from bridge.model.plan import Fence, Op, Outcome, Plan, Step
+from bridge.model.policy import Tier
+
+_OCCUPIED = "stands under the name of a record of ours without our mark"
+
+
+class BigipAdapter:
+    """One BIG-IP. Remembers from read to write which objects carry our mark; used by one thread at a time."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self._config = config
+        self._scope = scope = Scope.of(config)
+        self._names = Names(config.owner)
+        self._known = Known(self._names, scope.route_domain)
+        transport = Transport(config)
+        tokens = Tokens(transport, config.credentials, provider=scope.provider, seconds=scope.token_seconds)
+        self._client = Client(transport, tokens, scope.page_size)
+        self._records = Records(self._client, self._names)
+        self._keeper = Keeper(config.name, self._records, self._known)
+        self._slots = Slots(self._client, self._names, scope.slots)
+        transactions = Transactions(self._client, config.timeout)
+        self._writer = Writer(self._client, self._records, transactions, self._known)
+
+    @property
+    def device(self) -> str:
+        """The device's name in the settings."""
+        return self._config.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can express and guarantee."""
+        return _capabilities(self._scope)
+
+    @property
+    def limits(self) -> Limits:
+        """How much it takes."""
+        return _limits(self._config)
+
+    def normalize(self, intent: Intent) -> Objects:
+        """The intent as `read` would report it, attachments added where the settings ask for them."""
+        return canonical.normalize(intent, self._scope)
+
+    def attach_hint(self, tier: Tier) -> str:
+        """The one line by which a person attaches our policy of this tier."""
+        return self._slots.hint(tier)
+
+    def read(self, scope: ReadScope) -> Snapshot:
+        """Everything of ours, or the named objects. A full read takes one call per page of each kind and six to eight more."""
+        fence, foreign = self._read_fence()
+        if scope.keys is not None:
+            return self._read_named(scope.keys, fence, foreign)
+        foreign += self._read_index()
+        found = self._reader().everything()
+        self._known.owned = set(found.objects)
+        standing = places(self._slots, found)
+        attached = standing.attached(found.objects, self._names)
+        if self._scope.attach:
+            found.objects.update(standing.attachments(self._names))
+        return Snapshot(
+            self.device,
+            found.objects,
+            tuple(foreign + found.foreign),
+            fence,
+            identity=serial(self._client),
+            attached=attached,
+            active=self.active(),
+        )
+
+    def active(self) -> bool:
+        """Whether everything stored is compiled; False as long as the device does not say so."""
+        if not self._scope.activation:
+            return True
+        try:
+            statistics = self._client.find(self._scope.activation, dict[str, Any])
+        except DeviceError:
+            return False
+        return statistics is not None and compiled(statistics)
+
+    def raise_fence(self, fence: Fence) -> None:
+        """Write the epoch and the installation into the fence object; nothing when they stand there already."""
+        self._keeper.raise_to(fence)
+
+    def apply(self, plan: Plan, fence: Fence) -> Outcome:
+        """Phase by phase; attachments are taken out before their policy goes and put in after it came."""
+        active = not self.capabilities.compiles_later
+        if plan.empty:
+            return Outcome({}, active)
+        calls = self._client.calls
+        self._keeper.check(fence)
+        observed: dict[ObjectKey, DeviceObject | None] = {}
+        refused: dict[ObjectKey, str] = {}
+        for phase in plan.phases:
+            slots = [step for step in phase if step.key.kind is Kind.ATTACHMENT]
+            self._move((step for step in slots if step.op is Op.DELETE), observed, refused)
+            observed.update(self._writer.phase([step for step in phase if step.key.kind is not Kind.ATTACHMENT]))
+            self._move((step for step in slots if step.op is not Op.DELETE), observed, refused)
+        return Outcome(observed, active, refused, self._client.calls - calls)
+
+    def save(self) -> None:
+        """Write the running configuration to disk. Slow on a real device: the caller does it seldom."""
+        try:
+            self._client.call("POST", "sys/config", {"command": "save"}, repeatable=True)
+        except Refusal as refusal:
+            raise self._client.denied("sys/config", refusal) from None
+
+    def close(self) -> None:
+        """Give back the token and the connection."""
+        self._client.close()
+
+    def _read_named(self, keys: frozenset[ObjectKey], fence: FenceState, foreign: list[Foreign]) -> Snapshot:
+        if self._known.indexed is None:
+            foreign += self._read_index()
+        slots = {key for key in keys if key.kind is Kind.ATTACHMENT}
+        found = self._reader().named(keys - slots)
+        self._known.owned = (self._known.owned - keys) | found.objects.keys()
+        if slots and self._scope.attach:
+            standing = places(self._slots, Found()).attachments(self._names)
+            found.objects.update({key: one for key, one in standing.items() if key in slots})
+        active = not self.capabilities.compiles_later
+        return Snapshot(
+            self.device, found.objects, tuple(foreign + found.foreign), fence, active=active, complete=False
+        )
+
+    def _read_fence(self) -> tuple[FenceState, list[Foreign]]:
+        try:
+            return self._keeper.read(), []
+        except NotOwned as error:
+            return FenceState(), [Foreign(path, _OCCUPIED) for path in error.names]
+
+    def _read_index(self) -> list[Foreign]:
+        try:
+            self._known.learn_index(self._records.read(LONG_NAMES))
+        except NotOwned as error:
+            self._known.learn_index(None)
+            return [Foreign(path, _OCCUPIED) for path in error.names]
+        return []
+
+    def _reader(self) -> Reader:
+        return Reader(self._client, self._known.translator())
+
+    def _move(
+        self, steps: Iterable[Step], observed: dict[ObjectKey, DeviceObject | None], refused: dict[ObjectKey, str]
+    ) -> None:
+        for step in steps:
+            observed[step.key], why = self._slots.apply(step)
+            if why:
+                refused[step.key] = why
+
+
+class BigipFactory:
+    """Opens adapters for devices of the kind `bigip`."""
+
+    kind = "bigip"
+
+    def capabilities(self, config: DeviceConfig) -> Capabilities:
+        """As the adapter would say."""
+        return _capabilities(Scope.of(config))
+
+    def limits(self, config: DeviceConfig) -> Limits:
+        """As the adapter would say."""
+        return _limits(config)
+
+    def problems(self, config: DeviceConfig) -> dict[str, str]:
+        """What is wrong with the settings, by path."""
+        return problems(config)
+
+    def open(self, config: DeviceConfig) -> BigipAdapter:
+        """An adapter; no call is made before the first read."""
+        return BigipAdapter(config)
+
+
+def _capabilities(scope: Scope) -> Capabilities:
+    """What AFM can express, and what iControl REST guarantees."""
+    return Capabilities(form=Form.TIERED, atomic=True, dry_run=True, compiles_later=bool(scope.activation))
+
+
+def _limits(config: DeviceConfig) -> Limits:
+    """How much one device takes; figures that no source gives are ours, and small."""
+    return Limits(
+        shard_members=128, name_length=NAME_LENGTH, batch=BATCH, calls_in_flight=1, call_seconds=config.timeout
+    )

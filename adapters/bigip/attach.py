@@ -1,0 +1,115 @@
+"""Attachment: our policy in a place where one policy is enforced; the only write to an object that is not ours (SEMANTICS 7).
+
+We write to an empty place only, never replace what stands there, and take out only what is still ours. A site that has a policy
+of its own can refer to our rule lists from it instead: that counts as attached once every list of the tier is referred to.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from adapters.bigip import wire
+from adapters.bigip.canonical import attachment, policy_key, tier_of
+from adapters.bigip.client import Client, Refusal
+from adapters.bigip.names import Names
+from adapters.bigip.scope import Slot
+from bridge.errors import Busy, Drifted
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import Attachment, DeviceObject, Objects, Policy
+from bridge.model.plan import Op, Step
+from bridge.model.policy import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What stands in each place, by tier (empty: nothing), and which lists each site policy refers to."""
+
+    holders: Mapping[Tier, str]
+    site_lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def attached(self, objects: Objects, names: Names) -> dict[Tier, bool]:
+        """For each tier, whether our policy is reachable from an enforced place."""
+        return {tier: self._reachable(tier, objects, names) for tier in Tier}
+
+    def attachments(self, names: Names) -> dict[ObjectKey, DeviceObject]:
+        """The attachments that hold our policy."""
+        ours = (tier for tier, path in self.holders.items() if path == names.path(policy_key(tier)))
+        return {one.key: one for one in map(attachment, ours)}
+
+    def _reachable(self, tier: Tier, objects: Objects, names: Names) -> bool:
+        holder = self.holders.get(tier, "")
+        if holder == names.path(policy_key(tier)):
+            return True
+        policy = objects.get(policy_key(tier))
+        if not holder or not isinstance(policy, Policy) or not policy.lists:
+            return False
+        return {names.path(key) for key in policy.lists} <= self.site_lists.get(holder, frozenset())
+
+
+class Slots:
+    """The places of one device, read and written over REST."""
+
+    def __init__(self, client: Client, names: Names, slots: Mapping[Tier, Slot]) -> None:
+        self._client = client
+        self._names = names
+        self._slots = slots
+
+    def holders(self) -> dict[Tier, str]:
+        """The path of the policy in each place, empty where there is none. A place that does not exist holds nothing."""
+        return {tier: self._holder(slot) for tier, slot in self._slots.items()}
+
+    def hint(self, tier: Tier) -> str:
+        """The one line that attaches our policy by hand."""
+        path = self._names.path(policy_key(tier))
+        if tier in self._slots:
+            return self._slots[tier].hint(path)
+        return f"tmsh modify ltm virtual <virtual server> fw-enforced-policy {path}"
+
+    def apply(self, step: Step) -> tuple[Attachment | None, str]:
+        """Attach or detach; what stands there of ours afterwards, and why it was refused where it was."""
+        tier = tier_of(step.key)
+        slot, ours = self._slots.get(tier), self._names.path(policy_key(tier))
+        if slot is None:
+            return None, f"the settings name no place for this tier; attach by: {self.hint(tier)}"
+        holder = self._holder(slot)
+        if step.op is Op.DELETE:
+            if holder == ours:
+                self._set(slot, "none", "")
+            return None, ""
+        if holder == ours:
+            return attachment(tier), ""
+        if holder:
+            return None, (
+                f"{slot.shown} holds {holder}, which is not replaced; attach by: {self.hint(tier)}, "
+                f"or refer to our rule lists from {holder}"
+            )
+        self._set(slot, ours, ours)
+        return attachment(tier), ""
+
+    def _holder(self, slot: Slot) -> str:
+        found = self._client.find(slot.rest, wire.Slot)
+        return "" if found is None else _held(found)
+
+    def _set(self, slot: Slot, value: str, expected: str) -> None:
+        try:
+            answer = self._client.call("PATCH", slot.rest, {slot.attribute: value})
+        except Refusal as refusal:
+            raise Drifted(self._client.device, f"{slot.shown}: {refusal.text}") from None
+        if not answer:
+            raise Busy(self._client.device, f"{slot.shown}: no answer to the change; read again")
+        if _held(self._client.decoded(answer, wire.Slot)) != expected:
+            raise Drifted(self._client.device, f"{slot.shown} does not hold what was written")
+
+
+def site_lists(policies: Iterable[wire.RuleHolder]) -> dict[str, frozenset[str]]:
+    """The rule lists that each policy refers to, disabled rules left out."""
+    return {
+        policy.full_path: frozenset(
+            rule.rule_list for rule in policy.rules_reference.items if rule.rule_list and rule.status == "enabled"
+        )
+        for policy in policies
+    }
+
+
+def _held(slot: wire.Slot) -> str:
+    path = slot.enforced_policy or slot.fw_enforced_policy
+    return "" if path == "none" else path

@@ -1,0 +1,127 @@
+"""An intent as the device will show it once it is applied. Pure and idempotent; what the device cannot express is named."""
+
+from dataclasses import replace
+
+from adapters.bigip.names import entry_name, key_problem
+from adapters.bigip.scope import Scope
+from adapters.bigip.translate import PLACEHOLDER, ports_key_order
+from bridge.errors import Unsupported
+from bridge.model.addresses import canonical_member
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.identity import Scope as KeyScope
+from bridge.model.intent import (
+    Attachment,
+    DeviceObject,
+    Group,
+    Intent,
+    Objects,
+    Policy,
+    Ports,
+    RuleEntry,
+    RuleList,
+    Shard,
+)
+from bridge.model.policy import PortRange, Protocol, Tier
+
+_WITH_PORTS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.SCTP})
+_TIER_SCOPE = {Tier.CLUSTER: KeyScope.CLUSTER, Tier.NAMESPACE: KeyScope.NAMESPACE, Tier.SERVICE: KeyScope.SERVICE}
+
+
+def policy_key(tier: Tier) -> ObjectKey:
+    """The key of the policy of one tier."""
+    return ObjectKey(Kind.POLICY, "", _TIER_SCOPE[tier])
+
+
+def attachment(tier: Tier) -> Attachment:
+    """Our policy of this tier standing in its slot."""
+    return Attachment(ObjectKey(Kind.ATTACHMENT, "", _TIER_SCOPE[tier]), policy_key(tier))
+
+
+def tier_of(key: ObjectKey) -> Tier:
+    """The tier of an attachment or policy; ValueError when it has none."""
+    return next(tier for tier, scope in _TIER_SCOPE.items() if scope is key.scope)
+
+
+def normalize(intent: Intent, scope: Scope) -> Objects:
+    """The objects as `read` would report them, attachments included where the settings ask for them.
+
+    Unsupported names every object that cannot be expressed, each with the reason.
+    """
+    objects: dict[ObjectKey, DeviceObject] = {}
+    problems: dict[str, str] = {}
+    for key, value in intent.objects.items():
+        try:
+            objects[key] = _canonical(value)
+        except ValueError as error:
+            problems[str(key)] = str(error)
+    if problems:
+        raise Unsupported(intent.device, problems)
+    if scope.attach:
+        wanted = (attachment(tier) for tier in scope.slots)
+        objects.update({one.key: one for one in wanted if one.policy in objects})
+    return objects
+
+
+def _canonical(value: DeviceObject) -> DeviceObject:
+    problem = key_problem(value.key)
+    if problem:
+        raise ValueError(problem)
+    match value:
+        case Group():
+            return _group(value)
+        case Shard():
+            return replace(value, members=_members(value.members))
+        case Ports():
+            return replace(value, ports=_ports(value))
+        case RuleList():
+            return _rule_list(value)
+        case Policy():
+            return replace(value, lists=tuple(dict.fromkeys(value.lists)))
+        case Attachment():
+            return value
+
+
+def _group(value: Group) -> Group:
+    if value.fqdns:
+        raise ValueError(
+            f"names are not written to this device yet ({', '.join(sorted(value.fqdns))}); state addresses"
+        )
+    if value.shards and value.members:
+        raise ValueError("a group holds members or shards, not both")
+    return replace(value, members=_members(value.members))
+
+
+def _members(members: frozenset[str]) -> frozenset[str]:
+    canonical = frozenset(canonical_member(member) for member in members)
+    if PLACEHOLDER in canonical:
+        raise ValueError(f"{PLACEHOLDER} stands for an empty list on this device and cannot be a member")
+    return canonical
+
+
+def _ports(value: Ports) -> tuple[PortRange, ...]:
+    if not value.ports:
+        raise ValueError("an empty set of ports would match every port")
+    for port in value.ports:
+        if not 1 <= port.first <= port.last <= 65535:
+            raise ValueError(f"{port} is no range of ports from 1 to 65535")
+    return ports_key_order(value.ports)
+
+
+def _rule_list(value: RuleList) -> RuleList:
+    entries = tuple(_entry(entry) for entry in value.entries)
+    if len({entry.name for entry in entries}) != len(entries):
+        raise ValueError("two lines have one name")
+    return replace(value, entries=entries)
+
+
+def _entry(entry: RuleEntry) -> RuleEntry:
+    if not entry.sources or not entry.destinations:
+        raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
+    if entry.ports and entry.protocol not in _WITH_PORTS:
+        raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
+    return replace(
+        entry,
+        name=entry_name(entry.name),
+        sources=tuple(sorted(set(entry.sources))),
+        destinations=tuple(sorted(set(entry.destinations))),
+    )

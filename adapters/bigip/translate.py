@@ -1,0 +1,233 @@
+"""Model values to bodies, and answers to model values. Pure; with names.py and writes.py the only place for the vendor's words.
+
+What stands on the device and cannot be said in the model must never read as equal to what we want: it shows as the placeholder among
+the members, as a line without sources, as a list of the cluster "?". So the next plan sees a difference and puts it right.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from adapters.bigip import wire
+from adapters.bigip.names import PARTITION, Names
+from bridge.model.addresses import canonical_member
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
+from bridge.model.policy import Action, PortRange, Protocol
+
+Json = dict[str, Any]
+
+PLACEHOLDER = "::1:5ee:bad:c0de"
+"""Stands in an address list that would be empty: a list must not be empty, and a rule without one matches any. AS3's own choice."""
+
+ODD = "?"
+"""The cluster of a line in one of our policies that is not ours."""
+
+ACTIONS: Mapping[Action, str] = {
+    Action.ALLOW: "accept-decisively",
+    Action.DENY: "drop",
+    Action.REJECT: "reject",
+    Action.PASS: "accept",
+}
+PROTOCOLS: Mapping[Protocol, str] = {
+    Protocol.ANY: "any",
+    Protocol.TCP: "tcp",
+    Protocol.UDP: "udp",
+    Protocol.SCTP: "sctp",
+    Protocol.ICMP: "icmp",
+    Protocol.ICMPV6: "ipv6-icmp",
+}
+_ACTION_OF = {word: action for action, word in ACTIONS.items()}
+_PROTOCOL_OF = {word: protocol for protocol, word in PROTOCOLS.items()} | {
+    "6": Protocol.TCP,
+    "17": Protocol.UDP,
+    "132": Protocol.SCTP,
+    "1": Protocol.ICMP,
+    "58": Protocol.ICMPV6,
+}
+
+
+def ports_key_order(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
+    """Ports in the one order that we use."""
+    return tuple(sorted(set(ports)))
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """Between the model and the device, for one owner and one address domain. `index` holds the keys of long names."""
+
+    names: Names
+    domain: int = 0
+    index: Mapping[str, str] = field(default_factory=dict)
+
+    # To the device.
+
+    def creation(self, value: DeviceObject) -> Json:
+        """The body that creates the object; a holder of rules is created without them."""
+        head: Json = {
+            "name": self.names.name(value.key),
+            "partition": PARTITION,
+            "subPath": self.names.owner,
+            "description": self.names.mark(value.key),
+        }
+        return head | self._content(value)
+
+    def change(self, before: DeviceObject | None, after: DeviceObject) -> Json:
+        """The body that turns one content into the other. Arrays are replaced whole: the device knows no change of members."""
+        body = self._content(after)
+        if isinstance(after, Group | Shard):
+            body.setdefault("addresses", [])
+            body.setdefault("addressLists", [])
+            if isinstance(before, Group | Shard) and PLACEHOLDER in before.members:
+                body |= {"fqdns": [], "geo": []}
+        elif isinstance(after, Ports):
+            body["portLists"] = []
+        return body
+
+    def line(self, entry: RuleEntry) -> Json:
+        """A rule of a rule list. A side is never without an address list: that would match any."""
+        if not entry.sources or not entry.destinations or entry.withheld:
+            raise ValueError(f"{entry.name}: a line without source or destination, or withheld, is never written")
+        ports = [self.names.path(entry.ports)] if entry.ports else []
+        return {
+            "action": ACTIONS[entry.action],
+            "ipProtocol": PROTOCOLS[entry.protocol],
+            "log": "yes" if entry.log else "no",
+            "source": {"addressLists": [self.names.path(key) for key in entry.sources]},
+            "destination": {"addressLists": [self.names.path(key) for key in entry.destinations], "portLists": ports},
+        }
+
+    def _content(self, value: DeviceObject) -> Json:
+        match value:
+            case Group() if value.shards:
+                return {"addressLists": [self.names.path(key) for key in value.references()]}
+            case Group() | Shard():
+                members = sorted(value.members) or [PLACEHOLDER]
+                return {"addresses": [{"name": self._to_wire(member)} for member in members]}
+            case Ports():
+                return {"ports": [{"name": str(port)} for port in value.ports]}
+            case _:
+                return {}
+
+    def _to_wire(self, member: str) -> str:
+        if not self.domain:
+            return member
+        first, dash, last = member.partition("-")
+        address, slash, length = first.partition("/")
+        return f"{address}%{self.domain}{slash}{length}" + (f"{dash}{last}%{self.domain}" if dash else "")
+
+    # From the device.
+
+    def read(self, kind: Kind, raw: bytes | msgspec.Raw) -> DeviceObject | None:
+        """The object of ours that the answer shows; None when name and mark do not say that it is ours.
+
+        msgspec.MsgspecError when the answer is not what such an object looks like.
+        """
+        if kind in (Kind.GROUP, Kind.SHARD):
+            listed = msgspec.json.decode(raw, type=wire.AddressList)
+            key = self._owned(Kind.GROUP, listed)
+            return None if key is None else self._addresses(key, listed)
+        if kind is Kind.PORTS:
+            found = msgspec.json.decode(raw, type=wire.PortList)
+            key = self._owned(kind, found)
+            return None if key is None else self._ports(key, found)
+        holder = msgspec.json.decode(raw, type=wire.RuleHolder)
+        key = self._owned(kind, holder)
+        if key is None:
+            return None
+        rules = holder.rules_reference.items
+        if kind is Kind.POLICY:
+            return Policy(key, tuple(self.read_reference(rule) for rule in rules))
+        return RuleList(key, tuple(self.read_line(rule) for rule in rules))
+
+    def read_line(self, rule: wire.Rule) -> RuleEntry:
+        """The line that a rule of a rule list is; one without sources when it is none that we could have written."""
+        sources = self._keys(Kind.GROUP, rule.source.address_lists)
+        destinations = self._keys(Kind.GROUP, rule.destination.address_lists)
+        ports = self._keys(Kind.PORTS, rule.destination.port_lists)
+        action, protocol = _ACTION_OF.get(rule.action), _PROTOCOL_OF.get(rule.ip_protocol)
+        if action is None or protocol is None or not sources or not destinations or ports is None or len(ports) > 1:
+            return unreadable(rule.name)
+        if _decorated(rule) or rule.rule_list:
+            return unreadable(rule.name)
+        log = rule.log in ("yes", "true")
+        return RuleEntry(rule.name, action, sources, destinations, protocol, ports[0] if ports else None, log)
+
+    def read_reference(self, rule: wire.Rule) -> ObjectKey:
+        """The list that a rule of a policy refers to; a key of the cluster "?" when it is none that we could have written."""
+        folder, _, name = rule.rule_list.rpartition("/")
+        key = self.names.key(Kind.RULE_LIST, name, self.index) if folder == self.names.folder else None
+        if key is None or name != rule.name or _decorated(rule):
+            return ObjectKey(Kind.RULE_LIST, ODD, Scope.CLUSTER, "", rule.name)
+        return key
+
+    def _owned(self, kind: Kind, item: wire.Item) -> ObjectKey | None:
+        if item.full_path != f"{self.names.folder}/{item.name}":
+            return None
+        key = self.names.key(kind, item.name, self.index)
+        return key if key is not None and item.description == self.names.mark(key) else None
+
+    def _addresses(self, key: ObjectKey, item: wire.AddressList) -> Group | Shard:
+        members, odd = self._members(one.name for one in item.addresses)
+        of = len(item.address_lists)
+        shards = [self.names.path(key.shard(at, of)) for at in range(of)]
+        nested = of > 0 and (bool(members) or key.kind is Kind.SHARD or sorted(shards) != sorted(item.address_lists))
+        if odd or nested or item.fqdns or item.geo:
+            shards, members = [], members | {PLACEHOLDER}
+        return Shard(key, members) if key.kind is Kind.SHARD else Group(key, members, shards=len(shards))
+
+    def _members(self, texts: Iterable[str]) -> tuple[frozenset[str], bool]:
+        """The members, less the placeholder, and whether there is anything else than addresses of our domain."""
+        members, odd = set(), False
+        for text in texts:
+            bare, inside = self._from_wire(text)
+            try:
+                member = canonical_member(bare)
+            except ValueError:
+                inside, member = False, text
+            if not inside:
+                odd = True
+            elif member != PLACEHOLDER:
+                members.add(member)
+        return frozenset(members), odd
+
+    def _from_wire(self, text: str) -> tuple[str, bool]:
+        """The address without its domain, and whether it lies in ours. One without is in the partition's, which is taken for 0."""
+        if "%" not in text:
+            return text, self.domain == 0
+        mark = f"%{self.domain}"
+        parts = [part.partition("/") for part in text.split("-", 1)]
+        inside = all(address.endswith(mark) for address, _, _ in parts)
+        return "-".join(address.partition("%")[0] + slash + length for address, slash, length in parts), inside
+
+    def _ports(self, key: ObjectKey, item: wire.PortList) -> Ports | None:
+        if item.port_lists:
+            return Ports(key, ())
+        ranges = (one.name.partition("-") for one in item.ports)
+        try:
+            return Ports(key, ports_key_order(PortRange(int(low), int(high or low)) for low, _, high in ranges))
+        except ValueError:
+            return Ports(key, ())
+
+    def _keys(self, kind: Kind, paths: Iterable[str]) -> tuple[ObjectKey, ...] | None:
+        keys = []
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            key = self.names.key(kind, name, self.index) if folder == self.names.folder else None
+            if key is None or key.kind is not kind:
+                return None
+            keys.append(key)
+        return tuple(sorted(keys))
+
+
+def unreadable(name: str) -> RuleEntry:
+    """A line that stands on the device and is none that we could have written; it is replaced, not changed."""
+    return RuleEntry(name, Action.PASS, (), ())
+
+
+def _decorated(rule: wire.Rule) -> bool:
+    """Whether the rule says more than one of ours can: a schedule, a country, a port of the source, …"""
+    sides = rule.source.odd or rule.destination.odd or bool(rule.source.port_lists)
+    return sides or rule.status != "enabled" or bool(rule.schedule) or bool(rule.icmp)

@@ -1,0 +1,102 @@
+"""HTTP to one device: TLS, one connection, time-outs, and what a broken exchange means. Knows no token and no object.
+
+No exception leaves here with a request hanging on it: requests carry passwords and tokens.
+"""
+
+import logging
+import re
+import ssl
+from collections.abc import Mapping
+
+import httpx
+import tenacity
+
+from bridge.contract import DeviceConfig
+from bridge.errors import Busy, Denied, DeviceError
+
+_TOKEN_PATH = re.compile(r"(/authz/tokens/)[^/?\s\"]+")
+
+
+class _TokenFree(logging.Filter):
+    """The client library logs addresses, and the address of a token is the token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if "/authz/tokens/" in text:
+            record.msg, record.args = _TOKEN_PATH.sub(r"\1…", text), ()
+        return True
+
+
+logging.getLogger("httpx").addFilter(_TokenFree())
+
+
+class Transport:
+    """Sends single calls. A call that surely never reached the device, or that only reads, is sent once more."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.device = config.name
+        self.calls = 0
+        self._config = config
+        self._client: httpx.Client | None = None
+
+    def send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, repeatable: bool
+    ) -> httpx.Response:
+        """One call; the answer, whatever its status. Busy when there is none, Denied when the certificate is not trusted."""
+        client = self._opened()
+        failure: httpx.TransportError
+        try:
+            for attempt in self._attempts(repeatable):
+                with attempt:
+                    self.calls += 1
+                    return client.request(method, path, content=body, headers=dict(headers))
+        except httpx.TransportError as error:
+            failure = error
+        raise self._meaning(failure, repeatable)
+
+    def close(self) -> None:
+        """End the connection; a later call opens another."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _attempts(self, repeatable: bool) -> tenacity.Retrying:
+        safe: tuple[type[Exception], ...] = (httpx.ConnectError,)
+        if repeatable:
+            safe += (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+        return tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(2), retry=tenacity.retry_if_exception_type(safe), reraise=True
+        )
+
+    def _meaning(self, error: httpx.TransportError, repeatable: bool) -> DeviceError:
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            text = "its certificate is not trusted; give its authority in caFile, or switch verification off for this device"
+            return Denied(self.device, f"{text} ({reason})")
+        if repeatable or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return Busy(self.device, f"no answer ({reason})")
+        return Busy(self.device, f"no answer to a write, which may have taken effect: read again ({reason})")
+
+    def _opened(self) -> httpx.Client:
+        if self._client is None:
+            # A quarter each for connecting and sending, half for the answer: together the longest that a call may take.
+            part = self._config.timeout / 4
+            self._client = httpx.Client(
+                base_url=self._config.url,
+                verify=self._trust(),
+                timeout=httpx.Timeout(part, read=2 * part),
+                limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
+                headers={"User-Agent": "fusion-bridge"},
+                trust_env=False,
+            )
+        return self._client
+
+    def _trust(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self._config.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise Denied(self.device, f"caFile {self._config.ca_file} cannot be used: {error}") from None
+        if not self._config.tls_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
