@@ -1,0 +1,163 @@
+"""The whole file."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from bridge.policy.guard import GuardLimits, Threshold
+from bridge.settings.clusters import ClusterSettings
+from bridge.settings.devices import DeviceSettings
+from bridge.settings.fields import Count, DatabaseUrl, FilePath, Listen, Owner, Percent, Seconds, Section
+
+
+class Level(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogSettings(Section):
+    """The log, on standard error."""
+
+    level: Level = Level.INFO
+    format: LogFormat = LogFormat.TEXT
+
+
+class DatabaseSettings(Section):
+    """Where the state is. Without a url, an embedded Postgres in the data folder."""
+
+    url: DatabaseUrl | None = Field(
+        None, description="postgresql://user:password@host/database; best from the environment."
+    )
+    pool_size: int = Field(8, ge=1, le=200, description="Connections kept open; at most twice as many are made.")
+
+
+class MonitoringSettings(Section):
+    """Metrics and health over HTTP."""
+
+    listen: Listen = Field("127.0.0.1:9808", description="address:port; loopback unless told.")
+
+
+class ThresholdSettings(Section):
+    """Exceeded when a number is above `count` and above `percent` of what was there."""
+
+    percent: Percent
+    count: Count
+
+    def threshold(self) -> Threshold:
+        """The guard's value."""
+        return Threshold(self.percent, self.count)
+
+
+def _as_settings(threshold: Threshold) -> ThresholdSettings:
+    return ThresholdSettings(percent=threshold.percent, count=threshold.count)
+
+
+_LIMITS = GuardLimits()
+
+
+class GuardSettings(Section):
+    """Changes that no event proves wait for a person beyond these (SEMANTICS 8)."""
+
+    removals_per_group: ThresholdSettings = _as_settings(_LIMITS.removals_per_group)
+    removals_per_device: ThresholdSettings = _as_settings(_LIMITS.removals_per_device)
+    growth_per_group: ThresholdSettings = _as_settings(_LIMITS.growth_per_group)
+
+    def limits(self) -> GuardLimits:
+        """The guard's values."""
+        return GuardLimits(
+            self.removals_per_group.threshold(),
+            self.removals_per_device.threshold(),
+            self.growth_per_group.threshold(),
+        )
+
+
+class PacingSettings(Section):
+    """How a device that refuses is left alone; times in seconds."""
+
+    first: Seconds = 0.5
+    longest: Seconds = 30.0
+    denied: Seconds = 60.0
+    failures: int = Field(5, ge=1, le=1000, description="In a row, before a device counts as unreachable.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.first > self.longest:
+            raise ValueError("first must not be above longest")
+        return self
+
+
+class DeliverySettings(Section):
+    """How devices are kept in step; times in seconds."""
+
+    audit_interval: Seconds = Field(300.0, description="Between two complete readings of a device.")
+    poll_interval: Seconds = Field(5.0, description="Between two looks at the state when nothing wakes us.")
+    activation_interval: Seconds = Field(0.5, description="Between two questions whether what is stored is enforced.")
+    save_after: Seconds = Field(10.0, description="From a change until a device is told to keep it over a restart.")
+    guard: GuardSettings = Field(default_factory=GuardSettings)
+    pacing: PacingSettings = Field(default_factory=PacingSettings)
+
+
+class WatchSettings(Section):
+    """How clusters are watched."""
+
+    page: int = Field(500, ge=1, le=10_000, description="Objects in one page of a list.")
+    pod_page: int = Field(2000, ge=1, le=10_000, description="Pods in one page of a list.")
+    inactivity: Seconds = Field(
+        120.0, ge=70, description="Seconds of silence after which a watch counts as dead; bookmarks come every minute."
+    )
+
+
+class HistorySettings(Section):
+    """How long what ended is remembered."""
+
+    days: int = Field(
+        400, ge=1, le=36_500, description="Leases, memberships, audit rows and reports older than this go."
+    )
+
+
+class BaseSettings(Section):
+    """What every command needs, readable even while the rest of the file is unfinished."""
+
+    model_config = ConfigDict(extra="ignore", title="Fusion Bridge: state and log")
+
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    data_dir: FilePath | None = Field(
+        None, description="For the embedded Postgres; without it, the user's data folder."
+    )
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+class Settings(BaseSettings):
+    """Everything."""
+
+    model_config = ConfigDict(extra="forbid", title="Fusion Bridge settings")
+
+    owner: Owner = Field(description="Marks what is ours on every device; no default, and never to be changed.")
+    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    watch: WatchSettings = Field(default_factory=WatchSettings)
+    history: HistorySettings = Field(default_factory=HistorySettings)
+    clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
+    devices: tuple[DeviceSettings, ...] = Field(
+        description="May be empty: then clusters are recorded and nothing is enforced."
+    )
+
+    def cluster(self, name: str) -> ClusterSettings:
+        """The cluster of this name; KeyError when there is none."""
+        return {one.name: one for one in self.clusters}[name]
+
+    def serving(self, cluster: str) -> tuple[DeviceSettings, ...]:
+        """The devices in whose scope the cluster is."""
+        return tuple(device for device in self.devices if cluster in device.scope.clusters)
