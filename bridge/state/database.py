@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import sqlalchemy.exc
@@ -24,6 +24,18 @@ from bridge.resources import shipped
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 OLDEST = 15  # the oldest major version of PostgreSQL that is served
+# To be selected once in a transaction whose statements look up rows by key: for the rest of it the planner neither scans whole tables nor
+# sorts or hashes them, and plans once for arrays of any length. A plan made while the tables were empty then serves full ones too.
+BY_KEY: LiteralString = ", ".join(
+    f"set_config('{name}', '{value}', true)"
+    for name, value in (
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    )
+)
+
 _MIGRATION_LOCK = 0x6662_7363_6865_6D61  # "fbschema"
 _AWAY = ("08", "53", "57P", "40")  # SQLSTATE: connection, resources, shut down, and conflicts that a repetition solves
 

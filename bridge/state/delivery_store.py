@@ -17,7 +17,7 @@ _IN_FORCE = (ObjectState.PROGRAMMED, ObjectState.AWAITING_DEPLOY)
 # As for a cluster: a new owner's epoch waits until this transaction is through.
 _HELD = f"""
 WITH held AS MATERIALIZED (
-    SELECT FROM replica_lease WHERE role = 'device' AND name = %(device)s AND epoch = %(epoch)s FOR SHARE)
+    SELECT FROM replica_lease WHERE role = 'device' AND name = %(device)s AND epoch = %(epoch)s FOR KEY SHARE)
 SELECT {BY_KEY} FROM held
 """  # noqa: S608 - no value in it
 # In the order in which intake locks them.
@@ -90,8 +90,9 @@ class DeliveryStore:
         """What is to be done: the rows whose desired generation is not applied, as of one moment.
 
         `clusters` are the `revisions` of the last reading. Of the pending groups come the addresses that changed since, each as it is
-        now; a group that is new to the device comes with all its members. A reader that keeps the members and records only
-        generations it has read misses none: every change of a member makes its group pending. The cost goes with the change.
+        now; a group that is new to the device comes with all its members. A reader that keeps the members, forgets those of a group
+        that is `gone`, and records only generations it has read misses none: every change of a member makes its group pending. The
+        cost goes with the change.
         """
         with self._database.transaction(snapshot=True) as connection:
             return working.pending(connection, device, clusters)

@@ -3,20 +3,17 @@
 from bridge.errors import LostLease, StateError
 from bridge.state import loading
 from bridge.state.batch import Batch, Recorded
-from bridge.state.database import Connection, Database
+from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.recording import Recording
-from bridge.state.tables import CHANNEL
 
-# The share lock keeps the lease as it is until the commit: a new owner's epoch waits for it. The planner settings hold for this transaction
-# only: every statement of it looks up rows by key, and a plan made while the tables were empty must not turn into a scan of full ones.
-_BEGIN = """
+# The key-share lock keeps the owner until the commit: a new one waits for it (see leases), a renewal does not.
+_BEGIN = f"""
 WITH held AS MATERIALIZED (
-    SELECT FROM replica_lease WHERE role = 'cluster' AND name = %(cluster)b AND epoch = %(epoch)b FOR SHARE)
+    SELECT FROM replica_lease WHERE role = 'cluster' AND name = %(cluster)b AND epoch = %(epoch)b FOR KEY SHARE)
 UPDATE cluster SET revision = revision + 1, changed_at = greatest(changed_at, %(at)b)
 WHERE name = %(cluster)b AND EXISTS (SELECT FROM held)
-RETURNING revision, changed_at, set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-    set_config('enable_seqscan', 'off', true)
-"""
+RETURNING revision, changed_at, {BY_KEY}
+"""  # noqa: S608 - no value in it
 
 
 class IntakeStore:
@@ -55,7 +52,6 @@ class IntakeStore:
                 raise _not_ours(connection, cluster, epoch)
             revision: int = row[0]
             Recording(connection, cluster, revision, row[1]).write(batch)
-            connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, cluster])
             return revision
 
 

@@ -4,6 +4,12 @@ from datetime import timedelta
 
 from bridge.state.database import Database
 
+# Batches hold the row FOR KEY SHARE until they commit. A renewal passes that lock; a change of owner must not, or a batch of the old owner
+# could commit after the new one began.
+_WAIT = """
+SELECT FROM replica_lease
+WHERE role = %(role)s AND name = %(name)s AND holder <> %(holder)s AND expires_at <= clock_timestamp() FOR UPDATE
+"""
 _ACQUIRE = """
 INSERT INTO replica_lease AS l (role, name, holder, epoch, expires_at)
 VALUES (%(role)s, %(name)s, %(holder)s, greatest(1, %(floor)s::bigint), clock_timestamp() + %(term)s)
@@ -42,6 +48,7 @@ class ReplicaLeases:
         term = timedelta(seconds=seconds)
         values = {"role": role, "name": name, "holder": holder, "floor": floor, "term": term}
         with self._database.transaction() as connection:
+            connection.execute(_WAIT, values)
             row = connection.execute(_ACQUIRE, values).fetchone()
         return int(row[0]) if row else None
 

@@ -13,6 +13,7 @@ from bridge.state import statements as sql
 from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, MemberChange, Slim, Verdict
 from bridge.state.database import Connection
 from bridge.state.encoding import clean, encode_object, encode_rest, encode_slim, json_text, place_of
+from bridge.state.tables import CHANNEL
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Recording:
             self._cluster_side(batch)
             self._members(batch, groups)
             self._device_side(batch)
+            self.connection.execute(sql.NOTIFY, {"channel": CHANNEL, "cluster": self.cluster})
 
     def _run(self, statement: LiteralString, rows: Sequence[Any], **columns: object) -> None:
         """One statement with its arrays; nothing at all when there are no rows."""

@@ -1,6 +1,10 @@
 """The SQL that records one intake batch. Each statement takes any number of rows as arrays, sent in binary: the fastest way measured
 that needs no temporary table.
 
+To find rows, the arrays come first and each row is looked up by key: `CROSS JOIN LATERAL (… OFFSET 0)` leaves the planner no other
+order, whatever it believes about the size of the tables. What is found is then met again by ctid, which is safe because the rows
+have one writer (the owner of the cluster) or are locked.
+
 Repeating a batch is harmless: what is already so is left as it is. Nothing here reads the clock; `at` is the time of the whole batch.
 """
 
@@ -24,16 +28,23 @@ ON CONFLICT (cluster, resource, namespace, name) DO UPDATE SET
     uid = excluded.uid, resource_version = excluded.resource_version, body = excluded.body
 """
 OBJECTS_GONE = """
-DELETE FROM observed o USING unnest(%(resource)b::text[], %(namespace)b::text[], %(name)b::text[]) x (resource, namespace, name)
-WHERE o.cluster = %(cluster)b AND o.resource = x.resource AND o.namespace = x.namespace AND o.name = x.name
+DELETE FROM observed WHERE ctid = ANY(ARRAY(
+    SELECT o.ctid FROM unnest(%(resource)b::text[], %(namespace)b::text[], %(name)b::text[]) x (resource, namespace, name)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM observed o
+        WHERE o.cluster = %(cluster)b AND o.resource = x.resource AND o.namespace = x.namespace AND o.name = x.name OFFSET 0) o))
 """
 
 LEASES_ENDED = """
-WITH ended AS (
-    DELETE FROM lease_open l
-    USING unnest(%(address)b::text[]::inet[], %(uid)b::text[], %(inferred)b::bool[], %(since)b::timestamptz[])
+WITH found AS MATERIALIZED (
+    SELECT l.ctid AS place, x.since, x.inferred
+    FROM unnest(%(address)b::text[]::inet[], %(uid)b::text[], %(inferred)b::bool[], %(since)b::timestamptz[])
         x (address, uid, inferred, since)
-    WHERE l.cluster = %(cluster)b AND l.address = x.address AND l.uid = x.uid
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM lease_open l
+        WHERE l.cluster = %(cluster)b AND l.address = x.address AND l.uid = x.uid OFFSET 0) l),
+ended AS (
+    DELETE FROM lease_open l USING found x WHERE l.ctid = x.place
     RETURNING l.address, l.t1, l.uid, l.namespace, l.pod, l.service_account, l.owner, l.node, l.t1_since, x.since, x.inferred)
 INSERT INTO lease_closed
     (cluster, t2, address, t1, uid, namespace, pod, service_account, owner, node, t1_since, t2_since, t2_inferred)
@@ -46,8 +57,7 @@ SELECT %(cluster)b, 'infinity', %(at)b::timestamptz, x.* FROM unnest(
     %(address)b::text[]::inet[], %(uid)b::text[], %(namespace)b::text[], %(pod)b::text[], %(service_account)b::text[],
     %(owner)b::text[], %(node)b::text[], %(since)b::timestamptz[])
     x (address, uid, namespace, pod, service_account, owner, node, since)
-WHERE NOT EXISTS (
-    SELECT FROM lease_open l WHERE l.cluster = %(cluster)b AND l.address = x.address AND l.uid = x.uid)
+WHERE x.uid IS DISTINCT FROM (SELECT l.uid FROM lease_open l WHERE l.cluster = %(cluster)b AND l.address = x.address)
 """
 
 GROUPS = """
@@ -56,17 +66,19 @@ ON CONFLICT (cluster, key) DO UPDATE SET gone = false WHERE address_group.gone
 """
 GROUP_IDS = "SELECT key, id FROM address_group WHERE cluster = %(cluster)b AND key = ANY(%(key)b::text[])"
 GROUPS_GONE = """
-WITH groups AS (UPDATE address_group SET gone = true WHERE id = ANY(%(id)b::bigint[]) RETURNING id),
-ended AS (DELETE FROM member_open m USING groups g WHERE m.group_id = g.id RETURNING m.group_id, m.address, m.t1)
+WITH groups AS (UPDATE address_group SET gone = true WHERE id = ANY(%(id)b::bigint[])),
+ended AS (DELETE FROM member_open m WHERE m.group_id = ANY(%(id)b::bigint[]) RETURNING m.group_id, m.address, m.t1)
 INSERT INTO member_closed (t2, revision, group_id, address, t1)
 SELECT %(at)b::timestamptz, %(revision)b, ended.* FROM ended
 ON CONFLICT (group_id, address, t2) DO UPDATE SET revision = excluded.revision
 """
 LEFT = """
-WITH ended AS (
-    DELETE FROM member_open m
-    USING unnest(%(id)b::bigint[], %(address)b::text[]::inet[], %(inferred)b::bool[]) x (id, address, inferred)
-    WHERE m.group_id = x.id AND m.address = x.address
+WITH found AS MATERIALIZED (
+    SELECT m.ctid AS place, x.inferred
+    FROM unnest(%(id)b::bigint[], %(address)b::text[]::inet[], %(inferred)b::bool[]) x (id, address, inferred)
+    CROSS JOIN LATERAL (SELECT ctid FROM member_open m WHERE m.group_id = x.id AND m.address = x.address OFFSET 0) m),
+ended AS (
+    DELETE FROM member_open m USING found x WHERE m.ctid = x.place
     RETURNING m.group_id, m.address, m.t1, x.inferred)
 INSERT INTO member_closed (t2, revision, group_id, address, t1, inferred)
 SELECT %(at)b::timestamptz, %(revision)b, ended.* FROM ended
@@ -86,14 +98,20 @@ _WAITING = """CASE WHEN d.desired_generation > d.applied_generation THEN d.waiti
 MOVED = f"""
 UPDATE device_object d SET
     desired_generation = d.desired_generation + 1, cause = x.cause, changed_at = %(at)b, waiting_since = {_WAITING}
-FROM unnest(%(key)b::text[], %(cause)b::text[]) x (key, cause) WHERE d.key = x.key AND NOT d.gone
+FROM (
+    SELECT o.ctid AS place, x.cause FROM unnest(%(key)b::text[], %(cause)b::text[]) x (key, cause)
+    CROSS JOIN LATERAL (SELECT ctid FROM device_object o WHERE o.key = x.key AND NOT o.gone OFFSET 0) o) x
+WHERE d.ctid = x.place
 """  # noqa: S608 - no value in it
 DESIRED_GONE = f"""
 UPDATE device_object d SET
     gone = true, body = NULL, desired_generation = d.desired_generation + 1, desired_digest = '',
     cause = 'no longer wanted', changed_at = %(at)b, waiting_since = {_WAITING}
-FROM unnest(%(device)b::text[], %(key)b::text[]) x (device, key)
-WHERE d.key = x.key AND d.device = x.device AND NOT d.gone
+FROM (
+    SELECT o.ctid AS place FROM unnest(%(device)b::text[], %(key)b::text[]) x (device, key)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM device_object o WHERE o.key = x.key AND o.device = x.device AND NOT o.gone OFFSET 0) o) x
+WHERE d.ctid = x.place
 """  # noqa: S608 - no value in it
 DESIRED = f"""
 INSERT INTO device_object AS d
@@ -117,7 +135,11 @@ ON CONFLICT (cluster, kind, namespace, name) DO UPDATE SET
     message = excluded.message, accepted = excluded.accepted, changed_at = excluded.changed_at
 """
 VERDICTS_GONE = """
-DELETE FROM policy_object p USING unnest(%(kind)b::text[], %(namespace)b::text[], %(name)b::text[]) x (kind, namespace, name)
-WHERE p.cluster = %(cluster)b AND p.kind = x.kind AND p.namespace = x.namespace AND p.name = x.name
+DELETE FROM policy_object WHERE ctid = ANY(ARRAY(
+    SELECT p.ctid FROM unnest(%(kind)b::text[], %(namespace)b::text[], %(name)b::text[]) x (kind, namespace, name)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM policy_object p
+        WHERE p.cluster = %(cluster)b AND p.kind = x.kind AND p.namespace = x.namespace AND p.name = x.name OFFSET 0) p))
 """
 SYNCED = "UPDATE cluster SET synced = synced || %(synced)b::text::jsonb WHERE name = %(cluster)b"
+NOTIFY = "SELECT pg_notify(%(channel)s, %(cluster)s)"

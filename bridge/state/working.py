@@ -5,7 +5,7 @@ from sys import intern
 from typing import Any, LiteralString
 
 from bridge.model.identity import ObjectKey
-from bridge.state.database import Connection
+from bridge.state.database import BY_KEY, Connection
 from bridge.state.desired import DesiredRow, MemberRow, Work
 from bridge.state.encoding import decode_object
 from bridge.state.loading import stream
@@ -15,15 +15,16 @@ _ALL: LiteralString = f"SELECT {_COLUMNS} FROM device_object WHERE device = %(de
 _PENDING: LiteralString = f"""
 SELECT {_COLUMNS} FROM device_object WHERE device = %(device)s AND desired_generation > applied_generation
 """  # noqa: S608
-_REVISIONS = "SELECT name, revision FROM cluster"
+_REVISIONS: LiteralString = f"SELECT name, revision, {BY_KEY} FROM cluster"  # noqa: S608
 
 # A group that came to the device after the last reading, or of a cluster never read, comes whole. What left it since then comes too: the
-# reader may remember it from an earlier stay. OFFSET 0 keeps the planner from asking the members before it knows the groups.
+# reader may remember it from an earlier stay. As for intake, LATERAL and OFFSET 0 say in which order to look.
 _CHANGES = """
 WITH groups AS MATERIALIZED (
     SELECT g.id, g.key, coalesce(s.revision, -1) AS seen,
         CASE WHEN d.since_revision > coalesce(s.revision, -1) THEN -1 ELSE s.revision END AS base
-    FROM device_object d JOIN address_group g ON g.cluster = d.cluster AND g.key = d.key
+    FROM device_object d
+    CROSS JOIN LATERAL (SELECT id, key, cluster FROM address_group g WHERE g.cluster = d.cluster AND g.key = d.key OFFSET 0) g
     LEFT JOIN unnest(%(cluster)s::text[], %(revision)s::bigint[]) s (name, revision) ON s.name = g.cluster
     WHERE d.device = %(device)s AND d.desired_generation > d.applied_generation AND NOT d.gone)
 SELECT g.key, m.address, true, false
@@ -46,8 +47,8 @@ WHERE d.device = %(device)s AND NOT d.gone
 
 def pending(connection: Connection, device: str, seen: Mapping[str, int]) -> Work:
     """The pending rows, and what changed in their groups since `seen`."""
+    revisions: dict[str, int] = {str(name): revision for name, revision, *_ in connection.execute(_REVISIONS)}
     rows = _rows(connection.execute(_PENDING, {"device": device}))
-    revisions = _revisions(connection)
     values = {"device": device, "cluster": list(seen), "revision": list(seen.values())}
     members = _members(iter(connection.execute(_CHANGES, values))) if rows else ()
     return Work(rows, members, revisions, complete=False)
@@ -57,7 +58,8 @@ def complete(connection: Connection, device: str) -> Work:
     """Every row of the device and every member of its groups."""
     rows = _rows(connection.execute(_ALL, {"device": device}))
     members = _members(stream(connection, _MEMBERS, {"device": device}))
-    return Work(rows, members, _revisions(connection), complete=True)
+    revisions: dict[str, int] = dict(connection.execute("SELECT name, revision FROM cluster").fetchall())
+    return Work(rows, members, revisions, complete=True)
 
 
 def _rows(found: Iterable[tuple[Any, ...]]) -> tuple[DesiredRow, ...]:
@@ -77,7 +79,3 @@ def _members(rows: Iterator[tuple[Any, ...]]) -> tuple[MemberRow, ...]:
             key = keys[text] = ObjectKey.parse(text)
         found.append(MemberRow(key, intern(address), member, inferred))
     return tuple(found)
-
-
-def _revisions(connection: Connection) -> dict[str, int]:
-    return dict(connection.execute(_REVISIONS).fetchall())

@@ -1,0 +1,176 @@
+"""Intake: a batch is recorded whole, by its owner only, and what was recorded is what the next start finds."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.errors import LostLease, StateError
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import Ports
+from bridge.model.observed import EndpointSlice, Namespace, Node, Resource, Service
+from bridge.model.policy import PortRange, Ref
+from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, MemberChange, OpenLease, Verdict
+from bridge.state.database import Database
+from bridge.state.report_store import ReportStore
+from tests.state.builders import Stores, at, batch, group, pod, selected
+
+
+def test_everything_recorded_is_found_at_the_next_start(database: Database) -> None:
+    stores = Stores(database)
+    web = pod("web-1", "10.0.0.1", "2001:db8::1")
+    ports = ObjectKey(Kind.PORTS, "east", Scope.EXTERNAL, "shop", "https")
+    body = Ports(ports, (PortRange(443, 443),))
+    changes = batch()
+    changes.pods = [web, pod("web-2")]
+    changes.objects = [
+        Namespace("n1", "shop", "3", {"env": "prod"}, {}, deleting=False),
+        Service("s1", "shop", "web", "4", {}, {}, {"app": "web"}),
+        EndpointSlice("e1", "shop", "web-abc", "5", "web", ("10.0.0.1",)),
+        Node("k1", "node-1", "6", {}, ("192.168.0.1",)),
+    ]
+    changes.leases = [LeaseStart(address, web) for address in web.addresses]
+    changes.groups = [group("web"), group("empty")]
+    changes.joined = [MemberChange(group("web"), address) for address in web.addresses]
+    changes.desired = [selected("edge", group("web")), DesiredObject("edge", ports, body, "abc")]
+    ref = Ref("ServiceEgressRule", "shop", "pay")
+    changes.verdicts = [Verdict(ref, "r1", 2, ok=True, reason="Accepted", message="")]
+    changes.synced = {Resource.PODS: "17"}
+    stores.intake.identify("east", "kube-system-uid")
+
+    assert stores.commit(changes) == 1
+
+    found = stores.intake.load_cluster("east")
+    assert (found.revision, found.uid) == (1, "kube-system-uid")
+    assert found.pods == {one.uid: one for one in changes.pods}
+    assert found.objects == {
+        (Resource.NAMESPACES, "", "shop"): changes.objects[0],
+        (Resource.SERVICES, "shop", "web"): changes.objects[1],
+        (Resource.ENDPOINT_SLICES, "shop", "web-abc"): changes.objects[2],
+        (Resource.NODES, "", "node-1"): changes.objects[3],
+    }
+    assert found.leases == {address: OpenLease(address, web.uid) for address in web.addresses}
+    assert found.members == {group("web"): frozenset(web.addresses), group("empty"): frozenset()}
+    assert found.desired == {("edge", group("web")): "selected", ("edge", ports): "abc"}
+    assert found.verdicts == {ref: changes.verdicts[0]}
+    assert ReportStore(database).clusters()[0].synced == {"pods": "17"}
+
+
+def test_what_goes_is_gone_at_the_next_start(database: Database) -> None:
+    stores = Stores(database)
+    ref = Ref("ServiceEgressRule", "shop", "pay")
+    changes = batch()
+    changes.pods = [pod("web-1")]
+    changes.objects = [Namespace("n1", "shop", "3", {}, {}, deleting=False)]
+    changes.groups, changes.desired = [group("web")], [selected("edge", group("web"))]
+    changes.joined = [MemberChange(group("web"), "10.0.0.1")]
+    changes.verdicts = [Verdict(ref, "r1", 2, ok=True, reason="Accepted", message="")]
+    stores.commit(changes)
+
+    changes = batch(1)
+    changes.pods_gone = ["uid-web-1"]
+    changes.objects_gone = [(Resource.NAMESPACES, "", "shop")]
+    changes.groups_gone, changes.desired_gone = [group("web")], [("edge", group("web"))]
+    changes.verdicts_gone = [ref]
+    stores.commit(changes)
+
+    found = stores.intake.load_cluster("east")
+    assert (found.pods, found.objects, found.members, found.desired, found.verdicts) == ({}, {}, {}, {}, {})
+
+
+def test_an_address_changes_hands_within_one_batch(database: Database) -> None:
+    stores = Stores(database)
+    old, new = pod("web-1", "10.0.0.1"), pod("pay-1", "10.0.0.1")
+    stores.commit(Batch(at(0), pods=[old], leases=[LeaseStart("10.0.0.1", old, since=at(-60))]))
+    changes = batch(5)
+    changes.pods, changes.pods_gone = [new], [old.uid]
+    changes.leases_ended = [LeaseEnd("10.0.0.1", old.uid, inferred=True, since=at(2))]
+    changes.leases = [LeaseStart("10.0.0.1", new)]
+    stores.commit(changes)
+
+    first, second = ReportStore(database).leases("10.0.0.1")
+    assert (first.uid, first.t1, first.t1_since, first.t2) == (old.uid, at(0), at(-60), at(5))
+    assert (first.t2_inferred, first.t2_since) == (True, at(2))
+    assert (first.pod, first.namespace, first.owner, first.node) == ("web-1", "shop", "ReplicaSet/web", "node-1")
+    assert (second.uid, second.t1, second.t2, second.t2_inferred) == (new.uid, at(5), None, False)
+    assert [one.uid for one in ReportStore(database).leases("10.0.0.1", at(4.9))] == [old.uid]
+    assert [one.uid for one in ReportStore(database).leases("10.0.0.1", at(5))] == [new.uid]
+
+
+def test_a_second_open_lease_is_refused_and_nothing_of_the_batch_stays(database: Database) -> None:
+    stores = Stores(database)
+    stores.commit(Batch(at(0), leases=[LeaseStart("10.0.0.1", pod("web-1"))]))
+    with pytest.raises(StateError, match="lease_open_pkey"):
+        stores.commit(Batch(at(1), pods=[pod("pay-1")], leases=[LeaseStart("10.0.0.1", pod("pay-1"))]))
+    found = stores.intake.load_cluster("east")
+    assert (found.revision, found.pods) == (1, {})
+    assert found.leases == {"10.0.0.1": OpenLease("10.0.0.1", "uid-web-1")}
+
+
+def test_only_the_holder_ends_a_lease(database: Database) -> None:
+    stores = Stores(database)
+    stores.commit(Batch(at(0), leases=[LeaseStart("10.0.0.1", pod("web-1"))]))
+    stores.commit(Batch(at(1), leases_ended=[LeaseEnd("10.0.0.1", "somebody-else")]))
+    assert stores.intake.load_cluster("east").leases["10.0.0.1"].uid == "uid-web-1"
+
+
+def test_a_batch_committed_twice_is_recorded_once(database: Database) -> None:
+    """Its outcome may be unknown after a lost connection, and it is sent again."""
+    stores = Stores(database)
+    old, new = pod("web-1", "10.0.0.1"), pod("web-2", "10.0.0.1")
+    first = Batch(at(0), pods=[old], leases=[LeaseStart("10.0.0.1", old)], groups=[group("web"), group("old")])
+    first.joined = [MemberChange(group("web"), "10.0.0.1"), MemberChange(group("old"), "10.0.0.9")]
+    first.desired = [selected("edge", group("web"))]
+    second = Batch(at(1), pods=[new], pods_gone=[old.uid], leases=[LeaseStart("10.0.0.1", new)])
+    second.leases_ended = [LeaseEnd("10.0.0.1", old.uid)]
+    second.left, second.joined = [MemberChange(group("web"), "10.0.0.1")], [MemberChange(group("web"), "10.0.0.1")]
+    second.groups_gone = [group("old")]
+    for one in (first, first, second):
+        stores.commit(one)
+    once, history = stores.intake.load_cluster("east"), ReportStore(database).leases("10.0.0.1")
+    stores.commit(second)
+    assert replace(stores.intake.load_cluster("east"), revision=once.revision) == once
+    assert ReportStore(database).leases("10.0.0.1") == history
+    assert [(one.uid, one.t1, one.t2) for one in history] == [(old.uid, at(0), at(1)), (new.uid, at(1), None)]
+
+
+def test_time_does_not_run_backwards_in_the_history(database: Database) -> None:
+    stores = Stores(database)
+    stores.commit(Batch(at(10), leases=[LeaseStart("10.0.0.1", pod("web-1"))]))
+    changes = batch(3)  # the clock was set back
+    changes.leases_ended, changes.leases = [LeaseEnd("10.0.0.1", "uid-web-1")], [LeaseStart("10.0.0.1", pod("web-2"))]
+    stores.commit(changes)
+    found = ReportStore(database).leases("10.0.0.1")
+    assert [(one.uid, one.t1, one.t2) for one in found] == [("uid-web-1", at(10), at(10)), ("uid-web-2", at(10), None)]
+
+
+def test_a_former_owner_records_nothing(database: Database) -> None:
+    stores = Stores(database)
+    stores.leases.release("cluster", "east", "me", 1)
+    assert stores.leases.acquire("cluster", "east", "other", 60) == 2
+    with pytest.raises(LostLease, match="epoch 1 does not own cluster east"):
+        stores.commit(Batch(at(0), pods=[pod("web-1")]))
+    assert stores.intake.load_cluster("east").pods == {}
+    assert stores.intake.commit_batch("east", Batch(at(0), pods=[pod("web-1")]), epoch=2) == 1
+
+
+def test_unknown_names_are_refused_by_name(database: Database) -> None:
+    stores = Stores(database)
+    with pytest.raises(StateError, match="cluster west is not registered"):
+        stores.intake.commit_batch("west", batch(), epoch=1)
+    with pytest.raises(StateError, match="cluster west is not registered"):
+        stores.intake.load_cluster("west")
+    with pytest.raises(StateError, match="never recorded: group:east/service/shop/web"):
+        stores.commit(Batch(at(0), joined=[MemberChange(group("web"), "10.0.0.1")]))
+    with pytest.raises(StateError, match="fk_device_object_device"):
+        stores.commit(Batch(at(0), desired=[selected("nowhere", group("web"))]))
+
+
+def test_a_verdict_replaces_the_one_before(database: Database) -> None:
+    stores = Stores(database)
+    ref = Ref("ServiceEgressRule", "shop", "pay")
+    rejected = Verdict(ref, "r1", 3, ok=False, reason="Invalid", message="spec.ports: backwards")
+    stores.commit(Batch(at(0), verdicts=[replace(rejected, ok=True, reason="Accepted", message="")]))
+    stores.commit(Batch(at(1), verdicts=[rejected]))
+    assert ReportStore(database).verdicts("east") == {ref: rejected}
+    stores.commit(Batch(at(2), verdicts_gone=[ref]))
+    assert ReportStore(database).verdicts("east") == {}

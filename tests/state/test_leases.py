@@ -1,0 +1,61 @@
+"""Replica leases: one owner at a time, each with a higher epoch than the one before."""
+
+import threading
+
+from bridge.state.database import Database
+from bridge.state.leases import ReplicaLeases
+
+
+def test_another_waits_until_the_lease_is_given_up(database: Database) -> None:
+    leases = ReplicaLeases(database)
+    assert leases.acquire("device", "edge", "a", 60) == 1
+    assert leases.acquire("device", "edge", "b", 60) is None
+    assert leases.acquire("device", "edge", "a", 60) == 1
+    leases.release("device", "edge", "a", 1)
+    assert leases.acquire("device", "edge", "b", 60) == 2
+    assert leases.acquire("device", "edge", "a", 60) is None
+
+
+def test_a_lease_that_ran_out_is_anybodys(database: Database) -> None:
+    leases = ReplicaLeases(database)
+    assert leases.acquire("cluster", "east", "a", -1) == 1
+    assert not leases.renew("cluster", "east", "a", 1, 60)
+    assert leases.acquire("cluster", "east", "b", 60) == 2
+    assert not leases.renew("cluster", "east", "a", 1, 60)
+    assert leases.renew("cluster", "east", "b", 2, 60)
+
+
+def test_one_who_comes_back_after_giving_up_has_a_new_epoch(database: Database) -> None:
+    leases = ReplicaLeases(database)
+    assert leases.acquire("device", "edge", "a", 60) == 1
+    leases.release("device", "edge", "a", 1)
+    assert leases.acquire("device", "edge", "a", 60) == 2
+
+
+def test_only_the_owner_gives_up(database: Database) -> None:
+    leases = ReplicaLeases(database)
+    assert leases.acquire("device", "edge", "a", 60) == 1
+    leases.release("device", "edge", "b", 1)
+    leases.release("device", "edge", "a", 7)
+    assert leases.acquire("device", "edge", "b", 60) is None
+
+
+def test_the_epoch_stands_above_what_the_device_says(database: Database) -> None:
+    leases = ReplicaLeases(database)
+    assert leases.acquire("device", "edge", "a", 60, floor=40) == 40
+    assert leases.acquire("device", "edge", "a", 60, floor=50) == 50
+    assert leases.acquire("device", "edge", "a", 60, floor=3) == 50
+
+
+def test_of_many_at_once_one_wins(database: Database) -> None:
+    leases = ReplicaLeases(database)
+    won: list[int | None] = []
+    threads = [
+        threading.Thread(target=lambda n=n: won.append(leases.acquire("device", "edge", f"replica-{n}", 60)))
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won, key=str) == [1, None, None, None, None, None]

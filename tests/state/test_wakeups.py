@@ -1,0 +1,51 @@
+"""Wake-ups: a committed batch is heard of, and so is every gap in listening."""
+
+import queue
+
+from sqlalchemy import make_url
+
+from bridge.state.database import Database
+from bridge.state.wakeups import ANY, Wakeups
+from tests.state.builders import Stores, batch
+from tests.state.test_database import kill_others
+
+SOON = 20.0
+
+
+def test_a_batch_wakes_and_a_refused_one_does_not(database: Database) -> None:
+    stores = Stores(database)
+    heard: queue.Queue[str] = queue.Queue()
+    with Wakeups(database) as wakeups:
+        wakeups.register(heard.put)
+        assert wakeups.wait_until_listening(SOON)
+        stores.commit(batch())
+        names = [heard.get(timeout=SOON)]
+        if names == [ANY]:  # of the connection itself, when it was made after the registration
+            names.append(heard.get(timeout=SOON))
+    assert names[-1] == "east"
+
+
+def test_after_a_lost_connection_everybody_looks_again(database: Database) -> None:
+    stores = Stores(database)
+    heard: queue.Queue[str] = queue.Queue()
+    wakeups = Wakeups(database)
+    wakeups.register(heard.put)
+    with wakeups:
+        assert heard.get(timeout=SOON) == ANY
+        kill_others(make_url(database.conninfo).set(drivername="postgresql").render_as_string(hide_password=False))
+        assert heard.get(timeout=SOON) == ANY
+        database.close()
+        stores.commit(batch())
+        assert heard.get(timeout=SOON) == "east"
+
+
+def test_closing_is_prompt_while_the_database_is_away() -> None:
+    wakeups = Wakeups(Database("postgresql://me@127.0.0.1:1/state"))
+    wakeups.start()
+    assert not wakeups.wait_until_listening(0.2)
+    wakeups.close()
+    wakeups.close()
+
+
+def test_closing_before_the_start_is_harmless(database: Database) -> None:
+    Wakeups(database).close()
