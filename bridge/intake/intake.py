@@ -1,5 +1,6 @@
 """The loop that takes one cluster's changes and records them, one transaction a batch."""
 
+import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -111,7 +112,10 @@ class Intake:
         batch.synced, self._newly_synced = self._newly_synced, {}
         if not batch.empty:
             self._commit(batch, stop, epoch)
-        if not stop.is_set():
+        if not stop.is_set() and not self.settled.is_set():
+            # What was just built lives as long as the process: the collector need not walk it over and over.
+            gc.collect()
+            gc.freeze()
             self.settled.set()
 
     def _take(self, at: datetime) -> None:
