@@ -1,5 +1,6 @@
 """Delivery: the work list says exactly what is to be done, and only the owner of a device writes down what was."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -250,3 +251,32 @@ def test_members_for_reports(database: Database) -> None:
     stores = Stores(database)
     wanted(stores)
     assert ReportStore(database).members([WEB, PAY]) == {WEB: frozenset({"10.0.0.1"}), PAY: frozenset()}
+
+
+def test_intake_and_delivery_never_wait_for_each_other_in_a_circle(database: Database) -> None:
+    """Both write to the same rows, each in an order of its own: a deadlock would cost one of them its transaction."""
+    stores = Stores(database)
+    groups = [group(f"g{number}") for number in range(12)]
+    stores.commit(Batch(at(0), groups=groups, desired=[selected("edge", key) for key in groups]))
+    done = threading.Event()
+    failed: list[Exception] = []
+
+    def deliver() -> None:
+        try:
+            while not done.is_set():
+                rows = stores.delivery.complete_work("edge").rows[::-1]
+                applied = [Applied(row.key, row.generation, ObjectState.PROGRAMMED) for row in rows]
+                stores.delivery.record("edge", 1, applied, [], "plan", at(1))
+        except StateError as error:
+            failed.append(error)
+
+    worker = threading.Thread(target=deliver)
+    worker.start()
+    for number in range(60):
+        changes = [MemberChange(key, "10.0.0.1") for key in groups]
+        mixed = Batch(at(2), joined=changes) if number % 2 else Batch(at(2), left=changes[::-1])
+        mixed.desired = [replace(selected("edge", groups[0]), digest=str(number))]
+        stores.commit(mixed)
+    done.set()
+    worker.join()
+    assert failed == []

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.model.identity import Kind, ObjectKey, Scope
@@ -109,15 +109,13 @@ slim: st.SearchStrategy[Slim] = st.one_of(
 
 @given(device_objects)
 def test_device_objects_come_back(value: DeviceObject) -> None:
-    assert decode_object(value.key, encode_object(value)) == value
+    text = encode_object(value)
+    assert decode_object(value.key, text) == value
+    assert encode_object(decode_object(value.key, text)) == text
 
 
-@given(device_objects)
-def test_equal_objects_have_equal_texts(value: DeviceObject) -> None:
-    assert encode_object(decode_object(value.key, encode_object(value))) == encode_object(value)
-
-
-@given(st.lists(pods, max_size=4))
+@settings(max_examples=50)
+@given(st.lists(pods, max_size=3))
 def test_pods_come_back(written: list[Pod]) -> None:
     reader = PodReader()
     read = [
