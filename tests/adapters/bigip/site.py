@@ -116,3 +116,15 @@ def reconcile(adapter: BigipAdapter, objects: Mapping[ObjectKey, DeviceObject], 
     """Read, plan, apply once."""
     have = adapter.read(EVERYTHING).objects
     return adapter.apply(planned(adapter, have, wanted(adapter, objects)), fence)
+
+
+def firewall(device: Bigip) -> dict[str, Any]:
+    """All that the firewall holds, as GET shows it, without what counts changes."""
+    kinds = ("address-list", "port-list", "rule-list", "policy")
+    return {kind: _plain(device.objects(f"security/firewall/{kind}")) for kind in kinds}
+
+
+def _plain(shown: Any) -> Any:  # noqa: ANN401
+    if isinstance(shown, dict):
+        return {name: _plain(value) for name, value in shown.items() if name != "generation"}
+    return [_plain(one) for one in shown] if isinstance(shown, list) else shown

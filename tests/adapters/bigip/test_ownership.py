@@ -1,0 +1,195 @@
+"""Ours and theirs: nothing without our mark is ever changed, and what somebody changed of ours is seen and put right."""
+
+from typing import Any
+
+import pytest
+
+from adapters.bigip import BigipAdapter
+from bridge.errors import Denied, Drifted, FencedOff, NotOwned, Rejected
+from bridge.lab.devices.bigip import Bigip
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import EVERYTHING, FenceState, Group, ReadScope
+from bridge.model.plan import Fence, Op, Plan, Step
+from tests.adapters.bigip.site import (
+    CART,
+    FENCE,
+    FOLDER,
+    SHOP,
+    firewall,
+    line,
+    open_adapter,
+    planned,
+    reconcile,
+    sharded,
+    shop,
+    wanted,
+)
+
+ADDRESS_LIST = "security/firewall/address-list"
+CART_NAME = "fb_prod_service_shop_cart"
+CART_REST = f"{ADDRESS_LIST}/~Common~fb~{CART_NAME}"
+
+
+def foreign_list(device: Bigip, name: str, description: str = "") -> None:
+    if name.startswith(FOLDER) and FOLDER not in device.objects("sys/folder"):
+        device.put_object("sys/folder", {"name": FOLDER})
+    body: dict[str, Any] = {"name": name, "addresses": [{"name": "192.0.2.99"}]}
+    device.put_object(ADDRESS_LIST, body | ({"description": description} if description else {}))
+
+
+def untouched(device: Bigip, *paths: str) -> bool:
+    return all(device.members(path) == {"192.0.2.99"} for path in paths)
+
+
+def test_foreign_objects_are_named_and_never_touched(adapter: BigipAdapter, device: Bigip) -> None:
+    paths = {
+        f"{FOLDER}/somebodys": "stands in our folder without our mark",
+        f"{FOLDER}/fb_prod_service_shop_web2": "stands in our folder without our mark",
+        "/Common/fb_prod_service_shop_cart": "has our name prefix and is not ours",
+    }
+    for path in paths:
+        foreign_list(device, path)
+    foreign_list(device, "/Common/unrelated")
+    foreign_list(device, "/Common/copy", "fb:fb:group:prod/service/shop/cart")
+    reconcile(adapter, shop("10.0.0.1"))
+    reconcile(adapter, {})
+    snapshot = adapter.read(EVERYTHING)
+    assert snapshot.objects == {}
+    shown = {one.name: one.look_alike for one in snapshot.foreign}
+    assert shown == paths | {"/Common/copy": "has our mark and another name"}
+    assert untouched(device, *paths, "/Common/copy", "/Common/unrelated")
+
+
+def test_a_foreign_object_under_our_name_is_left_alone(adapter: BigipAdapter, device: Bigip) -> None:
+    foreign_list(device, f"{FOLDER}/{CART_NAME}")
+    with pytest.raises(NotOwned) as several:
+        reconcile(adapter, shop("10.0.0.1"))
+    assert several.value.names == (f"{FOLDER}/{CART_NAME}",)
+    with pytest.raises(NotOwned):
+        reconcile(adapter, {CART: Group(CART, frozenset({"10.0.0.1"}))})
+    assert untouched(device, f"{FOLDER}/{CART_NAME}")
+    rest = {key: value for key, value in shop().items() if key.kind in (Kind.PORTS,)}
+    reconcile(adapter, rest)
+    assert adapter.read(EVERYTHING).objects == wanted(adapter, rest)
+
+
+@pytest.mark.parametrize("op", [Op.UPDATE, Op.DELETE])
+def test_an_object_that_lost_its_mark_is_not_changed(device: Bigip, op: Op) -> None:
+    reconcile(open_adapter(device), shop("10.0.0.1"))
+    device.change_object(CART_REST, {"description": "mine now", "addresses": [{"name": "192.0.2.99"}]})
+    fresh = open_adapter(device)
+    step = Step(op, CART, Group(CART, frozenset({"10.0.0.1"})), None if op is Op.DELETE else Group(CART))
+    with pytest.raises(NotOwned):
+        fresh.apply(Plan("edge", ((step,),)), FENCE)
+    assert untouched(device, f"{FOLDER}/{CART_NAME}")
+    part = fresh.read(ReadScope(frozenset({CART})))
+    assert part.objects == {}
+    assert [one.name for one in part.foreign] == [f"{FOLDER}/{CART_NAME}"]
+
+
+def test_a_mark_that_goes_while_we_write_is_noticed(adapter: BigipAdapter, device: Bigip) -> None:
+    reconcile(adapter, shop("10.0.0.1"))
+    plan = planned(adapter, adapter.read(EVERYTHING).objects, wanted(adapter, shop("10.0.0.2")))
+    device.change_object(CART_REST, {"description": "mine now"})
+    with pytest.raises(Drifted):
+        adapter.apply(plan, FENCE)
+
+
+TAMPERING: list[tuple[str, dict[str, Any]]] = [
+    (CART_REST, {"addresses": [{"name": "10.0.0.1"}, {"name": "10.0.0.66"}]}),
+    (CART_REST, {"fqdns": [{"name": "evil.example"}]}),
+    (CART_REST, {"addressLists": ["/Common/site"]}),
+    (CART_REST, {"addresses": [{"name": "10.0.0.1%9"}]}),
+    (CART_REST, {"geo": [{"name": "XX"}]}),
+    (f"{ADDRESS_LIST}/~Common~fb~fb_prod_service_shop_large_00.2", {"addressLists": ["/Common/site"]}),
+    (f"{ADDRESS_LIST}/~Common~fb~fb_prod_service_shop_large", {"addressLists": ["/Common/site"]}),
+    ("security/firewall/port-list/~Common~fb~fb_prod_external_shop_bank.tcp", {"ports": [{"name": "1-65535"}]}),
+    ("security/firewall/rule-list/~Common~fb~fb_prod_service_shop/rules/b", {"action": "accept"}),
+    ("security/firewall/rule-list/~Common~fb~fb_prod_service_shop/rules/b", {"status": "disabled"}),
+    ("security/firewall/rule-list/~Common~fb~fb_prod_service_shop/rules/b", {"placeBefore": "first"}),
+    (
+        "security/firewall/rule-list/~Common~fb~fb_prod_service_shop/rules/b",
+        {"source": {"addresses": [{"name": "10.66.0.0/16"}]}},
+    ),
+    (
+        "security/firewall/rule-list/~Common~fb~fb_prod_service_shop/rules/b",
+        {"source": {"addressLists": []}},
+    ),
+    ("security/firewall/policy/~Common~fb~fb__service/rules/fb_prod_service_shop", {"status": "disabled"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), TAMPERING)
+def test_what_somebody_changed_of_ours_is_seen_and_put_right(
+    adapter: BigipAdapter, device: Bigip, path: str, body: dict[str, Any]
+) -> None:
+    large = ObjectKey(Kind.GROUP, "prod", Scope.SERVICE, "shop", "large")
+    lines = [line("a"), line("b"), line("c")]
+    state = shop("10.0.0.1", lines=lines, extra=sharded(large, {"10.7.0.1", "10.7.0.2"}, 2))
+    device.put_object(ADDRESS_LIST, {"name": "/Common/site", "addresses": [{"name": "10.0.0.0/8"}]})
+    reconcile(adapter, state)
+    good = firewall(device)
+    device.change_object(path, body)
+    assert firewall(device) != good
+    assert adapter.read(EVERYTHING).objects != wanted(adapter, state)
+    reconcile(adapter, state)
+    assert firewall(device) == good
+
+
+@pytest.mark.parametrize("holder", ["rule-list/~Common~fb~fb_prod_service_shop", "policy/~Common~fb~fb__service"])
+def test_a_line_that_somebody_added_to_ours_goes(adapter: BigipAdapter, device: Bigip, holder: str) -> None:
+    reconcile(adapter, shop("10.0.0.1"))
+    good = firewall(device)
+    rule = {"name": "let-me-in", "action": "accept-decisively", "placeBefore": "first"}
+    device.put_object(f"security/firewall/{holder}/rules", rule)
+    assert adapter.read(EVERYTHING).objects != wanted(adapter, shop("10.0.0.1"))
+    reconcile(adapter, shop("10.0.0.1"))
+    assert firewall(device) == good
+
+
+def test_a_list_that_the_site_refers_to_is_not_deleted_and_named(adapter: BigipAdapter, device: Bigip) -> None:
+    reconcile(adapter, shop("10.0.0.1"))
+    device.put_object("security/firewall/policy", {"name": "/Common/site"})
+    rule = {"name": "ours", "ruleList": f"{FOLDER}/fb_prod_service_shop", "placeBefore": "first"}
+    device.put_object("security/firewall/policy/~Common~site/rules", rule)
+    with pytest.raises(Rejected) as refused:
+        reconcile(adapter, {})
+    assert set(refused.value.objects) == {str(SHOP)}
+    assert adapter.read(EVERYTHING).objects == wanted(adapter, shop("10.0.0.1"))
+
+
+def test_the_fence_lets_the_owner_in_and_nobody_older(adapter: BigipAdapter, device: Bigip) -> None:
+    adapter.raise_fence(Fence(5, "a"))
+    assert adapter.read(EVERYTHING).fence == FenceState(5, "a")
+    writes = len(device.writes())
+    for older in (Fence(4, "a"), Fence(6, "b")):
+        with pytest.raises(FencedOff):
+            adapter.raise_fence(older)
+        with pytest.raises(FencedOff):
+            reconcile(adapter, shop("10.0.0.1"), older)
+    assert len(device.writes()) == writes
+    adapter.raise_fence(Fence(6, "a"))
+    reconcile(adapter, shop("10.0.0.1"), Fence(6, "a"))
+    assert adapter.read(EVERYTHING).fence == FenceState(6, "a")
+
+
+def test_a_fence_that_is_not_ours_or_says_nothing_stops_everything(device: Bigip) -> None:
+    reconcile(open_adapter(device), shop("10.0.0.1"))
+    fence = "ltm/data-group/internal/~Common~fb~fence"
+    device.change_object(fence, {"records": [{"name": "epoch", "data": "many"}]})
+    with pytest.raises(Denied):
+        open_adapter(device).read(EVERYTHING)
+    device.change_object(fence, {"description": "site", "records": []})
+    adapter = open_adapter(device)
+    assert f"{FOLDER}/fence" in {one.name for one in adapter.read(EVERYTHING).foreign}
+    with pytest.raises(NotOwned):
+        reconcile(adapter, shop("10.0.0.2"))
+
+
+def test_two_owners_on_one_device_do_not_meet(adapter: BigipAdapter, device: Bigip) -> None:
+    other = open_adapter(device, owner="team2")
+    reconcile(adapter, shop("10.0.0.1"))
+    reconcile(other, shop("10.0.0.2"), Fence(9, "else"))
+    reconcile(adapter, {})
+    assert other.read(EVERYTHING).objects == wanted(other, shop("10.0.0.2"))
+    assert other.read(EVERYTHING).foreign == ()
