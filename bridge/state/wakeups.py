@@ -86,8 +86,10 @@ class Wakeups:
         conninfo = make_conninfo(
             self._database.conninfo, **conninfo_to_dict(_KEEPALIVE), application_name="fusion-bridge"
         )
-        connection = psycopg.connect(conninfo, autocommit=True)
-        connection.execute(f"LISTEN {CHANNEL}")
+        with contextlib.ExitStack() as undo:
+            connection = undo.enter_context(contextlib.closing(psycopg.connect(conninfo, autocommit=True)))
+            connection.execute(f"LISTEN {CHANNEL}")
+            undo.pop_all()
         return contextlib.closing(connection)
 
     def _listen(self, connection: Connection) -> None:
