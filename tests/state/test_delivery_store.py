@@ -1,6 +1,8 @@
 """Delivery: the work list says exactly what is to be done, and only the owner of a device writes down what was."""
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -254,29 +256,42 @@ def test_members_for_reports(database: Database) -> None:
 
 
 def test_intake_and_delivery_never_wait_for_each_other_in_a_circle(database: Database) -> None:
-    """Both write to the same rows, each in an order of its own: a deadlock would cost one of them its transaction."""
+    """Both write to the same rows, each with an order of its own. Both are stopped halfway: a deadlock would cost one its transaction."""
     stores = Stores(database)
-    groups = [group(f"g{number}") for number in range(12)]
+    groups = [group(f"g{number:02}") for number in range(9)]
     stores.commit(Batch(at(0), groups=groups, desired=[selected("edge", key) for key in groups]))
-    done = threading.Event()
+    applied = [Applied(key, 1, ObjectState.PROGRAMMED) for key in groups]
+    changes = Batch(at(1), joined=[MemberChange(key, "10.0.0.1") for key in reversed(groups)])
     failed: list[Exception] = []
 
-    def deliver() -> None:
+    def run(action: Callable[[], object]) -> None:
         try:
-            while not done.is_set():
-                rows = stores.delivery.complete_work("edge").rows[::-1]
-                applied = [Applied(row.key, row.generation, ObjectState.PROGRAMMED) for row in rows]
-                stores.delivery.record("edge", 1, applied, [], "plan", at(1))
+            action()
         except StateError as error:
             failed.append(error)
 
-    worker = threading.Thread(target=deliver)
-    worker.start()
-    for number in range(60):
-        changes = [MemberChange(key, "10.0.0.1") for key in groups]
-        mixed = Batch(at(2), joined=changes) if number % 2 else Batch(at(2), left=changes[::-1])
-        mixed.desired = [replace(selected("edge", groups[0]), digest=str(number))]
-        stores.commit(mixed)
-    done.set()
-    worker.join()
+    threads = [
+        threading.Thread(target=run, args=[lambda: stores.commit(changes)]),
+        threading.Thread(target=run, args=[lambda: stores.delivery.record("edge", 1, applied, [], "plan", at(2))]),
+    ]
+    with database.transaction() as connection:
+        connection.execute("SELECT FROM device_object WHERE key = %s FOR UPDATE", [str(groups[4])])
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            wait_for_waiting(database, number)
+    for thread in threads:
+        thread.join()
     assert failed == []
+    assert {one.generation for one in ReportStore(database).device_objects("edge")} == {2}
+
+
+def wait_for_waiting(database: Database, count: int) -> None:
+    """Until so many connections of this database wait for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    for _ in range(1000):
+        with database.transaction() as connection:
+            row = connection.execute(query).fetchone()
+        if row == (count,):
+            return
+        time.sleep(0.02)
+    pytest.fail(f"never {count} waiting")
