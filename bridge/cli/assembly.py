@@ -1,0 +1,78 @@
+"""From settings to the values that each room is handed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bridge.cli.adapters import InstalledAdapters
+from bridge.cli.secrets import SecretStore
+from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.settings import ReflectorSettings
+from bridge.delivery.pacing import PacingSettings
+from bridge.delivery.worker import WorkerSettings
+from bridge.model.policy import Governance
+from bridge.policy.compile import Target
+from bridge.settings import ClusterSettings, DeviceSettings, Settings
+from bridge.settings.devices import Mode
+from bridge.settings.root import DeliverySettings
+
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def cluster_config(cluster: ClusterSettings) -> ClusterConfig:
+    """How to reach the cluster."""
+    return ClusterConfig(
+        name=cluster.name,
+        kubeconfig=cluster.kubeconfig,
+        context=cluster.context,
+        in_cluster=cluster.in_cluster,
+        connect_timeout=cluster.connect_timeout,
+        read_timeout=cluster.read_timeout,
+    )
+
+
+def governance(cluster: ClusterSettings) -> Governance:
+    """What of the cluster is governed; the namespace that we run in is not, unless it is named."""
+    return cluster.governance(own_namespace() if cluster.in_cluster else "")
+
+
+def own_namespace() -> str:
+    """The namespace of the pod that we are; "" outside a cluster."""
+    try:
+        return _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def reflector_settings(settings: Settings) -> ReflectorSettings:
+    """How clusters are watched."""
+    watch = settings.watch
+    return ReflectorSettings(page=watch.page, pod_page=watch.pod_page, inactivity=watch.inactivity)
+
+
+def targets(settings: Settings, cluster: str, adapters: InstalledAdapters) -> tuple[Target, ...]:
+    """The devices that serve the cluster, as its compiler sees them. SettingsError for an adapter that cannot be loaded."""
+    found = []
+    for device in settings.serving(cluster):
+        can = adapters.factory(device.kind).capabilities(device.config(settings.owner))
+        defaults = device.scope.clusters[cluster].default.defaults()
+        found.append(Target(device.name, can, defaults, device.namespaces()))
+    return tuple(found)
+
+
+def worker_settings(delivery: DeliverySettings, device: DeviceSettings) -> WorkerSettings:
+    """How the device is kept in step, and whether it is written to."""
+    pacing = delivery.pacing
+    return WorkerSettings(
+        write=device.mode is Mode.APPLY,
+        poll_interval=delivery.poll_interval,
+        activation_interval=delivery.activation_interval,
+        save_after=delivery.save_after,
+        guard=delivery.guard.limits(),
+        pacing=PacingSettings(pacing.first, pacing.longest, pacing.denied, pacing.failures),
+    )
+
+
+def secret_store(settings: Settings) -> SecretStore:
+    """Kubernetes Secrets through connections of their own, made here and opened when first used."""
+    connections: Mapping[str, Connection] = {one.name: Connection(cluster_config(one)) for one in settings.clusters}
+    return SecretStore(connections)

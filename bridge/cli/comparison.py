@@ -1,0 +1,108 @@
+"""One device, read live, against what the state wants of it: the plan that delivery would carry out now, and what remains to be said.
+
+Nothing is written, neither to the device nor to the state.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from bridge.cli.adapters import InstalledAdapters
+from bridge.cli.assembly import secret_store
+from bridge.contract import Adapter
+from bridge.delivery.enforcement import Enforcement
+from bridge.delivery.quarantine import Quarantine
+from bridge.delivery.wanted import Wanted
+from bridge.errors import BridgeError, SettingsError, StateError
+from bridge.model.intent import EVERYTHING, Objects, Snapshot
+from bridge.model.plan import Plan
+from bridge.policy.guard import GuardLimits
+from bridge.settings import DeviceSettings, Settings
+from bridge.state.database import Database
+from bridge.state.delivery_store import DeliveryStore
+from bridge.state.desired import ObjectState
+from bridge.state.report_store import ReportStore
+from bridge.state.reported import ObjectStanding
+
+_REFUSED = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One device. With an `error` there is neither snapshot nor plan."""
+
+    device: str
+    kind: str
+    snapshot: Snapshot | None = None
+    plan: Plan | None = None
+    standings: tuple[ObjectStanding, ...] = ()
+    error: str = ""
+
+
+def compare_all(settings: Settings, names: Iterable[str], database: Database) -> Iterator[Comparison]:
+    """Each device named, or every one. A device that cannot be read is said so, and the others go on.
+
+    Raises SettingsError for a name that is none, StateUnavailable.
+    """
+    adapters, secrets = InstalledAdapters(), secret_store(settings)
+    stores = DeliveryStore(database), ReportStore(database)
+    for device in _chosen(settings, names):
+        unknown = _unrecorded(device, stores[1])
+        if unknown:
+            yield Comparison(device.name, device.kind, error=unknown)
+            continue
+        try:
+            adapter = adapters.factory(device.kind).open(device.config(settings.owner, secrets))
+            with closing(adapter):
+                yield compare(adapter, device.kind, *stores, settings.delivery.guard.limits())
+        except StateError:
+            raise
+        except BridgeError as error:
+            yield Comparison(device.name, device.kind, error=str(error))
+
+
+def compare(
+    adapter: Adapter, kind: str, delivery: DeliveryStore, reports: ReportStore, limits: GuardLimits
+) -> Comparison:
+    """Read the device and the state whole, and plan. Raises what the adapter and the stores raise."""
+    snapshot = adapter.read(EVERYTHING)
+    standings = reports.device_objects(adapter.device)
+    wanted = Wanted(adapter.limits, limits)
+    wanted.load(delivery.complete_work(adapter.device), snapshot.objects, delivery.unproven)
+    enforcement = Enforcement(adapter)
+    enforcement.take(snapshot)
+    _set_aside(enforcement.quarantine, standings, wanted, snapshot.objects)
+    plan = enforcement.plan(wanted, wanted.todo, complete=True)
+    return Comparison(adapter.device, kind, snapshot, plan, standings)
+
+
+def _set_aside(quarantine: Quarantine, standings: Iterable[ObjectStanding], wanted: Wanted, present: Objects) -> None:
+    """What the worker has set aside and would not try now: it refused this very content."""
+    refused = {one.key: one for one in standings if one.state in _REFUSED and one.waiting_since is None}
+    if not refused:
+        return
+    for key, value in wanted.everything().items():
+        standing = refused.get(key.group)
+        if standing is not None and present.get(key) != value:
+            quarantine.put_wanted({key: (value, standing.message)})
+    quarantine.put({key: one.message for key, one in refused.items() if one.gone}, ())
+
+
+def _chosen(settings: Settings, names: Iterable[str]) -> tuple[DeviceSettings, ...]:
+    asked = list(names)
+    known = {device.name: device for device in settings.devices}
+    unknown = {name: f"no such device; there are {', '.join(known)}" for name in asked if name not in known}
+    if unknown:
+        raise SettingsError(unknown, "the command line")
+    return tuple(known[name] for name in asked) if asked else settings.devices
+
+
+def _unrecorded(device: DeviceSettings, reports: ReportStore) -> str:
+    """Why nothing can be said: a cluster that was never read wants nothing, which is not the same as wanting nothing."""
+    recorded = {one.name for one in reports.clusters() if one.revision > 0}
+    missing = [name for name in device.scope.clusters if name not in recorded]
+    if missing:
+        return (
+            f"cluster {', '.join(missing)} has not been recorded yet: what it wants is unknown; see `fusion-bridge run`"
+        )
+    return ""

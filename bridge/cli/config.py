@@ -1,0 +1,75 @@
+"""`fusion-bridge config`: the settings themselves."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from bridge.cli.invocation import Invocation, invocation
+from bridge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bridge.settings import Settings
+
+app = typer.Typer(help="Check the settings, or print their schema.", no_args_is_help=True)
+
+
+@app.command()
+def check(context: typer.Context) -> None:
+    """Read the settings and report every problem at once; nothing is contacted or changed."""
+    asked = invocation(context)
+    try:
+        settings = asked.settings
+    except SettingsError as error:
+        if asked.output.json:
+            asked.output.document({"ok": False, "source": error.source, "problems": error.problems, "warnings": {}})
+        raise
+    found = _warnings(settings)
+    if asked.output.json:
+        asked.output.document({"ok": True, "source": str(asked.file or ""), "problems": {}, "warnings": found})
+        return
+    for path, words in found.items():
+        asked.output.line(f"warning: {path}: {words}")
+    asked.output.line(_summary(asked, settings))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the settings file."""
+    from bridge.cli.output import Output
+    from bridge.settings import schema
+
+    Output().document(schema())
+
+
+def _summary(asked: Invocation, settings: "Settings") -> str:
+    clusters = ", ".join(cluster.name for cluster in settings.clusters)
+    devices = ", ".join(f"{device.name} ({device.kind}, {device.mode})" for device in settings.devices) or "none"
+    source = asked.file or "the environment"
+    return f"ok: {source}: owner {settings.owner}; clusters: {clusters}; devices: {devices}"
+
+
+def _warnings(settings: "Settings") -> dict[str, str]:
+    """What is no mistake, and may not be meant; above all what is not here now and must be where the bridge runs."""
+    from bridge.settings import Credentials
+    from bridge.settings.loading import strangers
+
+    found = {f"environment {name}": "is no setting" for name in strangers()}
+    for index, cluster in enumerate(settings.clusters):
+        at = f"clusters[{index}]"
+        if cluster.kubeconfig and not cluster.kubeconfig.is_file():
+            found[f"{at}.kubeconfig"] = f"{cluster.kubeconfig} is not there"
+        if not cluster.governed.namespace_selector.selector().requirements:
+            found[f"{at}.governed.namespaceSelector"] = "selects every namespace"
+        if not cluster.service_ranges:
+            found[f"{at}.serviceRanges"] = "none is stated: rules with wide destinations reach cluster addresses"
+    for index, device in enumerate(settings.devices):
+        at = f"devices[{index}]"
+        for name, words in Credentials(device.credentials).absent().items():
+            found[f"{at}.credentials.{name}"] = words.removeprefix(f"{name}: ")
+        if device.tls.ca_file and not device.tls.ca_file.is_file():
+            found[f"{at}.tls.caFile"] = f"{device.tls.ca_file} is not there"
+        if not device.tls.verify:
+            found[f"{at}.tls.verify"] = "whoever answers is trusted with the credentials"
+        if device.url.startswith("http://"):
+            found[f"{at}.url"] = "credentials go over the wire in the clear"
+    return found

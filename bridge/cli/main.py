@@ -1,0 +1,131 @@
+"""The program `fusion-bridge`: its commands, its global options, and what becomes of errors.
+
+Exit codes: 0 fine, 1 findings or differences, 2 usage or settings, 3 held or refused. Commands import what they need when they run, so
+that the program starts at once.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from bridge.cli import config, db, lab, plan, report, status, validate
+from bridge.cli.errors import exit_code, explain
+from bridge.cli.invocation import Invocation, LogLevel, invocation
+from bridge.cli.output import Format
+from bridge.errors import BridgeError
+
+_GLOBAL = ("--config", "--data-dir", "--output", "--log-level")
+
+
+class Root(TyperGroup):
+    """The top of the program. Its options may stand before or after the command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (the library's own, and not public)
+        """Take the global options from wherever they stand."""
+        return super().parse_args(ctx, hoisted(args))
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Run the command; an error of ours becomes one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except BridgeError as error:
+            asked = ctx.find_object(Invocation) or Invocation()
+            explain(error, asked)
+            raise typer.Exit(exit_code(error)) from None
+        except BrokenPipeError:
+            _hush()
+            raise typer.Exit(0) from None
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the global options first; everything after `--` stays where it is."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if argument == "--":
+            rest += ["--", *waiting]
+            break
+        name, equals, _ = argument.partition("=")
+        if name not in _GLOBAL:
+            rest.append(argument)
+            continue
+        first.append(argument)
+        if not equals and waiting:
+            first.append(waiting.pop(0))
+    return first + rest
+
+
+app = typer.Typer(
+    cls=Root,
+    name="fusion-bridge",
+    help="Keeps firewalls outside a Kubernetes cluster in step with the identities inside it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="The settings file; else FUSION_BRIDGE_CONFIG, ./bridge.yaml, /etc/fusion-bridge/bridge.yaml.",
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Where the embedded Postgres keeps its data.")
+    ] = None,
+    output: Annotated[Format, typer.Option("--output", help="How to answer.")] = Format.TEXT,
+    log_level: Annotated[
+        LogLevel | None, typer.Option("--log-level", help="In place of the settings' log.level.")
+    ] = None,
+) -> None:
+    """Options that hold for every command; they may stand after it too."""
+    context.obj = Invocation(config_file, data_dir, output, log_level.value if log_level else None)
+
+
+@app.command()
+def version(context: typer.Context) -> None:
+    """Print the version."""
+    from bridge import __version__
+
+    output = invocation(context).output
+    if output.json:
+        output.document({"version": __version__})
+    else:
+        output.line(f"fusion-bridge {__version__}")
+
+
+app.add_typer(config.app, name="config")
+app.add_typer(db.app, name="db")
+app.add_typer(lab.app, name="lab")
+app.command()(validate.validate)
+app.command()(status.status)
+app.command()(report.report)
+app.command()(plan.plan)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _hush() -> None:
+    """Whoever read our answer has gone: the interpreter must not complain about it at its end."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

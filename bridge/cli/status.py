@@ -1,0 +1,109 @@
+"""`fusion-bridge status`: how far everything has got, as the state knows it; no device and no cluster is asked."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bridge.cli.errors import FINDINGS, HELD
+from bridge.cli.invocation import invocation
+from bridge.cli.output import Output
+
+if TYPE_CHECKING:
+    from bridge.state.report_store import ReportStore
+
+
+def status(context: typer.Context) -> None:
+    """How clusters, devices and policy objects stand; exit code 1 when something needs a look, 3 when something is held."""
+    from bridge.cli.state import opened
+    from bridge.state.report_store import ReportStore
+
+    asked = invocation(context)
+    with opened(asked.base, asked.folder(asked.base)) as database:
+        found = standing(ReportStore(database), datetime.now(UTC))
+    if asked.output.json:
+        asked.output.document(found)
+    else:
+        _show(asked.output, found)
+    if any(device["held"] for device in found["devices"]):
+        raise typer.Exit(HELD)
+    if found["problems"] or any(device["state"] != "ok" or device["quarantined"] for device in found["devices"]):
+        raise typer.Exit(FINDINGS)
+
+
+def standing(store: "ReportStore", now: datetime) -> dict[str, Any]:
+    """Everything that the state says, as plain values; times in ISO 8601, lag in seconds."""
+    clusters = store.clusters()
+    return {
+        "at": now.isoformat(),
+        "clusters": [
+            {
+                "name": one.name,
+                "identity": one.uid,
+                "revision": one.revision,
+                "changedAt": one.changed_at.isoformat() if one.changed_at else None,
+                "synced": sorted(one.synced),
+            }
+            for one in clusters
+        ],
+        "devices": [_device(store, one.name, now) for one in store.devices()],
+        "problems": [problem for one in clusters for problem in _problems(store, one.name)],
+    }
+
+
+def _device(store: "ReportStore", name: str, now: datetime) -> dict[str, Any]:
+    standing = next(one for one in store.devices() if one.name == name)
+    waiting = store.lag(name)
+    objects = store.device_objects(name)
+    states: dict[str, int] = {}
+    for one in objects:
+        states[one.state.value] = states.get(one.state.value, 0) + 1
+    return {
+        "name": name,
+        "kind": standing.kind,
+        "state": standing.health.state,
+        "message": standing.health.message,
+        "identity": standing.health.identity,
+        "attached": dict(standing.health.attached or {}),
+        "objects": dict(sorted(states.items())),
+        "oldestUnapplied": waiting.isoformat() if waiting else None,
+        "lagSeconds": max(0.0, round((now - waiting).total_seconds(), 3)) if waiting else 0.0,
+        "held": sum(len(plan.held) for plan in store.held(name) if plan.state == "held"),
+        "quarantined": states.get("Quarantined", 0),
+        "lastRead": standing.last_read.isoformat() if standing.last_read else None,
+        "lastVerified": standing.last_verified.isoformat() if standing.last_verified else None,
+    }
+
+
+def _problems(store: "ReportStore", cluster: str) -> list[dict[str, Any]]:
+    return [
+        {"cluster": cluster, "object": str(ref), "reason": verdict.reason, "message": verdict.message}
+        for ref, verdict in sorted(store.verdicts(cluster).items())
+        if not verdict.ok
+    ]
+
+
+def _show(output: Output, found: dict[str, Any]) -> None:
+    clusters = [
+        (one["name"], str(one["revision"]), one["changedAt"] or "-", ", ".join(one["synced"]) or "nothing yet")
+        for one in found["clusters"]
+    ]
+    output.table("Clusters", ("cluster", "revision", "changed", "synced"), clusters)
+    devices = [
+        (
+            one["name"],
+            one["kind"],
+            f"{one['state']}: {one['message']}" if one["message"] else one["state"],
+            f"{one['lagSeconds']:.1f} s",
+            str(sum(one["objects"].values())),
+            str(one["held"]),
+            str(one["quarantined"]),
+            one["lastVerified"] or "-",
+        )
+        for one in found["devices"]
+    ]
+    columns = ("device", "kind", "state", "lag", "objects", "held", "quarantined", "verified")
+    output.table("Devices", columns, devices)
+    if found["problems"]:
+        rows = [(one["cluster"], one["object"], one["reason"], one["message"]) for one in found["problems"]]
+        output.table("Objects that are not accepted as they stand", ("cluster", "object", "reason", "message"), rows)
