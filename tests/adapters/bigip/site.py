@@ -43,7 +43,7 @@ CLUSTERS = ObjectKey(Kind.POLICY, "", Scope.CLUSTER)
 class Secrets:
     """Credentials that can be changed, and say how often they were read."""
 
-    values: dict[str, str]
+    values: dict[str, str] = field(repr=False)
     reads: list[str] = field(default_factory=list)
 
     def value(self, name: str) -> str:
