@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
 from bridge.cluster import wire
-from bridge.cluster.sharing import LabelMaps, Strings
+from bridge.cluster.sharing import LabelMaps
 from bridge.model.addresses import canonical_address
 from bridge.model.observed import (
     NO_LABELS,
@@ -62,8 +63,7 @@ class Codec:
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
         self._decoders = wire.Decoders(wire.WIRES[resource])
-        self._share = Strings()
-        self._labels = LabelMaps(self._share)
+        self._labels = LabelMaps()
         makers: dict[Resource, Callable[[Any], Observed]] = {
             Resource.NAMESPACES: self._namespace,
             Resource.SERVICES: self._service,
@@ -105,34 +105,34 @@ class Codec:
         return Undecodable(self._resource, place.uid, place.namespace, place.name, place.resource_version, reason)
 
     def _pod(self, item: wire.PodWire) -> Pod:
-        metadata, share = item.metadata, self._share
+        metadata = item.metadata
         spec = item.spec or _NO_SPEC
         status = item.status or _NO_STATUS
         gates = spec.readiness_gates
         owners = metadata.owner_references
         return Pod(
             metadata.uid,
-            share(metadata.namespace),
+            intern(metadata.namespace),
             metadata.name,
             metadata.resource_version,
             self._labels(metadata.labels),
             self._annotations(metadata.annotations),
-            share(spec.service_account_name or ""),
-            share(_owner(owners)) if owners else "",
-            share(spec.node_name or ""),
-            share(status.phase or ""),
+            intern(spec.service_account_name or ""),
+            intern(_owner(owners)) if owners else "",
+            intern(spec.node_name or ""),
+            intern(status.phase or ""),
             bool(spec.host_network),
             _pod_addresses(status),
             status.start_time,
             metadata.deletion_timestamp is not None,
-            tuple(share(gate.condition_type) for gate in gates) if gates else (),
+            tuple(intern(gate.condition_type) for gate in gates) if gates else (),
         )
 
     def _namespace(self, item: wire.PlainWire) -> Namespace:
         metadata = item.metadata
         return Namespace(
             uid=metadata.uid,
-            name=self._share(metadata.name),
+            name=intern(metadata.name),
             resource_version=metadata.resource_version,
             labels=self._labels(metadata.labels),
             annotations=self._annotations(metadata.annotations),
@@ -143,7 +143,7 @@ class Codec:
         metadata = item.metadata
         return Service(
             uid=metadata.uid,
-            namespace=self._share(metadata.namespace),
+            namespace=intern(metadata.namespace),
             name=metadata.name,
             resource_version=metadata.resource_version,
             labels=self._labels(metadata.labels),
@@ -158,7 +158,7 @@ class Codec:
         texts = (text for endpoint in endpoints for text in endpoint.addresses or ())
         return EndpointSlice(
             uid=metadata.uid,
-            namespace=self._share(metadata.namespace),
+            namespace=intern(metadata.namespace),
             name=metadata.name,
             resource_version=metadata.resource_version,
             service=self._labels(metadata.labels).get(SERVICE_NAME_LABEL, ""),
@@ -170,7 +170,7 @@ class Codec:
         known = item.status.addresses or () if item.status else ()
         return Node(
             uid=metadata.uid,
-            name=self._share(metadata.name),
+            name=intern(metadata.name),
             resource_version=metadata.resource_version,
             labels=self._labels(metadata.labels),
             addresses=_addresses("status.addresses", (each.address for each in known if each.type == "InternalIP")),
@@ -181,7 +181,7 @@ class Codec:
         return PolicyObject(
             resource=self._resource,
             uid=metadata.uid,
-            namespace=self._share(metadata.namespace),
+            namespace=intern(metadata.namespace),
             name=metadata.name,
             resource_version=metadata.resource_version,
             generation=metadata.generation,
@@ -198,7 +198,7 @@ class Codec:
             return NO_LABELS
         found = _named("metadata.annotations", _annotation_maps.decode, raw)
         return {
-            self._share(key): self._share(value)
+            intern(key): intern(value)
             for key, value in found.items()
             if key.partition("/")[0].endswith(ANNOTATION_DOMAIN)
         }

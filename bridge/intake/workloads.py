@@ -30,7 +30,7 @@ class Workloads:
         before, after = held(old), held(pod)
         if before != after:
             self._reclaim(pod.uid, before, after, None if old is None or not old.addresses else at)
-        return tuple(dict.fromkeys((*before, *after)))
+        return tuple(dict.fromkeys((*before, *after))) if before else after
 
     def remove(self, uid: str) -> tuple[str, ...]:
         """Forget the pod; returns the addresses that it claimed."""

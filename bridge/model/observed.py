@@ -51,9 +51,13 @@ KINDS: Mapping[Resource, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Pod:
-    """A pod as policy sees it. `addresses` are canonical; `started` is status.startTime, None until the node took it."""
+    """A pod as policy sees it. `addresses` are canonical; `started` is status.startTime, None until the node took it.
+
+    A value like the others and never changed. It is not marked frozen because that makes the one value of which there are hundreds of
+    thousands nine times slower to make (1.9 µs against 0.2).
+    """
 
     uid: str
     namespace: str
@@ -164,9 +168,12 @@ class Change(StrEnum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Event:
-    """One change of one object. For GONE, the object vanished between `since` and the time of the event."""
+    """One change of one object; never changed itself, and not frozen for the reason that Pod is not.
+
+    For GONE, the object vanished between `since` and the time of the event.
+    """
 
     change: Change
     resource: Resource
