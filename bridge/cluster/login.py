@@ -2,6 +2,8 @@
 
 import socket
 from collections.abc import Callable
+from ssl import SSLSocket
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from bridge import __version__
@@ -83,7 +85,11 @@ def _reporting(opened: Callable[[socket.socket], None]) -> dict[str, type]:
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
-            super().connect()
+            try:
+                super().connect()
+            except OSError as error:
+                _close_half_made(error)
+                raise
             if self.sock is not None:
                 opened(self.sock)
 
@@ -94,3 +100,11 @@ def _reporting(opened: Callable[[socket.socket], None]) -> dict[str, type]:
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
+
+
+def _close_half_made(error: OSError) -> None:
+    """The ssl module leaves a socket open whose peer resets before the handshake; only the traceback still knows it."""
+    for frame, _ in walk_tb(error.__traceback__):
+        half_made = frame.f_locals.get("self")
+        if isinstance(half_made, SSLSocket):
+            half_made.close()

@@ -1,8 +1,17 @@
 """Reaching a cluster: credentials of every kind, refusals in the words of the error tree, and nothing secret said."""
 
+import gc
 import json
+import socket
+import ssl
+import struct
+import subprocess
 import sys
+import threading
+import time
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,6 +119,44 @@ def test_no_server_there(clock: FakeClock, tmp_path: Path) -> None:
         connection.server_version()
 
 
+def test_a_peer_that_resets_before_the_handshake_leaves_no_socket(clock: FakeClock, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        write_kubeconfig(tmp_path / "config", f"https://127.0.0.1:{listener.getsockname()[1]}", {"token": "t"})
+        connection = Connection(ClusterConfig("east", tmp_path / "config"), clock)
+        failures: list[ClusterUnavailable] = []
+
+        def ask() -> None:
+            try:
+                connection.identity()
+            except ClusterUnavailable as error:
+                failures.append(error)
+
+        # Held back between connect and handshake, where servers that die are met.
+        with pytest.MonkeyPatch.context() as patch:
+            wrap, reset = ssl.SSLContext.wrap_socket, threading.Event()
+
+            def late(context: ssl.SSLContext, *given: Any, **more: Any) -> ssl.SSLSocket:  # noqa: ANN401
+                assert reset.wait(10)
+                return wrap(context, *given, **more)
+
+            patch.setattr(ssl.SSLContext, "wrap_socket", late)
+            asking = threading.Thread(target=ask)
+            asking.start()
+            peer, _ = listener.accept()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+            time.sleep(0.05)
+            reset.set()
+            asking.join()
+    assert len(failures) == 1
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        failures.clear()
+        gc.collect()
+    assert left == []
+
+
 @pytest.mark.parametrize("text", ["token: hush: [", "just words", "[]", "apiVersion: v1\nkind: Config\n", ""])
 def test_a_kubeconfig_that_cannot_be_used(text: str, clock: FakeClock, tmp_path: Path) -> None:
     path = tmp_path / "config"
@@ -136,8 +183,6 @@ def test_the_identity_of_a_cluster(server: ScriptedServer, connection: Connectio
 
 
 def test_the_official_client_is_imported_when_first_needed() -> None:
-    import subprocess
-
     code = "import sys, bridge.cluster.watcher, bridge.cluster.writes; assert 'kubernetes' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
