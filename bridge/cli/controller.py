@@ -15,6 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from bridge.cli.tenure import LeaseTimes, Tenure
 from bridge.clock import Clock
 from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.settings import ReflectorSettings
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.worker import Worker, WorkerSettings
@@ -60,6 +61,7 @@ class ControllerSettings:
     retry: float = 2.0
     refused_retry: float = 30.0
     history_days: int = 400
+    watch: ReflectorSettings = field(default_factory=ReflectorSettings)
 
 
 class Controller:
@@ -154,7 +156,7 @@ class Controller:
         try:
             known = intake.start_from()
             self._identify(connection, intake)
-            watcher = ClusterWatcher(connection, intake.sink, self._clock, known=known)
+            watcher = ClusterWatcher(connection, intake.sink, self._clock, settings=self._settings.watch, known=known)
             self.intakes[name], self.watchers[name] = intake, watcher
             watcher.start()
             try:

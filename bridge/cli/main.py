@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge.cli import config, db, lab, plan, report, status, validate
+from bridge.cli import config, db, demo, lab, plan, report, run, status, validate
 from bridge.cli.errors import exit_code, explain
 from bridge.cli.invocation import Invocation, LogLevel, invocation
 from bridge.cli.output import Format
@@ -109,6 +109,8 @@ def version(context: typer.Context) -> None:
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.add_typer(lab.app, name="lab")
+app.command()(run.run)
+app.command()(demo.demo)
 app.command()(validate.validate)
 app.command()(status.status)
 app.command()(report.report)

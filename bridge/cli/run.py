@@ -1,0 +1,80 @@
+"""`fusion-bridge run`: the controller, until SIGTERM."""
+
+import signal
+import threading
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from bridge.cli.invocation import invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.cli.controller import Controller
+    from bridge.settings import Settings
+    from bridge.state.database import Database
+
+
+def run(context: typer.Context) -> None:
+    """Watch the clusters and keep the devices in step, until SIGTERM or Ctrl-C."""
+    import structlog
+
+    from bridge.cli.state import opened
+
+    asked = invocation(context)
+    settings = asked.settings
+    log = structlog.get_logger("bridge.cli.run")
+    with stopped_by_signal() as stop, opened(settings, asked.folder(settings), make=True) as database:
+        controller = composed(settings, database)
+        controller.start()
+        log.info("running", clusters=[c.name for c in settings.clusters], devices=[d.name for d in settings.devices])
+        stop.wait()
+        log.info("stopping")
+        controller.stop()
+
+
+def composed(settings: "Settings", database: "Database") -> "Controller":
+    """The controller that the settings describe. SettingsError for an adapter that cannot be loaded."""
+    from bridge.cli import assembly
+    from bridge.cli.adapters import InstalledAdapters
+    from bridge.cli.controller import ClusterUnit, Controller, ControllerSettings, DeviceUnit
+    from bridge.clock import SystemClock
+
+    adapters, secrets = InstalledAdapters(), assembly.secret_store(settings)
+    clusters = [
+        ClusterUnit(
+            assembly.cluster_config(one), assembly.governance(one), assembly.targets(settings, one.name, adapters)
+        )
+        for one in settings.clusters
+    ]
+    devices = [
+        DeviceUnit(
+            adapters.factory(one.kind),
+            one.config(settings.owner, secrets),
+            tuple(one.scope.clusters),
+            assembly.worker_settings(settings.delivery, one),
+            settings.delivery.audit_interval,
+        )
+        for one in settings.devices
+    ]
+    times = ControllerSettings(watch=assembly.reflector_settings(settings), history_days=settings.history.days)
+    return Controller(database, clusters, devices, SystemClock(), times)
+
+
+@contextmanager
+def stopped_by_signal() -> "Iterator[threading.Event]":
+    """An event that SIGTERM and SIGINT set; what they did before is put back at the end."""
+    stop = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
