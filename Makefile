@@ -40,7 +40,7 @@ acceptance: $(ENV) ## What the issues ask for: line, test, result
 
 demo: $(ENV) ## The main job on simulated devices, about a minute; report in build/demo
 	@mkdir -p build/demo
-	$(BIN)/fusion-bridge demo --data-dir build/demo
+	$(BIN)/fusion-bridge --data-dir build/demo demo
 
 bench: $(ENV) ## The figures that we publish; also in build/bench.json
 	@mkdir -p build

@@ -49,7 +49,7 @@ def test_finds_what_it_ships_inside_itself(installation: Installation) -> None:
 
 
 def test_migrates_an_embedded_database(installation: Installation, tmp_path: Path) -> None:
-    ended = installation.run("fusion-bridge", "db", "upgrade", "--data-dir", str(tmp_path))
+    ended = installation.run("fusion-bridge", "--data-dir", str(tmp_path), "db", "upgrade")
     assert ended.returncode == 0, ended.stderr
 
 
