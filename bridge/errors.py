@@ -130,8 +130,12 @@ class Unsupported(DeviceError):
 
 
 class NotOwned(DeviceError):
-    """Objects under our names without our mark; they are never touched. `names` are the device's own names."""
+    """Objects under our names without our mark; they are never touched. `names` are the device's own names.
 
-    def __init__(self, device: str, names: Iterable[str]) -> None:
+    `objects` maps the text of each key that would stand there to why it cannot, so that the rest of a plan can go on without them.
+    """
+
+    def __init__(self, device: str, names: Iterable[str], objects: Mapping[str, str] | None = None) -> None:
         self.names = tuple(names)
+        self.objects = dict(objects or {})
         super().__init__(device, "not ours, left alone: " + ", ".join(self.names))

@@ -104,18 +104,23 @@ class BigipAdapter:
         self._keeper.raise_to(fence)
 
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
-        """Phase by phase; attachments are taken out before their policy goes and put in after it came."""
+        """Phase by phase; attachments are taken out before their policy goes and put in after it came.
+
+        The fence is looked at before each write or transaction: a long plan must not outlive a take-over.
+        """
         active = not self.capabilities.compiles_later
         if plan.empty:
             return Outcome({}, active)
         calls = self._client.calls
-        self._keeper.check(fence)
         observed: dict[ObjectKey, DeviceObject | None] = {}
         refused: dict[ObjectKey, str] = {}
         for phase in plan.phases:
             slots = [step for step in phase if step.key.kind is Kind.ATTACHMENT]
+            others = [step for step in phase if step.key.kind is not Kind.ATTACHMENT]
+            if slots:
+                self._keeper.check(fence)
             self._move((step for step in slots if step.op is Op.DELETE), observed, refused)
-            observed.update(self._writer.phase([step for step in phase if step.key.kind is not Kind.ATTACHMENT]))
+            observed.update(self._writer.phase(others, lambda: self._keeper.check(fence)))
             self._move((step for step in slots if step.op is not Op.DELETE), observed, refused)
         return Outcome(observed, active, refused, self._client.calls - calls)
 

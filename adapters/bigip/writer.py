@@ -1,6 +1,6 @@
 """Writing: one write is a plain call whose answer is compared with what was asked, several are one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -30,30 +30,35 @@ class Writer:
         self._transactions = transactions
         self._known = known
 
-    def phase(self, steps: Sequence[Step]) -> dict[ObjectKey, DeviceObject | None]:
-        """One phase of a plan; what the device then holds of each object. Raises every error of the contract."""
+    def phase(self, steps: Sequence[Step], check: Callable[[], None]) -> dict[ObjectKey, DeviceObject | None]:
+        """One phase of a plan; what the device then holds of each object. `check` is asked before each write or transaction.
+
+        Raises every error of the contract.
+        """
         self._check_owned(steps)
         if self._known.indexed is None and any(self._known.names.is_long(step.key) for step in steps):
             self._known.learn_index(self._records.read(LONG_NAMES))
         translator = self._known.translator()
         observed: dict[ObjectKey, DeviceObject | None] = {}
         for batch in batches([change_of(step, translator) for step in steps], BATCH):
+            check()
             self._commit(batch)
             observed.update({change.step.key: change.step.after for change in batch})
         return observed
 
     def _check_owned(self, steps: Iterable[Step]) -> None:
         """Refuse what does not carry our mark: known from the last read, else looked at now."""
-        reader, strange = self._reader(), []
+        reader = self._reader()
+        strange: list[ObjectKey] = []
         for step in steps:
             if step.op is Op.CREATE or step.key in self._known.owned:
                 continue
             raw = reader.raw(step.key)
             if raw is not None and reader.one(step.key, raw) is None:
-                strange.append(self._known.names.path(step.key))
+                strange.append(step.key)
             # One that is not there at all is found out by the write itself.
         if strange:
-            raise NotOwned(self._client.device, strange)
+            raise self._not_owned(strange)
 
     def _commit(self, batch: Sequence[Change]) -> None:
         index = index_after(self._known.index, batch, self._known.translator())
@@ -134,8 +139,13 @@ class Writer:
         reader = self._reader()
         raw = reader.raw(key)
         if raw is not None and reader.one(key, raw) is None:
-            return NotOwned(self._client.device, [self._known.names.path(key)])
+            return self._not_owned([key])
         return Drifted(self._client.device, f"not as it was read: {refusal.text}")
+
+    def _not_owned(self, keys: Iterable[ObjectKey]) -> NotOwned:
+        names = {key: self._known.names.path(key) for key in keys}
+        why = {str(key): f"{name} stands there without our mark" for key, name in names.items()}
+        return NotOwned(self._client.device, names.values(), why)
 
     def _search(self, refusal: Refusal, batch: Sequence[Change]) -> tuple[Change, Refusal]:
         """The first change that the device objects to, found by validating shorter and shorter beginnings; nothing is changed."""

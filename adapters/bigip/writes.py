@@ -171,11 +171,15 @@ def batches(changes: Iterable[Change], size: int) -> list[list[Change]]:
     listed = list(changes)
     if sum(len(one.writes) for one in listed) <= size:
         return [listed] if listed else []
-    early = [one for one in listed if one.step.op is Op.CREATE and one.step.key.kind is not Kind.POLICY]
-    late = [one for one in listed if one.step.op is Op.DELETE]
-    middle = [one for one in listed if one not in early and one not in late]
+    early, middle, late = ([one for one in listed if _rank(one.step) == rank] for rank in ("early", "middle", "late"))
     cut = list(_chunks(middle, size)) if len(listed) > size else [middle]
     return [one for one in [*_chunks(early, size), *cut, *_chunks(late, size)] if one]
+
+
+def _rank(step: Step) -> str:
+    if step.op is Op.DELETE:
+        return "late"
+    return "early" if step.op is Op.CREATE and step.key.kind is not Kind.POLICY else "middle"
 
 
 def _chunks(changes: Sequence[Change], size: int) -> Iterator[list[Change]]:

@@ -7,6 +7,7 @@ import pytest
 from adapters.bigip import BigipAdapter
 from bridge.errors import Denied, Drifted, FencedOff, NotOwned, Rejected
 from bridge.lab.devices.bigip import Bigip
+from bridge.lab.devices.bigip.store import Author, Draft
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import EVERYTHING, FenceState, Group, ReadScope
 from bridge.model.plan import Fence, Op, Plan, Step
@@ -65,6 +66,7 @@ def test_a_foreign_object_under_our_name_is_left_alone(adapter: BigipAdapter, de
     with pytest.raises(NotOwned) as several:
         reconcile(adapter, shop("10.0.0.1"))
     assert several.value.names == (f"{FOLDER}/{CART_NAME}",)
+    assert set(several.value.objects) == {str(CART)}
     with pytest.raises(NotOwned):
         reconcile(adapter, {CART: Group(CART, frozenset({"10.0.0.1"}))})
     assert untouched(device, f"{FOLDER}/{CART_NAME}")
@@ -171,6 +173,29 @@ def test_the_fence_lets_the_owner_in_and_nobody_older(adapter: BigipAdapter, dev
     adapter.raise_fence(Fence(6, "a"))
     reconcile(adapter, shop("10.0.0.1"), Fence(6, "a"))
     assert adapter.read(EVERYTHING).fence == FenceState(6, "a")
+
+
+def test_a_take_over_stops_a_long_plan_between_two_transactions(
+    adapter: BigipAdapter, device: Bigip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = {key: Group(key, frozenset({"10.0.0.1"})) for key in (_service(at) for at in range(150))}
+    plan = planned(adapter, adapter.read(EVERYTHING).objects, wanted(adapter, objects))
+    commit = device.store.commit
+
+    def commit_and_lose(draft: Draft, author: Author) -> None:
+        commit(draft, author)
+        if author.method == "COMMIT":
+            records = [{"name": "epoch", "data": "9"}, {"name": "installation", "data": "else"}]
+            device.change_object("ltm/data-group/internal/~Common~fb~fence", {"records": records})
+
+    monkeypatch.setattr(device.store, "commit", commit_and_lose)
+    with pytest.raises(FencedOff):
+        adapter.apply(plan, FENCE)
+    assert sum(write.method == "COMMIT" for write in device.writes()) == 1
+
+
+def _service(at: int) -> ObjectKey:
+    return ObjectKey(Kind.GROUP, "prod", Scope.SERVICE, "shop", f"s{at}")
 
 
 def test_a_fence_that_is_not_ours_or_says_nothing_stops_everything(device: Bigip) -> None:
