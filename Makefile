@@ -64,7 +64,7 @@ $(ENV): pyproject.toml $(PACKAGES)
 
 $(PACKAGES):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo "Fusion Bridge needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo absent): make PYTHON=python3.12 …" >&2; exit 1; }
+	    echo "Fusion Bridge needs Python 3.11 or later, which $(PYTHON) is not: name one, as in make PYTHON=python3.12" >&2; exit 1; }
 	@echo "making .venv (about a minute, once)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
