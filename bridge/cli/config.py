@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check the settings, or print their schema.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(short_help="Report every problem of the settings at once.")
 def check(context: typer.Context) -> None:
     """Read the settings and report every problem at once; nothing is contacted or changed."""
     asked = invocation(context)

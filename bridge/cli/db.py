@@ -7,7 +7,7 @@ from bridge.cli.invocation import invocation
 app = typer.Typer(help="The schema of the state database.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(short_help="Bring the schema to what this program needs.")
 def upgrade(context: typer.Context) -> None:
     """Bring the schema to the version that this program needs."""
     from bridge.cli.state import connected
@@ -22,7 +22,7 @@ def upgrade(context: typer.Context) -> None:
         asked.output.line(f"{done}the schema is at {current}")
 
 
-@app.command()
+@app.command(short_help="Print the schema's version.")
 def current(context: typer.Context) -> None:
     """Print the schema's version; exit code 1 when it is not the one that this program needs."""
     from bridge.cli.state import connected

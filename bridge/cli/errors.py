@@ -3,8 +3,8 @@
 import traceback
 
 from bridge.cli.invocation import Invocation
-from bridge.cli.log import redacted
 from bridge.cli.output import complain
+from bridge.cli.redaction import redacted
 from bridge.errors import BridgeError, FencedOff, NotOwned, Refused, SchemaOutdated, SettingsError
 
 FINE, FINDINGS, USAGE, HELD = 0, 1, 2, 3

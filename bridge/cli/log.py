@@ -9,14 +9,10 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
-HIDDEN = "***"
+from bridge.cli.redaction import HIDDEN, redacted
+
 _SECRET = re.compile(
     r"password|passwd|secret|token|authorization|credential|cookie|api_?key|private_?key", re.IGNORECASE
-)
-_IN_TEXT = (
-    (re.compile(r"(://[^\s:/@]*:)[^\s/@]+@"), rf"\1{HIDDEN}@"),
-    (re.compile(r"\b(Bearer|Basic) [A-Za-z0-9+/._~=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
-    (re.compile(r"\b(password|token|secret)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&]+", re.IGNORECASE), rf"\1\2{HIDDEN}"),
 )
 
 
@@ -57,13 +53,6 @@ def configure(level: str, form: str) -> None:
 def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Take secrets out: the values of fields that are named like one, and what looks like one inside any text."""
     return {key: _field(key, value) for key, value in event.items()}
-
-
-def redacted(text: str) -> str:
-    """A text without passwords in URLs, authorization headers and assignments."""
-    for pattern, substitute in _IN_TEXT:
-        text = pattern.sub(substitute, text)
-    return text
 
 
 def _field(key: object, value: Any) -> Any:  # noqa: ANN401 (whatever is logged)

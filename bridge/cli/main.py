@@ -106,15 +106,15 @@ def version(context: typer.Context) -> None:
         output.line(f"fusion-bridge {__version__}")
 
 
+app.command(short_help="Keep the devices in step with the clusters.")(run.run)
+app.command(short_help="Print what would be done to each device now.")(plan.plan)
+app.command(short_help="Show how far everything has got.")(status.status)
+app.command(short_help="Compare what devices hold with what they should.")(report.report)
+app.command(short_help="Check manifests without a cluster.")(validate.validate)
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
-app.add_typer(lab.app, name="lab")
-app.command()(run.run)
-app.command()(demo.demo)
-app.command()(validate.validate)
-app.command()(status.status)
-app.command()(report.report)
-app.command()(plan.plan)
+app.add_typer(lab.app, name="lab", short_help="Simulated clusters and devices.")
+app.command(short_help="Prove the main job on simulated parties.")(demo.demo)
 
 
 def main() -> None:

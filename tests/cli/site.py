@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from bridge.cli.adapters import InstalledAdapters
-from bridge.cli.units import device_units
+from bridge.cli.assembly import worker_settings
 from bridge.clock import SystemClock
 from bridge.delivery.worker import Worker
 from bridge.lab.devices.bigip import Bigip
@@ -96,12 +96,12 @@ class Site:
 
     def deliver(self) -> None:
         """One cycle of delivery, with the settings of the file."""
-        (unit,) = device_units(load(self.config, InstalledAdapters()), InstalledAdapters())
-        adapter = unit.factory.open(unit.config)
+        settings = load(self.config, InstalledAdapters())
+        (device,) = settings.devices
+        adapter = InstalledAdapters().factory(device.kind).open(device.config(settings.owner))
+        times = worker_settings(settings.delivery, device)
         try:
-            worker = Worker(
-                adapter, self.stores.delivery, SystemClock(), self.stores.database.installation(), unit.settings
-            )
+            worker = Worker(adapter, self.stores.delivery, SystemClock(), self.stores.database.installation(), times)
             worker.turn(1)
             assert worker.pacing.message == ""
         finally:
