@@ -182,7 +182,7 @@ def _entries(rule: Rule, policy: ClusterPolicy, withheld: bool, result: Compiled
         destination = _external_group(policy.cluster, service, outside, result)
         for traffic in service.traffic:
             ports = _ports(policy.cluster, service, traffic, result)
-            name = f"{rule.ref.name}.{_short(ref)}.{traffic.protocol.lower()}"
+            name = f"{rule.ref.name}_{_short(ref)}_{traffic.protocol.lower()}"  # no name of Kubernetes holds a "_"
             yield RuleEntry(
                 name, rule.action, (source,), (destination,), traffic.protocol, ports, rule.log, withheld=withheld
             )
@@ -215,7 +215,7 @@ def _ports(cluster: str, service: ExternalService, traffic: Traffic, result: Com
 
 def _short(ref: Ref) -> str:
     """A destination in a line's name; a cluster's service is told apart from a namespace's of the same name."""
-    return ref.name if ref.namespace else f"cluster.{ref.name}"
+    return ref.name if ref.namespace else f"cluster_{ref.name}"
 
 
 def _add_default(policy: ClusterPolicy, target: Target, result: Compiled) -> None:

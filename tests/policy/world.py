@@ -1,0 +1,187 @@
+"""Small clusters and what people wrote in them: few addresses, so that every packet can be tried."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from bridge.model.capabilities import Capabilities, Form
+from bridge.model.policy import (
+    EVERYTHING,
+    Action,
+    DefaultAction,
+    Defaults,
+    ExternalService,
+    Governance,
+    Operator,
+    PortRange,
+    Protocol,
+    Ref,
+    Requirement,
+    Rule,
+    Selector,
+    Source,
+    SourceKind,
+    Tier,
+    Traffic,
+    UnknownAddresses,
+)
+from bridge.policy.compile import ClusterPolicy, Target
+
+CLUSTER = "east"
+GOVERNANCE = Governance(
+    pod_ranges=("10.0.0.0/28", "fd00::/124"),
+    internal=("10.0.0.0/24", "fd00::/64"),
+    namespaces=Selector((Requirement("egress", Operator.IN, ("governed",)),)),
+)
+NAMESPACES: Mapping[str, Mapping[str, str]] = {
+    "shop": {"egress": "governed", "team": "red"},
+    "bank": {"egress": "governed", "team": "blue"},
+    "free": {"team": "red"},
+    "kube-system": {"egress": "governed"},
+}
+GOVERNED = frozenset({"shop", "bank"})
+SERVICES: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("shop", "pay"): {"app": "pay"},
+    ("shop", "cart"): {"app": "cart"},
+    ("bank", "pay"): {"app": "pay"},
+    ("bank", "nobody"): {},
+}
+ADDRESSES = ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "fd00::1")
+STRANGER = "172.16.0.1"
+OUTSIDE = ("192.0.2.1", "192.0.2.2", "192.0.2.5", "2001:db8::1", "198.51.100.9")
+INSIDE = ("10.0.0.99", "fd00::99")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The workload at one address."""
+
+    namespace: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What a device sees."""
+
+    source: str
+    destination: str
+    protocol: Protocol
+    port: int
+
+
+@dataclass(frozen=True)
+class World:
+    """Who holds what, what was written, and what follows the last tier."""
+
+    holders: Mapping[str, Holder]
+    rules: tuple[Rule, ...]
+    externals: Mapping[Ref, ExternalService]
+    defaults: Defaults
+
+    @property
+    def policy(self) -> ClusterPolicy:
+        return ClusterPolicy(CLUSTER, GOVERNANCE, self.rules, self.externals)
+
+    def target(self, *, fqdn: bool = True) -> Target:
+        return Target("edge", Capabilities(Form.TIERED, fqdn=fqdn), self.defaults)
+
+
+PACKETS = tuple(
+    Packet(source, destination, protocol, port)
+    for source in (*ADDRESSES, STRANGER)
+    for destination in (*OUTSIDE, *INSIDE)
+    if (":" in source) == (":" in destination)
+    for protocol, port in ((Protocol.TCP, 80), (Protocol.TCP, 443), (Protocol.UDP, 53))
+)
+
+_APP = Selector((Requirement("app", Operator.IN, ("pay",)),))
+_TEAM = Selector((Requirement("team", Operator.IN, ("red",)),))
+_NOBODY = Selector((Requirement("app", Operator.IN, ("nobody",)),))
+_PODS = st.sampled_from((EVERYTHING, _APP, _NOBODY))
+_TRAFFIC = st.sampled_from(
+    (
+        (Traffic(Protocol.ANY),),
+        (Traffic(Protocol.TCP),),
+        (Traffic(Protocol.TCP, (PortRange(80, 80),)),),
+        (Traffic(Protocol.TCP, (PortRange(443, 450),)),),
+        (Traffic(Protocol.TCP, (PortRange(80, 443),)), Traffic(Protocol.UDP, (PortRange(53, 53),))),
+    )
+)
+_DESTINATIONS = st.lists(
+    st.sampled_from(("192.0.2.0/30", "192.0.2.2", "192.0.2.2-192.0.2.5", "2001:db8::/32", "10.0.0.99", "0.0.0.0/0")),
+    min_size=1,
+    max_size=2,
+    unique=True,
+).map(tuple)
+
+CLUSTER_EXTERNALS = tuple(Ref("ClusterExternalService", "", name) for name in ("mail", "db"))
+EXTERNALS = {ns: (Ref("ExternalService", ns, "db"),) for ns in GOVERNED}
+ALL_EXTERNALS = (*CLUSTER_EXTERNALS, *(ref for refs in EXTERNALS.values() for ref in refs))
+
+
+@st.composite
+def externals(draw: st.DrawFn, *, names: bool = False) -> Mapping[Ref, ExternalService]:
+    """What every external service means; with `names`, some of them by name."""
+    found = {}
+    for ref in ALL_EXTERNALS:
+        fqdns = draw(st.sampled_from(((), ("db.example.com",)))) if names else ()
+        addresses = draw(_DESTINATIONS) if not fqdns or draw(st.booleans()) else ()
+        found[ref] = ExternalService(ref, addresses, fqdns, draw(_TRAFFIC))
+    return found
+
+
+@st.composite
+def rules(draw: st.DrawFn, number: int) -> Rule:
+    """One rule of any tier."""
+    tier = draw(st.sampled_from(Tier))
+    actions = [action for action in Action if tier is not Tier.SERVICE or action is not Action.PASS]
+    namespace = "" if tier is Tier.CLUSTER else draw(st.sampled_from(sorted(GOVERNED)))
+    kind = {Tier.CLUSTER: "ClusterEgressRule", Tier.NAMESPACE: "NamespaceEgressRule"}.get(tier, "ServiceEgressRule")
+    refs = CLUSTER_EXTERNALS if tier is Tier.CLUSTER else (*EXTERNALS[namespace], *CLUSTER_EXTERNALS)
+    return Rule(
+        ref=Ref(kind, namespace, f"rule-{number}"),
+        tier=tier,
+        priority=draw(st.integers(1, 3)),
+        action=draw(st.sampled_from(actions)),
+        source=draw(_sources(tier, namespace)),
+        destinations=tuple(sorted(draw(st.sets(st.sampled_from(refs), min_size=1, max_size=2)))),
+        log=draw(st.booleans()),
+    )
+
+
+@st.composite
+def _sources(draw: st.DrawFn, tier: Tier, namespace: str) -> Source:
+    if tier is Tier.CLUSTER:
+        return Source(SourceKind.CLUSTER, pods=draw(_PODS), namespaces=draw(st.sampled_from((EVERYTHING, _TEAM))))
+    if tier is Tier.NAMESPACE:
+        return Source(SourceKind.NAMESPACE, namespace, pods=draw(_PODS))
+    services = [name for place, name in SERVICES if place == namespace]
+    return Source(SourceKind.SERVICE, namespace, draw(st.sampled_from(services)))
+
+
+@st.composite
+def holders(draw: st.DrawFn) -> Mapping[str, Holder]:
+    """Who holds each address; some are held by nobody that is known."""
+    found = {}
+    for address in ADDRESSES:
+        namespace = draw(st.sampled_from((*NAMESPACES, None)))
+        if namespace:
+            found[address] = Holder(namespace, {"app": draw(st.sampled_from(("pay", "cart")))})
+    return found
+
+
+DEFAULTS = st.builds(Defaults, st.sampled_from(DefaultAction), st.sampled_from(UnknownAddresses))
+
+
+@st.composite
+def worlds(draw: st.DrawFn, *, names: bool = False, most: int = 5) -> World:
+    """A small cluster."""
+    count = draw(st.integers(0, most))
+    return World(
+        draw(holders()),
+        tuple(draw(rules(number)) for number in range(count)),
+        draw(externals(names=names)),
+        draw(DEFAULTS),
+    )
