@@ -16,7 +16,7 @@ from bridge.delivery.pacing import Pacing, PacingSettings
 from bridge.delivery.wanted import Todo, Wanted
 from bridge.errors import DeviceError, FencedOff, LostLease, Rejected, StateUnavailable
 from bridge.model.identity import ObjectKey
-from bridge.model.intent import Snapshot
+from bridge.model.intent import DeviceObject, Snapshot
 from bridge.model.plan import Fence
 from bridge.model.rendering import digest_of
 from bridge.policy.guard import GuardLimits
@@ -78,6 +78,11 @@ class Worker:
         self._save_due: float | None = None
         self._wake = threading.Event()
         self.in_step = threading.Event()  # set while nothing is left to do
+
+    @property
+    def verified(self) -> Mapping[ObjectKey, DeviceObject]:
+        """What the device was last seen to hold of ours."""
+        return self._enforcement.objects
 
     def wake(self) -> None:
         """Something changed: look at once."""

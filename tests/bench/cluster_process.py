@@ -1,10 +1,14 @@
 """A simulated cluster in a process of its own, so that the product's CPU time is the product's alone."""
 
 import random
+import re
 import time
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from multiprocessing.connection import Connection
 from typing import Any
+
+import httpx
 
 from bridge.lab.apiserver import ApiServer, LabCluster
 from bridge.lab.apiserver.rules import now
@@ -12,8 +16,8 @@ from bridge.lab.churn import Churn
 from bridge.lab.fleet import Fleet
 from bridge.lab.population import _node, _nodes
 from bridge.lab.workload import Pod, Workload
-from ipaddress import IPv4Network
 
+_TOKEN = re.compile(rb'"continue":"([^"]+)"')
 POD_RANGE = "10.128.0.0/14"
 API = "fusionbridge.io/v1alpha1"
 
@@ -106,6 +110,18 @@ def serve(pipe: Connection, load: Load) -> None:
             pipe.send(_obey(order, fleet, churn))
 
 
+def _send_all(document: dict[str, str]) -> float:
+    """Seconds to send the bytes of every pod to a client that throws them away."""
+    began, proceed = time.monotonic(), ""
+    with httpx.Client(base_url=document["url"], headers={"authorization": f"Bearer {document['token']}"}) as client:
+        while True:
+            answer = client.get("/api/v1/pods", params={"limit": 2000, "continue": proceed}, timeout=60)
+            found = _TOKEN.search(answer.content[:2000])
+            if found is None:
+                return time.monotonic() - began
+            proceed = found[1].decode()
+
+
 def _obey(order: tuple[Any, ...], fleet: TimedFleet, churn: Churn) -> Any:
     match order:
         case ("churn", rate, count):
@@ -118,4 +134,6 @@ def _obey(order: tuple[Any, ...], fleet: TimedFleet, churn: Churn) -> Any:
             return began, time.monotonic(), list(fleet.log)
         case ("truth",):
             return {pod.address: pod.key for workload in fleet.workloads for pod in workload.pods}
+        case ("sending", document):
+            return _send_all(document)
     raise ValueError(order)

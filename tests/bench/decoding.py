@@ -27,7 +27,12 @@ def rows(pods: int) -> Iterator[Row]:
     bare = _timed(lambda: _bare(bodies))
     ours = _timed(lambda: _indexed(bodies))
     model = _timed(lambda: _modelled(bodies)) * pods / _MODEL_SAMPLE
-    notes = {"pods": pods, "bare_s": round(bare, 3), "ours_s": round(ours, 3), "model_classes_s_extrapolated": round(model, 1)}
+    notes = {
+        "pods": pods,
+        "bare_s": round(bare, 3),
+        "ours_s": round(ours, 3),
+        "model_classes_s_extrapolated": round(model, 1),
+    }
     yield Row(
         f"list decode and index of {pods:,} pods, against bare typed decode",
         "≤ 3 ×",
@@ -35,7 +40,13 @@ def rows(pods: int) -> Iterator[Row]:
         ours <= 3 * bare,
         notes,
     )
-    yield Row("the same, against the client's model classes", "≥ 50 × faster", f"{model / ours:.0f} ×", model >= 50 * ours, notes)
+    yield Row(
+        "the same, against the client's model classes",
+        "≥ 50 × faster",
+        f"{model / ours:.0f} ×",
+        model >= 50 * ours,
+        notes,
+    )
 
 
 def _pages(cluster: LabCluster) -> list[bytes]:

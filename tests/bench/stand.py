@@ -13,25 +13,27 @@ from typing import Any
 import psutil
 
 from adapters.bigip import factory
-from bridge.clock import SystemClock
 from bridge.cli.controller import ClusterUnit, Controller, DeviceUnit
+from bridge.clock import SystemClock
 from bridge.cluster.client import ClusterConfig
 from bridge.contract import Adapter, DeviceConfig
 from bridge.delivery.worker import WorkerSettings
-from bridge.model.capabilities import Capabilities, Limits
-from bridge.model.identity import ObjectKey
+from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.intent import Group, Intent, Objects, ReadScope, Shard, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
 from bridge.model.policy import DefaultAction, Defaults, Governance, Operator, Requirement, Selector, UnknownAddresses
 from bridge.policy.compile import Target
 from bridge.policy.guard import GuardLimits
 from bridge.state.database import Database
+from bridge.state.delivery_store import DeliveryStore
 from bridge.state.embedded import EmbeddedPostgres
 from tests.bench import cluster_process, device_process
 from tests.bench.cluster_process import POD_RANGE, Load
 
 GOVERNANCE = Governance(
-    (POD_RANGE,), (POD_RANGE, "10.96.0.0/12"), Selector((Requirement("fusionbridge.io/egress", Operator.IN, ("governed",)),))
+    (POD_RANGE,),
+    (POD_RANGE, "10.96.0.0/12"),
+    Selector((Requirement("fusionbridge.io/egress", Operator.IN, ("governed",)),)),
 )
 DEFAULTS = Defaults(DefaultAction.DENY, UnknownAddresses.DENY)
 SETTLE_SECONDS = 600.0
@@ -144,12 +146,15 @@ class Stand:
     device: Pipe | None
     controller: Controller
     adapters: WatchedFactory
-    units: tuple[ClusterUnit, list[DeviceUnit]]
+    document: dict[str, Any]
 
     def ask(self, *order: Any) -> Any:
         """Have the cluster do something; its answer."""
         self.cluster.send(order)
-        return self.cluster.recv()
+        answer = self.cluster.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def ask_device(self, order: str) -> Any:
         """Have the device tell something."""
@@ -239,23 +244,13 @@ def stand(folder: Path, load: Load, *, device: bool) -> Iterator[Stand]:
             config = DeviceConfig("fw", "bigip", found["url"], "bench", FixedCredentials(found))
             settings = WorkerSettings(guard=GuardLimits())
             units = [DeviceUnit(adapters, config, ("lab",), settings)]
-        target = Target("fw", Capabilities_(), DEFAULTS)
+        target = Target("fw", Capabilities(Form.TIERED, atomic=True), DEFAULTS)
         database = Database(postgres.url)
         stack.callback(database.close)
         database.upgrade()
+        DeliveryStore(database).register_device("fw", "bigip")
         unit = ClusterUnit(ClusterConfig("lab", kubeconfig=Path(document["kubeconfig"])), GOVERNANCE, (target,))
         controller = Controller(database, [unit], units, SystemClock())
         stack.callback(controller.stop)
         assert postgres.pid is not None
-        yield Stand(database, postgres.pid, cluster, pipe, controller, adapters, (unit, units))
-
-
-def Capabilities_() -> Capabilities:
-    from bridge.model.capabilities import Form
-
-    return Capabilities(Form.TIERED, atomic=True)
-
-
-def members(objects: Objects, key: ObjectKey) -> set[str]:
-    """All members of a group on a device."""
-    return {m for k, v in objects.items() if k.group == key and isinstance(v, Group | Shard) for m in v.members}
+        yield Stand(database, postgres.pid, cluster, pipe, controller, adapters, document)

@@ -1,0 +1,62 @@
+"""`python -m tests.bench`: every row, or those named; a miss prints MISS and the program still ends with 0."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+
+from tests.bench import decoding, pipeline
+from tests.bench.row import Row
+
+
+def main() -> None:
+    """Measure, print, write build/bench.json."""
+    options = _options()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    pods, seconds = options.pods, options.seconds
+    measures: dict[str, Callable[[], Iterator[Row]]] = {
+        "decode": lambda: decoding.rows(pods),
+        "sustained": lambda: pipeline.sustained(pods),
+        "latency": lambda: pipeline.latency(pods, seconds),
+        "growth": lambda: pipeline.growth(pods, seconds),
+        "start": lambda: pipeline.start(pods, options.services),
+    }
+    chosen = options.only or list(measures)
+    rows = []
+    print("| row | goal | figure | |\n| --- | --- | --- | --- |", flush=True)
+    for name in chosen:
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        for row in measures[name]():
+            command = (
+                f"python -m tests.bench --only {name} --pods {pods} --seconds {seconds:g} --services {options.services}"
+            )
+            rows.append(
+                {
+                    "row": row.what,
+                    "goal": row.goal,
+                    "figure": row.figure,
+                    "reached": row.reached,
+                    "notes": row.notes,
+                    "command": command,
+                }
+            )
+            print(f"| {row.what} | {row.goal} | {row.figure} | {'' if row.reached else 'MISS'} |", flush=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(rows, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--only", action="append", choices=["decode", "sustained", "latency", "growth", "start"])
+    parser.add_argument("--pods", type=int, default=150_000)
+    parser.add_argument("--services", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each paced load")
+    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
