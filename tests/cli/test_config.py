@@ -1,8 +1,16 @@
 """`config check`."""
 
 from pathlib import Path
+from typing import Any
 
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.cli.adapters import InstalledAdapters
+from bridge.errors import SettingsError
 from bridge.resources import shipped
+from bridge.settings import load
 from tests.cli.program import run
 
 EXAMPLE = shipped("config/bridge.example.yaml")
@@ -45,3 +53,28 @@ def test_every_problem_at_once_as_json_too(tmp_path: Path) -> None:
 def test_variables_that_set_nothing_are_warned_of() -> None:
     answer = run("config", "check", "--config", EXAMPLE, env={"FUSION_BRIDGE_OWNR": "x"})
     assert "warning: environment FUSION_BRIDGE_OWNR: is no setting" in answer.out
+
+
+words = st.sampled_from(
+    ["mode", "cluster", "namespace", "service", "routeDomain", "virtualServer", "activation", "pageSize", "context"]
+)
+plain = st.none() | st.booleans() | st.integers() | st.text(alphabet="a/: ", max_size=4) | st.just("/Common/x")
+anything = st.recursive(
+    plain, lambda one: st.lists(one, max_size=2) | st.dictionaries(words | plain, one, max_size=3), max_leaves=6
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(scope=anything, attach=anything)
+def test_an_adapter_s_own_part_may_hold_anything(tmp_path: Path, scope: object, attach: object) -> None:
+    raw: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+    raw["devices"][0]["scope"]["bigip"] = scope
+    raw["devices"][0]["attach"] = attach
+    path = tmp_path / "bridge.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    problems: dict[str, str] = {}
+    try:
+        load(path, InstalledAdapters(), {})
+    except SettingsError as error:
+        problems = error.problems
+    assert all(where.startswith(("devices[0].scope.bigip", "devices[0].attach")) for where in problems)
