@@ -66,8 +66,8 @@ class Bridge:
         """The settings file."""
         return self.folder / "bridge.yaml"
 
-    def write_settings(self, **more: Any) -> None:
-        """Write the settings as they are now."""
+    def write_settings(self, more: Mapping[str, Any] | None = None) -> None:
+        """Write the settings as they are now; `more` goes over them."""
         document = {
             "owner": OWNER,
             "dataDir": "data",
@@ -75,7 +75,7 @@ class Bridge:
             "delivery": dict(self.delivery),
             "clusters": [cluster.settings() for cluster in self.clusters],
             "devices": [self._device(name, device) for name, device in self.devices.items()],
-            **more,
+            **(more or {}),
         }
         self.config.write_text(yaml.safe_dump(document))
 
@@ -102,10 +102,15 @@ class Bridge:
         """Whether the process lives."""
         return self.process is not None and self.process.poll() is None
 
-    def cli(self, *words: str, codes: Iterable[int] = (0,)) -> Any:
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command of the program with these settings, to its end, whatever that is."""
+        line = [str(PROGRAM), "--config", str(self.config), *words]
+        environment = {**os.environ, **self.environment}
+        return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+    def cli(self, *words: str, codes: Iterable[int] = (0,)) -> Any:  # noqa: ANN401 (any JSON)
         """A command's JSON answer; AssertionError when it ends otherwise."""
-        command = [PROGRAM, "--config", self.config, "--output", "json", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = self.command("--output", "json", *words)
         assert done.returncode in codes, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
         return json.loads(done.stdout)
 

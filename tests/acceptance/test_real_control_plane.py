@@ -128,7 +128,7 @@ def test_any_order(shop: Shop, seed: int) -> None:
         lambda: shop.kubectl("delete", "service", "checkoutservice", "--ignore-not-found"),
         lambda: shop.apply(rule(service="emailservice")),
     ]
-    random.Random(seed).shuffle(moves)
+    random.Random(seed).shuffle(moves)  # noqa: S311
     for move in moves:
         move()
     for name in ("paymentservice", "emailservice"):
@@ -140,13 +140,13 @@ def test_any_order(shop: Shop, seed: int) -> None:
         return all(shop.allowed(one) == (one in may) for one in shop.pods())
 
     eventually("in step after all of it", right)
-    ends = [
+    ends: list[Callable[[], object]] = [
         lambda: shop.kubectl("delete", "serviceegressrule", "--all"),
         lambda: shop.kubectl("delete", "externalservice", "--all"),
         lambda: shop.kubectl("delete", "service", "--all"),
         lambda: shop.kubectl("delete", "deployment", "--all"),
     ]
-    random.Random(seed + 10).shuffle(ends)
+    random.Random(seed + 10).shuffle(ends)  # noqa: S311
     for end in ends:
         end()
     eventually("nothing is left over", shop.nothing_left)
