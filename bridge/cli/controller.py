@@ -180,7 +180,9 @@ class Controller:
     def _serve_device(self, unit: DeviceUnit, tenure: Tenure) -> None:
         adapter = unit.factory.open(unit.config)
         try:
-            worker = Worker(adapter, self._delivery_store, self._clock, self._installation, unit.settings)
+            worker = Worker(
+                adapter, self._delivery_store, self._clock, self._installation, unit.settings, unit.clusters
+            )
             self.workers[unit.config.name] = worker
             worker.run(self._stop, tenure.epoch)
         finally:

@@ -8,7 +8,7 @@ import structlog
 from bridge.contract import Adapter
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Todo, Wanted
-from bridge.errors import Drifted, FencedOff, Rejected, Unsupported
+from bridge.errors import Drifted, FencedOff, NotOwned, Rejected, Unsupported
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import EVERYTHING, DeviceObject, Intent, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
@@ -70,7 +70,7 @@ class Enforcement:
             return Outcome({})
         try:
             outcome = self.adapter.apply(made, fence)
-        except Rejected as error:
+        except (Rejected, NotOwned) as error:
             self._set_aside({ObjectKey.parse(text): words for text, words in error.objects.items()}, made, error)
             raise
         self._set_aside(outcome.refused, made, None)
@@ -82,11 +82,11 @@ class Enforcement:
         self._check(made, outcome)
         return outcome
 
-    def _set_aside(self, refused: Mapping[ObjectKey, str], made: Plan, error: Rejected | None) -> None:
+    def _set_aside(self, refused: Mapping[ObjectKey, str], made: Plan, error: Rejected | NotOwned | None) -> None:
         if refused:
             log.warning("objects refused", device=self.device, objects={str(key): why for key, why in refused.items()})
             self.quarantine.put(refused, made.steps)
-        if error and not {step.key for step in made.steps} & refused.keys():
+        if isinstance(error, Rejected) and not {step.key for step in made.steps} & refused.keys():
             raise Drifted(self.device, f"refusal of what was not asked: {error}") from error
 
     def _check(self, made: Plan, outcome: Outcome) -> None:

@@ -43,7 +43,10 @@ class Wanted:
 
         What the device holds of a group is the base that the guard compares with; `unproven` tells which removals no event proved.
         """
-        self.fixed = {row.key: row.body for row in work.rows if row.body is not None and not row.gone}
+        before = self.fixed or present
+        self.held.clear()
+        bodies = [row.body for row in work.rows if row.body is not None and not row.gone]
+        self.fixed = {body.key: self._guarded(body, before.get(body.key)) for body in bodies}
         wanted: dict[ObjectKey, set[str]] = {r.key: set() for r in work.rows if r.body is None and not r.gone}
         for member in work.members:
             if member.member and member.group in wanted:
@@ -52,7 +55,9 @@ class Wanted:
         first = {key for key in wanted if key not in base and key not in present}
         self.views = {}
         for key, addresses in wanted.items():
-            self.views[key] = base.get(key) or self._view_on_device(key, present, len(addresses))
+            view = self.views[key] = base.get(key) or self._view_on_device(key, present, len(addresses))
+            view.held_joins.clear()
+            view.held_leaves.clear()
         leaving = {key: frozenset(set(self.views[key].members) - wanted[key]) for key in wanted}
         doubtful = unproven({key: gone for key, gone in leaving.items() if gone})
         deltas = {
@@ -126,7 +131,8 @@ class Wanted:
             return False
         self.todo.absent.discard(row.key)
         if row.body is not None:
-            self.fixed[row.key] = self._guarded(row.body)
+            self.held.pop(row.key, None)
+            self.fixed[row.key] = self._guarded(row.body, self.fixed.get(row.key))
             self.todo.objects.add(row.key)
             return False
         if row.key in self.views:
@@ -135,10 +141,8 @@ class Wanted:
         self.todo.objects.add(row.key)
         return True
 
-    def _guarded(self, body: DeviceObject) -> DeviceObject:
+    def _guarded(self, body: DeviceObject, before: DeviceObject | None) -> DeviceObject:
         """A destination that an edit widens to every address waits for a person; the rest of the edit goes on."""
-        before = self.fixed.get(body.key)
-        self.held.pop(body.key, None)
         if not isinstance(body, Group) or not isinstance(before, Group):
             return body
         change = GroupChange(body.key, len(before.members), body.members - before.members, frozenset())

@@ -1,7 +1,7 @@
 """The loop that keeps one device in step with the state."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from bridge.delivery.enforcement import Enforcement
 from bridge.delivery.ledger import Ledger
 from bridge.delivery.pacing import Pacing, PacingSettings
 from bridge.delivery.wanted import Todo, Wanted
-from bridge.errors import DeviceError, FencedOff, LostLease, Rejected, StateUnavailable
+from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Rejected, StateUnavailable
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject, Snapshot
 from bridge.model.plan import Fence
@@ -56,14 +56,22 @@ class WorkerSettings:
 class Worker:
     """Reads, diffs, guards, applies, verifies and records for one device, in one thread.
 
-    It keeps the last verified snapshot and moves it forward by what it applied, so that a change costs what it touches. After any doubt
-    (start, Drifted, an unexpected error, the audit interval) it reads everything and plans anew; a failed plan is never replayed.
+    Nothing is planned before every one of `clusters` has been recorded once. It keeps the last verified snapshot and moves it forward
+    by what it applied, so that a change costs what it touches. After any doubt (start, Drifted, an unexpected error, an audit) it reads
+    everything and plans anew; a failed plan is never replayed.
     """
 
     def __init__(
-        self, adapter: Adapter, store: Store, clock: Clock, installation: str, settings: WorkerSettings | None = None
+        self,
+        adapter: Adapter,
+        store: Store,
+        clock: Clock,
+        installation: str,
+        settings: WorkerSettings | None = None,
+        clusters: Collection[str] = (),
     ) -> None:
         self.device = adapter.device
+        self._clusters = clusters
         self._store = store
         self._clock = clock
         self._installation = installation
@@ -122,7 +130,8 @@ class Worker:
         now = self._clock.now()
         self._ledger.write(fence.epoch, tuple(self._wanted.held.values()), now)
         if not self._enforcement.known or self._audit_asked:
-            self._reload(fence)
+            if not self._reload(fence):
+                return
         else:
             self._forward()
         if self._settings.write:
@@ -132,21 +141,27 @@ class Worker:
             self._save(now=False)
             self.in_step.set()
 
-    def _reload(self, fence: Fence) -> None:
-        """Read the device and the state whole, and go on from there."""
+    def _reload(self, fence: Fence) -> bool:
+        """Read the state and the device whole, and go on from there; False while the state does not know all clusters yet."""
+        work = self._store.complete_work(self.device)
+        unknown = [name for name in self._clusters if not work.revisions.get(name)]
+        if unknown:
+            # A cluster that was never recorded asks for nothing as far as the tables go: that is no wish to have nothing.
+            log.info("waiting for the first picture", device=self.device, clusters=unknown)
+            return False
         audit = self._enforcement.known
         snapshot = self._enforcement.read(fence, write=self._settings.write)
         if audit:
             self._report_drift(snapshot)
         if self._audit_asked:
             self._enforcement.quarantine.clear()
-        work = self._store.complete_work(self.device)
         self._wanted.load(work, snapshot.objects, self._store.unproven)
         self._enforcement.take(snapshot)
         self._revisions = dict(work.revisions)
         self._complete = True
         self._audit_asked = False
         self._record_health(snapshot)
+        return True
 
     def _forward(self) -> None:
         """Read what changed in the state since the last time."""
@@ -182,7 +197,7 @@ class Worker:
         """Nothing is known for certain any more: the next turn reads everything."""
         self.in_step.clear()
         self._enforcement.known = False
-        if isinstance(error, Rejected):
+        if isinstance(error, Rejected) or (isinstance(error, NotOwned) and error.objects):
             return 0.0  # what was refused is set aside: the rest goes on at once
         pause = self.pacing.failed(error)
         if isinstance(error, DeviceError):
@@ -234,7 +249,7 @@ class Worker:
             log.warning("health not recorded", device=self.device, error=str(error))
 
     def _pause(self) -> float:
-        if self._wanted.todo.objects or not self._enforcement.known:
+        if self._enforcement.known and self._wanted.todo.objects:
             return 0.0
         if self._ledger.awaiting:
             return self._settings.activation_interval

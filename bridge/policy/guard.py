@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bridge.model import addresses
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
 
@@ -63,9 +64,17 @@ def _of_group(change: GroupChange, limits: GuardLimits) -> Iterable[Held]:
         yield Held(change.key, change.unproven, reason)
     if not change.first and limits.growth_per_group.exceeded(len(change.joins), change.members):
         yield Held(change.key, change.joins, f"growth by {len(change.joins)} from {change.members} members")
-    everything = frozenset(member for member in change.joins if member.endswith("/0"))
-    if everything and not change.first:
-        yield Held(change.key, everything, "an edit widens the destination to every address")
+    wide = frozenset(member for member in change.joins if "/" in member or "-" in member)
+    if wide and not change.first and _nearly_everything(wide):
+        yield Held(change.key, wide, "an edit widens the destination to every address")
+
+
+def _nearly_everything(members: Iterable[str]) -> bool:
+    """Whether these are more than half of all addresses of a family: what is left of a /0 once the inside is taken out."""
+    sizes = {4: 0, 6: 0}
+    for net in addresses.networks(members):
+        sizes[net.version] += net.num_addresses
+    return sizes[4] > 2**31 or sizes[6] > 2**127
 
 
 def held_members(held: Iterable[Held]) -> Mapping[ObjectKey, frozenset[str]]:
