@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.model.addresses import subtract
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group, RuleEntry, RuleList, Shard
 from bridge.model.observed import Namespace
@@ -99,11 +100,16 @@ def test_growth_at_the_edge(members: int, joins: int, first: bool, held: bool) -
     assert bool(guard([change], members, LIMITS)) == held
 
 
-@pytest.mark.parametrize("everything", ["0.0.0.0/0", "::/0"])
-def test_only_an_edit_that_widens_to_everything_is_held(everything: str) -> None:
-    joins = frozenset({everything, "192.0.2.0/24"})
-    assert held_members(guard([GroupChange(GROUP, 1, joins, frozenset())], 1, LIMITS)) == {GROUP: {everything}}
+@pytest.mark.parametrize(
+    "everything", [("0.0.0.0/0",), ("::/0",), subtract(["0.0.0.0/0"], ["10.0.0.0/8", "172.16.0.0/12"])]
+)
+def test_only_an_edit_that_widens_to_everything_is_held(everything: tuple[str, ...]) -> None:
+    """Also when the inside of the cluster has been taken out of it."""
+    joins = frozenset({*everything, "192.0.2.7"})
+    assert held_members(guard([GroupChange(GROUP, 1, joins, frozenset())], 1, LIMITS)) == {GROUP: set(everything)}
     assert not guard([GroupChange(GROUP, 0, joins, frozenset(), first=True)], 1, LIMITS)
+    narrow = frozenset({"192.0.2.0/24", "2001:db8::/32"})
+    assert not guard([GroupChange(GROUP, 1, narrow, frozenset())], 1, LIMITS)
 
 
 def test_proven_removals_are_never_counted() -> None:
