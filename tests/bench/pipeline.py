@@ -4,11 +4,13 @@ import bisect
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 
 from bridge.delivery.worker import Worker
+from bridge.model.intent import Shard
 from bridge.model.plan import Fence, Op, Plan, Step
 from tests.bench.cluster_process import Load
 from tests.bench.row import Row, quantile
@@ -84,7 +86,7 @@ def start(pods: int, services: int) -> Iterator[Row]:
         yield Row(f"resident after the {name} start", "≤ 500 MB", f"{resident:.0f} MB", resident <= 500, notes)
 
 
-def _stand(load: Load, *, device: bool):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _stand(load: Load, *, device: bool) -> AbstractContextManager[Stand]:
     return stand(Path(tempfile.mkdtemp(prefix="bench-")), load, device=device)
 
 
@@ -109,7 +111,7 @@ def _paced(bench: Stand, rate: float, count: int) -> list[float]:
 
 def _bare(bench: Stand) -> float:
     """One commit, and the device calls of one member change, each alone: the least that a change can take."""
-    commits, calls = [], []
+    commits = []
     with bench.database.transaction() as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS bare (n int)")
     for number in range(50):
@@ -117,8 +119,7 @@ def _bare(bench: Stand) -> float:
         with bench.database.transaction() as connection:
             connection.execute("INSERT INTO bare VALUES (%s)", [number])
         commits.append(time.monotonic() - began)
-    for _ in range(20):
-        calls.append(_member_change(bench)[0])
+    calls = [_member_change(bench)[0] for _ in range(20)]
     return quantile(commits, 0.5) + quantile(calls, 0.5)
 
 
@@ -127,9 +128,9 @@ def _member_change(bench: Stand) -> tuple[float, list[tuple[str, str, int, int]]
     worker: Worker = bench.controller.workers["fw"]
     watched = bench.adapters.opened
     assert watched is not None
-    key, before = next((k, v) for k, v in worker.verified.items() if k.part)
-    some = next(iter(before.members))  # type: ignore[union-attr]
-    less = type(before)(key, before.members - {some})  # type: ignore[union-attr,call-arg,arg-type]
+    before = next(value for value in worker.verified.values() if isinstance(value, Shard))
+    key = before.key
+    less = Shard(key, before.members - {next(iter(before.members))})
     fence = Fence(_epoch(bench), bench.database.installation())
     count = bench.ask_device("count")
     began = time.monotonic()
