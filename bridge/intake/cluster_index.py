@@ -10,6 +10,7 @@ from bridge.intake.policies import PolicyBook
 from bridge.intake.workloads import Workloads
 from bridge.model.observed import (
     KINDS,
+    POLICY_RESOURCES,
     Change,
     EndpointSlice,
     Event,
@@ -24,6 +25,8 @@ from bridge.model.observed import (
 from bridge.model.policy import Governance, Ref
 from bridge.policy.select import ADDRESS_GROUP_ANNOTATION
 from bridge.state.batch import Recorded, Slim
+
+_Place = tuple[Resource, str, str]
 
 
 @dataclass(slots=True)
@@ -51,17 +54,18 @@ class ClusterIndex:
         self.membership.start_from(recorded.members)
         self.policies = PolicyBook(recorded.verdicts)
         self.dirty = Dirty()
+        self._uids: dict[_Place, str] = {}  # who has a name now; pods are known by uid
 
     def take(self, events: Iterable[Event], at: datetime) -> None:
         """Fold events into the picture; an object that cannot be read is set aside and its last good version stays."""
         for event in events:
             value = event.value
-            if isinstance(value, Undecodable):
-                self._take_unreadable(event.change, value)
-            elif isinstance(value, Pod):
+            if isinstance(value, Pod):
                 self._take_pod(event, value, at)
-            else:
-                self._take_object(event.change, value)
+            elif resource_of(value) is Resource.PODS:
+                self._take_unreadable_pod(event, value.uid)
+            elif self._is_about_holder(event.change, value):
+                self._take_other(event.change, value)
 
     def taken(self) -> Dirty:
         """What is dirty, leaving nothing dirty behind."""
@@ -69,19 +73,45 @@ class ClusterIndex:
         return dirty
 
     def _take_pod(self, event: Event, pod: Pod, at: datetime) -> None:
-        dirty = self.dirty
-        if event.change is Change.UPSERT:
-            touched = self.workloads.put(pod, at)
-            dirty.pods[pod.uid] = pod
-            dirty.pods_gone.discard(pod.uid)
-        else:
-            touched = self.workloads.remove(pod.uid) or pod.addresses
-            dirty.pods.pop(pod.uid, None)
-            dirty.pods_gone.add(pod.uid)
-        for address in touched:
-            dirty.addresses[address] = None
+        if event.change is not Change.UPSERT:
+            self._drop_pod(event, pod.uid, pod.addresses)
+            return
+        self.dirty.pods[pod.uid] = pod
+        self.dirty.pods_gone.discard(pod.uid)
+        self.dirty.addresses.update(dict.fromkeys(self.workloads.put(pod, at)))
+
+    def _take_unreadable_pod(self, event: Event, uid: str) -> None:
+        """The last good version stays until the pod is gone."""
+        if event.change is not Change.UPSERT:
+            self._drop_pod(event, uid, ())
+
+    def _drop_pod(self, event: Event, uid: str, addresses: tuple[str, ...]) -> None:
+        self.dirty.pods.pop(uid, None)
+        self.dirty.pods_gone.add(uid)
+        for address in self.workloads.remove(uid) or addresses:
+            self.dirty.addresses[address] = None
             if event.change is Change.GONE:
-                dirty.unproven[address] = event.since
+                self.dirty.unproven[address] = event.since
+            else:
+                self.dirty.unproven.pop(address, None)
+
+    def _is_about_holder(self, change: Change, value: Slim | Undecodable) -> bool:
+        """Whether an event is about the object that has the name now. One list shows a new object before the end of its predecessor."""
+        key = _place(value)
+        if change is Change.UPSERT:
+            self._uids[key] = value.uid
+            return True
+        holder = self._uids.get(key, value.uid)
+        if value.uid and holder and holder != value.uid:
+            return False
+        self._uids.pop(key, None)
+        return True
+
+    def _take_other(self, change: Change, value: Slim | Undecodable) -> None:
+        if isinstance(value, Undecodable):
+            self._take_unreadable(change, value)
+        else:
+            self._take_object(change, value)
 
     def _take_object(self, change: Change, value: Slim) -> None:
         gone = change is not Change.UPSERT
@@ -100,13 +130,16 @@ class ClusterIndex:
         self._mark_object(value, gone)
 
     def _mark_object(self, value: Slim, gone: bool) -> None:
-        key = (resource_of(value), getattr(value, "namespace", ""), value.name)
+        key = _place(value)
         if gone:
-            self.dirty.objects.pop(key, None)
-            self.dirty.objects_gone.add(key)
+            self._mark_gone(key)
         else:
             self.dirty.objects[key] = value
             self.dirty.objects_gone.discard(key)
+
+    def _mark_gone(self, key: _Place) -> None:
+        self.dirty.objects.pop(key, None)
+        self.dirty.objects_gone.add(key)
 
     def _take_namespace(self, value: Namespace, gone: bool) -> None:
         known = self.landscape.namespaces
@@ -135,12 +168,12 @@ class ClusterIndex:
             self.dirty.policy = True
 
     def _take_slice(self, value: EndpointSlice, gone: bool) -> None:
-        before = self.landscape.drop_slice(value.namespace, value.name)
+        pieces = [self.landscape.drop_slice(value.namespace, value.name), value]
         if not gone:
             self.landscape.put_slice(value)
-        if self.landscape.by_endpoints(value.namespace, value.service):
-            touched = (*(before.addresses if before else ()), *value.addresses)
-            self.dirty.addresses.update(dict.fromkeys(touched))
+        for piece in pieces:
+            if piece is not None and self.landscape.by_endpoints(piece.namespace, piece.service):
+                self.dirty.addresses.update(dict.fromkeys(piece.addresses))
 
     def _take_policy(self, value: PolicyObject, gone: bool) -> None:
         if gone:
@@ -151,19 +184,18 @@ class ClusterIndex:
         self._cause(value)
 
     def _take_unreadable(self, change: Change, value: Undecodable) -> None:
-        if value.resource in (
-            Resource.PODS,
-            Resource.NAMESPACES,
-            Resource.SERVICES,
-            Resource.ENDPOINT_SLICES,
-            Resource.NODES,
-        ):
-            return  # the last good version stays
-        if change is Change.UPSERT:
-            self.policies.put_unreadable(value)
-        else:
-            self.policies.remove(Ref(KINDS[value.resource], value.namespace, value.name))
-        self.dirty.policy = True
+        """The last good version stays until the object is gone; about a policy object its author is told."""
+        if value.resource in POLICY_RESOURCES:
+            if change is Change.UPSERT:
+                self.policies.put_unreadable(value)
+            else:
+                self.policies.remove(Ref(KINDS[value.resource], value.namespace, value.name))
+                self._mark_gone(_place(value))
+            self.dirty.policy = True
+        elif change is not Change.UPSERT:
+            known = self.landscape.find(value.resource, value.namespace, value.name)
+            if known is not None:
+                self._take_object(change, known)
 
     def _cause(self, value: PolicyObject) -> None:
         place = f"{value.namespace}/{value.name}" if value.namespace else value.name
@@ -171,10 +203,10 @@ class ClusterIndex:
         self.dirty.causes[f"{KINDS[value.resource]} {place} at {value.resource_version}{by}"] = None
 
 
-def resource_of(value: Slim) -> Resource:
+def resource_of(value: Slim | Undecodable) -> Resource:
     """The resource that a value came from."""
     match value:
-        case PolicyObject():
+        case PolicyObject() | Undecodable():
             return value.resource
         case Namespace():
             return Resource.NAMESPACES
@@ -184,6 +216,10 @@ def resource_of(value: Slim) -> Resource:
             return Resource.ENDPOINT_SLICES
         case Node():
             return Resource.NODES
+
+
+def _place(value: Slim | Undecodable) -> _Place:
+    return (resource_of(value), getattr(value, "namespace", ""), value.name)
 
 
 def _regrouped(before: Namespace | Service | None, after: Namespace | Service | None) -> bool:

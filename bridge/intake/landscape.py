@@ -1,6 +1,6 @@
 """The namespaces, Services and EndpointSlices of one cluster, as far as selection needs them."""
 
-from bridge.model.observed import EndpointSlice, Namespace, Pod, Service
+from bridge.model.observed import EndpointSlice, Namespace, Pod, Resource, Service
 from bridge.model.policy import Governance, Source, SourceKind
 from bridge.policy import select
 from bridge.policy.compile import EXEMPT, GOVERNED, KNOWN
@@ -19,6 +19,14 @@ class Landscape:
     def governs(self, namespace: str) -> bool:
         """Whether rules apply in the namespace of this name."""
         return select.governed(self.namespaces.get(namespace), self.governance)
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Namespace | Service | EndpointSlice | None:
+        """What is known under this name."""
+        if resource is Resource.NAMESPACES:
+            return self.namespaces.get(name)
+        if resource is Resource.SERVICES:
+            return self.services.get((namespace, name))
+        return self.slices.get((namespace, name))
 
     def put_slice(self, piece: EndpointSlice) -> None:
         """Take an EndpointSlice as it is now."""
@@ -61,6 +69,7 @@ class Landscape:
         return any(address in addresses for addresses in parts.values())
 
     def _builtin(self, name: str, pod: Pod) -> bool:
-        if name == KNOWN:
-            return True
-        return self.governs(pod.namespace) == (name == GOVERNED) if name in (GOVERNED, EXEMPT) else False
+        """Nobody is exempt whose namespace has not been seen yet: it may turn out to be governed."""
+        if name == EXEMPT:
+            return pod.namespace in self.namespaces and not self.governs(pod.namespace)
+        return name == KNOWN or (name == GOVERNED and self.governs(pod.namespace))

@@ -66,8 +66,8 @@ class PolicyBook:
                 self._entries[ref] = _Entry(accepted=version if isinstance(version, _Version) else None)
 
     def put(self, written: PolicyObject) -> None:
-        """Take an object as it is written now."""
-        entry = self._entries.setdefault(ref_of(written), _Entry())
+        """Take an object as it is written now. Another uid says that the one before was deleted."""
+        entry = self._entry(ref_of(written), written.uid)
         entry.written = written
         version = _version(written)
         if isinstance(version, str):
@@ -78,11 +78,17 @@ class PolicyBook:
     def put_unreadable(self, found: Undecodable) -> None:
         """An object that is not even readable: its last good version stays."""
         ref = Ref(KINDS[found.resource], found.namespace, found.name)
-        entry = self._entries.setdefault(ref, _Entry())
+        entry = self._entry(ref, found.uid)
         entry.written = PolicyObject(
             found.resource, found.uid, found.namespace, found.name, found.resource_version, 0, {}, {}
         )
         entry.candidate, entry.problem = None, found.reason
+
+    def _entry(self, ref: Ref, uid: str) -> _Entry:
+        known = self._entries.get(ref)
+        if known is not None and uid and known.uid and known.uid != uid:
+            self.remove(ref)
+        return self._entries.setdefault(ref, _Entry())
 
     def remove(self, ref: Ref) -> None:
         """The object was deleted. An external service stays accepted until no rule in force names it."""

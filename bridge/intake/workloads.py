@@ -29,7 +29,8 @@ class Workloads:
             self._by_namespace.setdefault(pod.namespace, set()).add(pod.uid)
         before, after = held(old), held(pod)
         if before != after:
-            self._reclaim(pod.uid, before, after, None if old is None or not old.addresses else at)
+            moved = old is not None and bool(old.addresses) and old.addresses != pod.addresses
+            self._reclaim(pod.uid, before, after, at if moved else None)
         return tuple(dict.fromkeys((*before, *after))) if before else after
 
     def remove(self, uid: str) -> tuple[str, ...]:

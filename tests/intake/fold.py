@@ -1,0 +1,197 @@
+"""The record of one cluster as plain dictionaries, kept as strictly as the database keeps it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.recorder import Recorder
+from bridge.model.addresses import Ranges
+from bridge.model.capabilities import Capabilities, Form
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import DeviceObject, Group
+from bridge.model.observed import Change, Event, Observed, Pod, Resource
+from bridge.model.policy import (
+    DefaultAction,
+    Defaults,
+    Governance,
+    Operator,
+    Ref,
+    Requirement,
+    Selector,
+    UnknownAddresses,
+)
+from bridge.policy.compile import Target
+from bridge.state.batch import Batch, LeaseEnd, OpenLease, Recorded, Slim, Verdict
+from bridge.state.encoding import place_of
+from tests.state.builders import at
+
+CLUSTER = "east"
+GOVERNANCE = Governance(
+    pod_ranges=("10.0.0.0/24", "fd00::/64"),
+    internal=("10.0.0.0/16", "fd00::/48"),
+    namespaces=Selector((Requirement("egress", Operator.IN, ("governed",)),)),
+)
+EDGE = Target("edge", Capabilities(Form.TIERED), Defaults(DefaultAction.DENY, UnknownAddresses.DENY))
+EXEMPT = ObjectKey(Kind.GROUP, CLUSTER, Scope.BUILTIN, "", "exempt")
+
+
+@dataclass
+class Record:
+    """What the database knows; `take` refuses what the database would refuse, and what a batch must not say."""
+
+    pods: dict[str, Pod] = field(default_factory=dict)
+    objects: dict[tuple[Resource, str, str], Slim] = field(default_factory=dict)
+    leases: dict[str, str] = field(default_factory=dict)
+    ended: list[LeaseEnd] = field(default_factory=list)
+    members: dict[ObjectKey, set[str]] = field(default_factory=dict)
+    desired: dict[tuple[str, ObjectKey], str] = field(default_factory=dict)
+    bodies: dict[tuple[str, ObjectKey], DeviceObject | None] = field(default_factory=dict)
+    verdicts: dict[Ref, Verdict] = field(default_factory=dict)
+    inferred: dict[tuple[ObjectKey, str], bool] = field(default_factory=dict)
+
+    def take(self, batch: Batch) -> None:
+        """Fold one batch."""
+        self._take_pods(batch)
+        self._take_leases(batch)
+        self._take_members(batch)
+        for place in batch.desired_gone:
+            del self.desired[place], self.bodies[place]
+        for one in batch.desired:
+            assert self.desired.get((one.device, one.key)) != one.digest, "nothing new about it"
+            self.desired[one.device, one.key], self.bodies[one.device, one.key] = one.digest, one.body
+        for ref in batch.verdicts_gone:
+            del self.verdicts[ref]
+        self.verdicts.update({one.ref: one for one in batch.verdicts})
+
+    def _take_pods(self, batch: Batch) -> None:
+        assert not {pod.uid for pod in batch.pods} & set(batch.pods_gone)
+        for uid in batch.pods_gone:
+            del self.pods[uid]
+        self.pods.update({pod.uid: pod for pod in batch.pods})
+        places = [place_of(one) for one in batch.objects]
+        assert len(places) == len(set(places))
+        assert not set(places) & set(batch.objects_gone)
+        for place in batch.objects_gone:
+            self.objects.pop(place, None)
+        self.objects.update(zip(places, batch.objects, strict=True))
+
+    def _take_leases(self, batch: Batch) -> None:
+        for end in batch.leases_ended:
+            assert self.leases.pop(end.address) == end.uid, "ended another's lease"
+            self.ended.append(end)
+        for start in batch.leases:
+            assert start.address not in self.leases, "two leases of one address"
+            assert start.pod.uid in self.pods
+            self.leases[start.address] = start.pod.uid
+
+    def _take_members(self, batch: Batch) -> None:
+        moved = [(one.group, one.address) for one in (*batch.left, *batch.joined)]
+        assert len(moved) == len(set(moved)), "an address that left and joined again"
+        for key in batch.groups:
+            assert key not in self.members
+            self.members[key] = set()
+        for one in batch.left:
+            self.members[one.group].remove(one.address)
+            self.inferred[one.group, one.address] = one.inferred
+        for key in batch.groups_gone:
+            assert not self.members.pop(key)
+        for one in batch.joined:
+            assert one.address not in self.members[one.group]
+            self.members[one.group].add(one.address)
+
+    def recorded(self) -> Recorded:
+        """As intake would load it."""
+        leases = {address: OpenLease(address, uid) for address, uid in self.leases.items()}
+        members = {key: frozenset(addresses) for key, addresses in self.members.items()}
+        return Recorded(
+            len(self.ended),
+            "uid",
+            dict(self.pods),
+            dict(self.objects),
+            leases,
+            members,
+            dict(self.desired),
+            dict(self.verdicts),
+        )
+
+    def check(self) -> None:
+        """What must hold of any record."""
+        inside = Ranges(GOVERNANCE.pod_ranges)
+        for key, members in self.members.items():
+            for address in members:
+                assert address in inside, f"{address} of {key} is outside the pod ranges"
+                assert address in self.leases, f"{address} of {key} is held by nobody"
+        for address, uid in self.leases.items():
+            pod = self.pods[uid]
+            assert address in pod.addresses
+            assert not pod.terminal
+            assert not pod.host_network
+        selected = {key for (_, key), body in self.bodies.items() if body is None}
+        assert selected == set(self.members)
+
+    def group(self, scope: Scope, name: str, namespace: str = "shop") -> set[str]:
+        """The members of one group."""
+        return self.members[ObjectKey(Kind.GROUP, CLUSTER, scope, namespace, name)]
+
+    def destination(self, name: str, namespace: str = "shop") -> frozenset[str]:
+        """The members of an external service on the device."""
+        body = self.bodies["edge", ObjectKey(Kind.GROUP, CLUSTER, Scope.EXTERNAL, namespace, name)]
+        assert isinstance(body, Group)
+        return body.members
+
+
+class Bench:
+    """One cluster's picture and recorder over a record, as a process of intake holds them."""
+
+    def __init__(self, *targets: Target, record: Record | None = None, governance: Governance = GOVERNANCE) -> None:
+        self.record = record or Record()
+        self._targets = targets or (EDGE,)
+        self._governance = governance
+        self._now = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        recorded = self.record.recorded()
+        self.index = ClusterIndex(self._governance, recorded)
+        known: list[Observed] = [*recorded.pods.values(), *recorded.objects.values()]
+        self.index.take((event(Change.UPSERT, value) for value in known), at(self._now))
+        self.index.taken()
+        self._recorder = Recorder(CLUSTER, self._governance, self._targets, self.index, recorded)
+        self._first = True
+
+    def restart(self) -> None:
+        """Another process goes on from the record."""
+        self._begin()
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Take events without recording them yet."""
+        self._now += 1
+        self.index.take(events, at(self._now))
+
+    def commit(self) -> Batch:
+        """Record what is dirty; the first time, bring the record up to date."""
+        self._now += 1
+        batch = self._recorder.first(at(self._now)) if self._first else self._recorder.next(at(self._now))
+        self._first = False
+        self.record.take(batch)
+        self.record.check()
+        return batch
+
+    def see(self, *values: Observed, change: Change = Change.UPSERT) -> Batch:
+        """Take these and record them."""
+        self.take([event(change, value) for value in values])
+        return self.commit()
+
+
+def event(change: Change, value: Observed) -> Event:
+    """One change."""
+    return Event(change, Resource.PODS if isinstance(value, Pod) else place_of(value)[0], value)
+
+
+def substance(batch: Batch) -> bool:
+    """Whether a batch changes more than versions of objects."""
+    parts = (
+        batch.leases, batch.leases_ended, batch.joined, batch.left, batch.groups, batch.groups_gone, batch.desired,
+        batch.desired_gone, batch.verdicts, batch.verdicts_gone, batch.pods_gone, batch.objects_gone, batch.pods,
+    )  # fmt: skip
+    return any(parts)
