@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import psycopg
 import pytest
 import yaml
+from sqlalchemy import make_url
 
 from bridge.lab.devices.bigip import Bigip
+from bridge.state.embedded import EmbeddedPostgres
 
 OWNER, CLUSTER, DEVICE = "fbtest", "real", "edge"
 FOLDER = f"/Common/{OWNER}"
@@ -52,6 +55,7 @@ class Bridge:
     default: Mapping[str, str] = field(default_factory=lambda: {"action": "Deny", "unknownAddresses": "Deny"})
     delivery: Mapping[str, Any] = field(default_factory=lambda: {"auditInterval": 300, "saveAfter": 0.5})
     environment: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by device, over its settings
     process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -114,6 +118,14 @@ class Bridge:
         assert done.returncode in codes, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
         return json.loads(done.stdout)
 
+    @contextlib.contextmanager
+    def state(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        """A connection to its embedded database, which lives as long as anybody uses it."""
+        with EmbeddedPostgres(self.folder / "data") as server:
+            url = make_url(server.url).set(drivername="postgresql").render_as_string(hide_password=False)
+            with psycopg.connect(url, autocommit=True) as connection:
+                yield connection
+
     def log(self) -> list[dict[str, Any]]:
         """What it has logged."""
         lines = (self.folder / "bridge.log").read_text().splitlines()
@@ -136,6 +148,7 @@ class Bridge:
                 "namespace": {"routeDomain": "/Common/0"},
                 "service": {"virtualServer": "/Common/egress"},
             },
+            **self.overrides.get(name, {}),
         }
 
 

@@ -128,7 +128,7 @@ def test_any_order(shop: Shop, seed: int) -> None:
         lambda: shop.kubectl("delete", "service", "checkoutservice", "--ignore-not-found"),
         lambda: shop.apply(rule(service="emailservice")),
     ]
-    random.Random(seed).shuffle(moves)  # noqa: S311
+    random.Random(seed).shuffle(moves)
     for move in moves:
         move()
     for name in ("paymentservice", "emailservice"):
@@ -146,7 +146,7 @@ def test_any_order(shop: Shop, seed: int) -> None:
         lambda: shop.kubectl("delete", "service", "--all"),
         lambda: shop.kubectl("delete", "deployment", "--all"),
     ]
-    random.Random(seed + 10).shuffle(ends)  # noqa: S311
+    random.Random(seed + 10).shuffle(ends)
     for end in ends:
         end()
     eventually("nothing is left over", shop.nothing_left)
