@@ -5,12 +5,14 @@ slack in both directions: a group that hovers at a limit is not split and joined
 """
 
 from collections.abc import Iterable, Iterator
+from math import ceil
 from zlib import crc32
 
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, Shard
 
-_GROW_ABOVE, _SHRINK_BELOW = 0.75, 0.25
+# Shares of a part's size: how full parts are made, and between which they are left alone.
+_FILL, _GROW_ABOVE, _SHRINK_BELOW = 0.75, 0.95, 0.35
 
 
 def shard_count(members: int, current: int, size: int | None) -> int:
@@ -22,10 +24,7 @@ def shard_count(members: int, current: int, size: int | None) -> int:
         return 0
     if current and current * size * _SHRINK_BELOW <= members <= current * size * _GROW_ABOVE:
         return current
-    parts = 2
-    while members > parts * size * _GROW_ABOVE:
-        parts *= 2
-    return parts
+    return max(2, ceil(members / (size * _FILL)))
 
 
 def shard_index(address: str, of: int) -> int:
