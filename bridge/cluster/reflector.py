@@ -83,6 +83,7 @@ class Reflector:
         self._picture = Picture(resource, known, known_at)
         self._version = ""  # where the watch goes on; empty when a list is due
         self._newest = 0  # the newest version ever seen: no list may be older
+        self._relisted = False  # a list at once was the answer to a version too old, and nothing went well since
         self._garbled_at = ""  # the version after which a line made no sense
         self._heard: float | None = None
         self._state = State.STARTING
@@ -242,6 +243,7 @@ class Reflector:
         if self._error:
             _log.info("%s: in step again", self._words)
         self._error = ""
+        self._relisted = False
         self._backoff.reset()
 
     def _after(self, error: Exception) -> float:
@@ -250,13 +252,15 @@ class Reflector:
             self._fail(State.DENIED, error)
             return self._backoff.slow()
         self._fail(State.FAILING, error)
-        first = self._backoff.failures == 0
         wait = self._backoff.next()
         if self._needs_list(error):
             self._version = ""
         if isinstance(error, Throttled):
             return max(wait, error.retry_after)
-        return 0.0 if first and isinstance(error, Expired) else wait
+        # Whoever says that a version is too old is there: list at once, unless that has just not helped.
+        at_once = isinstance(error, Expired) and not self._relisted
+        self._relisted = self._relisted or at_once
+        return 0.0 if at_once else wait
 
     def _needs_list(self, error: Exception) -> bool:
         """Whether going on from the last version cannot help: it is too old, refused, or what follows it made no sense twice."""

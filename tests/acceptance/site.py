@@ -76,6 +76,7 @@ class Bridge:
             "owner": OWNER,
             "dataDir": "data",
             "log": {"format": "json"},
+            "monitoring": {"listen": "127.0.0.1:0"},
             "delivery": dict(self.delivery),
             "clusters": [cluster.settings() for cluster in self.clusters],
             "devices": [self._device(name, device) for name, device in self.devices.items()],
