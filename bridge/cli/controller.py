@@ -111,6 +111,13 @@ class Controller:
         self._scheduler.start()
         self._thread("leases", self._renew)
 
+    def unready(self) -> list[str]:
+        """What is not up yet: clusters without a first picture, devices without a worker. Empty when ready."""
+        clusters = [one.config.name for one in self._clusters]
+        waiting = [name for name in clusters if name not in self.intakes or not self.intakes[name].settled.is_set()]
+        devices = [one.config.name for one in self._devices if one.config.name not in self.workers]
+        return [f"cluster {name}" for name in waiting] + [f"device {name}" for name in devices]
+
     def stop(self) -> None:
         """End every loop, give up the leases."""
         self._stop.set()

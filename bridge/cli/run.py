@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge.cli.invocation import invocation
+from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +30,30 @@ def run(context: typer.Context) -> None:
     log = structlog.get_logger("bridge.cli.run")
     with stopped_by_signal() as stop, opened(settings, asked.folder(settings), make=True) as database:
         controller = composed(settings, database)
-        controller.start()
-        log.info("running", clusters=[c.name for c in settings.clusters], devices=[d.name for d in settings.devices])
-        stop.wait()
-        log.info("stopping")
-        controller.stop()
+        with monitored(controller, settings.monitoring.listen):
+            controller.start()
+            names = {"clusters": [c.name for c in settings.clusters], "devices": [d.name for d in settings.devices]}
+            log.info("running", monitoring=settings.monitoring.listen, **names)
+            stop.wait()
+            log.info("stopping")
+            controller.stop()
+
+
+@contextmanager
+def monitored(controller: "Controller", listen: str) -> "Iterator[None]":
+    """Metrics and health at `address:port`. BridgeError when that is taken."""
+    from bridge.cli.monitoring import Monitoring
+
+    address, _, port = listen.rpartition(":")
+    try:
+        endpoint = Monitoring(controller, address.strip("[]"), int(port))
+    except OSError as error:
+        raise BridgeError(f"monitoring.listen {listen}: {error.strerror}; set another address or port") from error
+    endpoint.start()
+    try:
+        yield
+    finally:
+        endpoint.stop()
 
 
 def composed(settings: "Settings", database: "Database") -> "Controller":
