@@ -20,6 +20,7 @@ from bridge.cluster.watcher import ClusterWatcher
 from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.worker import Worker, WorkerSettings
 from bridge.errors import BridgeError, FencedOff, LostLease, Refused
+from bridge.intake import collector
 from bridge.intake.intake import Intake
 from bridge.model.policy import Governance
 from bridge.policy.compile import Target
@@ -95,6 +96,7 @@ class Controller:
 
     def start(self) -> None:
         """Register what the settings name, and begin. Raises StateUnavailable, StateError."""
+        collector.relax()
         self._installation = self._database.installation()
         for device in self._devices:
             self._delivery_store.register_device(device.config.name, device.config.kind)

@@ -76,7 +76,11 @@ class Codec:
     def page(self, body: bytes) -> Page:
         """One page of a list. ValueError when it is no list at all."""
         metadata, items = self._decoders.page(body)
-        return Page(metadata.resource_version, metadata.continue_, [self._value(item) for item in items])
+        try:
+            values: list[Value] = list(map(self._made, items))
+        except (ValueError, AttributeError):  # AttributeError: a Broken among them; one by one, then
+            values = [self._value(item) for item in items]
+        return Page(metadata.resource_version, metadata.continue_, values)
 
     def lines(self, data: bytes) -> list[Line]:
         """The events in these whole lines. ValueError when a line is no watch event."""
@@ -89,6 +93,13 @@ class Codec:
         if line.type == "BOOKMARK":
             return Line(line.type, version)
         return Line(line.type, version, self._value(line.object))
+
+    def _made(self, item: Any) -> Observed:  # noqa: ANN401 (the wire form of this resource)
+        """The value of a good object, quickly. ValueError or AttributeError for any other."""
+        value = self._make(item)
+        if value.uid and value.name:
+            return value
+        raise ValueError("metadata.uid or metadata.name is missing")
 
     def _value(self, item: wire.Wire | wire.Broken) -> Value:
         place = item.metadata
@@ -194,7 +205,7 @@ class Codec:
     def _annotations(self, raw: Raw) -> Labels:
         """Those of our domain only."""
         # The cheap look at the bytes spares decoding what hardly any object has.
-        if ANNOTATION_DOMAIN.encode() not in bytes(raw):
+        if _ANNOTATION_BYTES not in bytes(raw):
             return NO_LABELS
         found = _named("metadata.annotations", _annotation_maps.decode, raw)
         return {
@@ -204,6 +215,7 @@ class Codec:
         }
 
 
+_ANNOTATION_BYTES = ANNOTATION_DOMAIN.encode()
 _annotation_maps = msgspec.json.Decoder(dict[str, str])
 _NO_SPEC = wire.PodSpec()
 _NO_STATUS = wire.PodStatus()
@@ -241,7 +253,9 @@ def _address(path: str, text: str) -> str:
 
 def _owner(owners: Sequence[wire.Owner]) -> str:
     """The controller, else the first owner, as "ReplicaSet/name"."""
-    owner = next((each for each in owners if each.controller), owners[0])
+    owner = owners[0]
+    if not owner.controller:
+        owner = next((each for each in owners if each.controller), owner)
     return f"{owner.kind}/{owner.name}"
 
 

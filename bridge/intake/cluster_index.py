@@ -76,9 +76,11 @@ class ClusterIndex:
         if event.change is not Change.UPSERT:
             self._drop_pod(event, pod.uid, pod.addresses)
             return
-        self.dirty.pods[pod.uid] = pod
-        self.dirty.pods_gone.discard(pod.uid)
-        self.dirty.addresses.update(dict.fromkeys(self.workloads.put(pod, at)))
+        dirty = self.dirty
+        dirty.pods[pod.uid] = pod
+        dirty.pods_gone.discard(pod.uid)
+        for address in self.workloads.put(pod, at):
+            dirty.addresses[address] = None
 
     def _take_unreadable_pod(self, event: Event, uid: str) -> None:
         """The last good version stays until the pod is gone."""

@@ -1,6 +1,5 @@
 """The loop that takes one cluster's changes and records them, one transaction a batch."""
 
-import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.errors import StateUnavailable
+from bridge.intake import collector
 from bridge.intake.cluster_index import ClusterIndex
 from bridge.intake.recorder import Recorder
 from bridge.model.observed import Change, Event, Observed, Resource, Synced
@@ -113,9 +113,7 @@ class Intake:
         if not batch.empty:
             self._commit(batch, stop, epoch)
         if not stop.is_set() and not self.settled.is_set():
-            # What was just built lives as long as the process: the collector need not walk it over and over.
-            gc.collect()
-            gc.freeze()
+            collector.settle()
             self.settled.set()
 
     def _take(self, at: datetime) -> None:

@@ -27,9 +27,15 @@ class Workloads:
         self.pods[pod.uid] = pod
         if old is None:
             self._by_namespace.setdefault(pod.namespace, set()).add(pod.uid)
-        before, after = held(old), held(pod)
+        after = held(pod)
+        if old is None:
+            for address in after:
+                claimants = self._claims.get(address)
+                self._claims[address] = (*claimants, pod.uid) if claimants else (pod.uid,)
+            return after
+        before = held(old)
         if before != after:
-            moved = old is not None and bool(old.addresses) and old.addresses != pod.addresses
+            moved = bool(old.addresses) and old.addresses != pod.addresses
             self._reclaim(pod.uid, before, after, at if moved else None)
         return tuple(dict.fromkeys((*before, *after))) if before else after
 

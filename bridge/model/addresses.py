@@ -16,6 +16,7 @@ from ipaddress import (
     ip_network,
     summarize_address_range,
 )
+from socket import AF_INET, AF_INET6, inet_pton
 
 Network = IPv4Network | IPv6Network
 
@@ -90,7 +91,10 @@ def sort_key(member: str) -> tuple[int, int, str]:
 
 
 class Ranges:
-    """A fixed set of prefixes that answers "is this address inside?" without building objects for each question."""
+    """A fixed set of prefixes that answers "is this address inside?" without building objects for each question.
+
+    Asked of canonical addresses only; OSError for anything else.
+    """
 
     def __init__(self, prefixes: Iterable[str]) -> None:
         self.prefixes = tuple(canonical_member(prefix) for prefix in prefixes)
@@ -100,8 +104,9 @@ class Ranges:
         }
 
     def __contains__(self, address: str) -> bool:
-        number = ip_address(address)
-        return any(first <= int(number) <= last for first, last in self._spans[number.version])
+        version, family = (6, AF_INET6) if ":" in address else (4, AF_INET)
+        number = int.from_bytes(inet_pton(family, address), "big")
+        return any(first <= number <= last for first, last in self._spans[version])
 
 
 def _prefix(text: str) -> Network:

@@ -9,6 +9,7 @@ from kubernetes.client import ApiClient
 
 from bridge.cluster.decode import Codec
 from bridge.cluster.wire import Decoders, PodWire
+from bridge.intake import collector
 from bridge.intake.cluster_index import ClusterIndex
 from bridge.lab.apiserver import LabCluster
 from bridge.model.observed import Change, Event, Resource
@@ -23,6 +24,7 @@ _MODEL_SAMPLE = 1_000
 
 def rows(pods: int) -> Iterator[Row]:
     """Two ratios over the same bytes in one run."""
+    collector.relax()  # as the controller does
     bodies = _pages(build(Load(pods)).cluster)
     bare = _timed(lambda: _bare(bodies))
     ours = _timed(lambda: _indexed(bodies))
