@@ -180,6 +180,13 @@ class Stand:
             ).fetchone()
         return row == (0,) and self.controller.workers["fw"].in_step.is_set()
 
+    def holder(self, address: str) -> str:
+        """Who holds one address, as recorded; "" for nobody."""
+        query = "SELECT namespace || '/' || pod FROM lease_open WHERE cluster = 'lab' AND address = %s::inet"
+        with self.database.transaction() as connection:
+            row = connection.execute(query, [address]).fetchone()
+        return str(row[0]) if row else ""
+
     def leases(self) -> dict[str, str]:
         """Who holds what, as recorded."""
         query = "SELECT host(address), namespace || '/' || pod FROM lease_open"
