@@ -5,8 +5,8 @@ from pathlib import Path
 
 from bridge.cli.adapters import InstalledAdapters
 from bridge.cli.secrets import SecretStore
-from bridge.cluster.client import ClusterConfig, Connection
-from bridge.cluster.settings import ReflectorSettings
+from bridge.cluster.client import Connection
+from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.delivery.pacing import PacingSettings
 from bridge.delivery.worker import WorkerSettings
 from bridge.model.policy import Governance

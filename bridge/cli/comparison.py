@@ -13,7 +13,7 @@ from bridge.contract import Adapter
 from bridge.delivery.enforcement import Enforcement
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Wanted
-from bridge.errors import BridgeError, SettingsError, StateError
+from bridge.errors import BridgeError, Rejected, SettingsError, StateError
 from bridge.model.intent import EVERYTHING, Objects, Snapshot
 from bridge.model.plan import Plan
 from bridge.policy.guard import GuardLimits
@@ -67,13 +67,19 @@ def compare(
     """Read the device and the state whole, and plan. Raises what the adapter and the stores raise."""
     snapshot = adapter.read(EVERYTHING)
     standings = reports.device_objects(adapter.device)
-    wanted = Wanted(adapter.limits, limits)
-    wanted.load(delivery.complete_work(adapter.device), snapshot.objects, delivery.unproven)
+    work = delivery.complete_work(adapter.device)
     enforcement = Enforcement(adapter)
     enforcement.take(snapshot)
+    wanted = Wanted(adapter.limits, limits)
+    wanted.load(work, snapshot.objects, delivery.unproven, frozenset())
     _set_aside(enforcement.quarantine, standings, wanted, snapshot.objects)
-    plan = enforcement.plan(wanted, wanted.todo, complete=True)
-    return Comparison(adapter.device, kind, snapshot, plan, standings)
+    while True:
+        wanted.load(work, snapshot.objects, delivery.unproven, enforcement.quarantine.keys)
+        try:
+            plan = enforcement.plan(wanted, wanted.todo, complete=True)
+        except Rejected:
+            continue  # set aside now, and what stands below it is withheld
+        return Comparison(adapter.device, kind, snapshot, plan, standings)
 
 
 def _set_aside(quarantine: Quarantine, standings: Iterable[ObjectStanding], wanted: Wanted, present: Objects) -> None:
@@ -81,11 +87,12 @@ def _set_aside(quarantine: Quarantine, standings: Iterable[ObjectStanding], want
     refused = {one.key: one for one in standings if one.state in _REFUSED and one.waiting_since is None}
     if not refused:
         return
-    for key, value in wanted.everything().items():
+    asked = wanted.everything()
+    for key, value in asked.items():
         standing = refused.get(key.group)
         if standing is not None and present.get(key) != value:
-            quarantine.put_wanted({key: (value, standing.message)})
-    quarantine.put({key: one.message for key, one in refused.items() if one.gone}, ())
+            quarantine.put({key: standing.message}, asked)
+    quarantine.put({key: one.message for key, one in refused.items() if one.gone}, {})
 
 
 def _chosen(settings: Settings, names: Iterable[str]) -> tuple[DeviceSettings, ...]:

@@ -14,8 +14,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge.cli.tenure import LeaseTimes, Tenure
 from bridge.clock import Clock
-from bridge.cluster.client import ClusterConfig, Connection
-from bridge.cluster.settings import ReflectorSettings
+from bridge.cluster.client import Connection
+from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.worker import Worker, WorkerSettings

@@ -8,8 +8,6 @@ import http.client
 import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode
 from weakref import WeakSet
@@ -22,23 +20,12 @@ from urllib3.response import BaseHTTPResponse
 from bridge.clock import Clock, SystemClock
 from bridge.cluster.answers import failure
 from bridge.cluster.login import Login
+from bridge.cluster.settings import ClusterConfig
 from bridge.cluster.stream import Stream
 from bridge.errors import ClusterDenied, ClusterUnavailable
 
 T = TypeVar("T")
 _RELOAD_INTERVAL = 5.0  # seconds between two reloads of credentials that the server refused
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterConfig:
-    """How to reach a cluster. Without a kubeconfig and not in a cluster, kubectl's own default applies. Times in seconds."""
-
-    name: str
-    kubeconfig: Path | None = None
-    context: str | None = None
-    in_cluster: bool = False
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
 
 
 class _Version(msgspec.Struct):

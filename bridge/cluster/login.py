@@ -4,13 +4,11 @@ import socket
 from collections.abc import Callable
 from ssl import SSLSocket
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bridge import __version__
+from bridge.cluster.settings import ClusterConfig
 from bridge.errors import ClusterUnavailable
-
-if TYPE_CHECKING:
-    from bridge.cluster.client import ClusterConfig
 
 _POOL_SIZE = 32  # a watch each for all resources, and room for lists and writes
 
@@ -22,7 +20,7 @@ class Login:
     Not thread-safe: `authorization` may run the plugin again.
     """
 
-    def __init__(self, config: "ClusterConfig", opened: Callable[[socket.socket], None]) -> None:
+    def __init__(self, config: ClusterConfig, opened: Callable[[socket.socket], None]) -> None:
         from kubernetes import client  # noqa: PLC0415 (0.8 s and 40 MB, for those who talk to a cluster only)
 
         configuration = client.Configuration()
@@ -47,7 +45,7 @@ class Login:
         self.pool.clear()
 
 
-def _load(config: "ClusterConfig", configuration: Any) -> None:  # noqa: ANN401 (untyped library)
+def _load(config: ClusterConfig, configuration: Any) -> None:  # noqa: ANN401 (untyped library)
     from kubernetes import config as loader  # noqa: PLC0415
     from yaml import YAMLError  # noqa: PLC0415
 
@@ -65,7 +63,7 @@ def _load(config: "ClusterConfig", configuration: Any) -> None:  # noqa: ANN401 
         raise ClusterUnavailable(f"{config.name}: {_source(config)} cannot be used ({type(error).__name__})") from None
 
 
-def _source(config: "ClusterConfig") -> str:
+def _source(config: ClusterConfig) -> str:
     if config.in_cluster:
         return "the service account of this pod"
     context = f", context {config.context}" if config.context else ""

@@ -1,9 +1,22 @@
-"""The times and sizes by which reflectors work. The cli reads them from the bridge's settings and hands them down."""
+"""How to reach a cluster, and the times and sizes by which it is watched. The cli reads them from the bridge's settings."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bridge.cluster.backoff import BackoffSettings
 from bridge.model.observed import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """How to reach a cluster. Without a kubeconfig and not in a cluster, kubectl's own default applies. Times in seconds."""
+
+    name: str
+    kubeconfig: Path | None = None
+    context: str | None = None
+    in_cluster: bool = False
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

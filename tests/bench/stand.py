@@ -15,7 +15,7 @@ import psutil
 from adapters.bigip import factory
 from bridge.cli.controller import ClusterUnit, Controller, DeviceUnit
 from bridge.clock import SystemClock
-from bridge.cluster.client import ClusterConfig
+from bridge.cluster.settings import ClusterConfig
 from bridge.contract import Adapter, DeviceConfig
 from bridge.delivery.worker import WorkerSettings
 from bridge.model.capabilities import Capabilities, Form, Limits

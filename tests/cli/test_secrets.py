@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.cli.secrets import SecretStore
-from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.client import Connection
+from bridge.cluster.settings import ClusterConfig
 from bridge.errors import ClusterError
 from bridge.lab.apiserver import ApiServer, LabCluster
 from bridge.settings.credentials import SecretKey

@@ -7,10 +7,10 @@ from typing import TypedDict, Unpack
 
 import pytest
 
-from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.client import Connection
 from bridge.cluster.decode import Value
 from bridge.cluster.reflector import Reflector
-from bridge.cluster.settings import ReflectorSettings
+from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.model.observed import Resource
 from tests.cluster.scripted import Consumer, FakeClock, ScriptedServer
 

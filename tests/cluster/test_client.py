@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from bridge.cluster.answers import RequestRefused, Throttled
-from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.client import Connection
+from bridge.cluster.settings import ClusterConfig
 from bridge.cluster.stream import Chunks
 from bridge.errors import ClusterDenied, ClusterUnavailable, Expired
 from tests.cluster.scripted import Answer, FakeClock, Json, ScriptedServer, refused, write_kubeconfig

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.client import Connection
 from bridge.cluster.health import State
 from bridge.cluster.reflector import Reflector
+from bridge.cluster.settings import ClusterConfig
 from bridge.model.observed import Namespace, PolicyObject, Resource, Synced
 from tests.cluster.scripted import (
     Consumer,

@@ -8,10 +8,11 @@ import yaml
 
 from bridge.clock import SystemClock
 from bridge.cluster.answers import RequestRefused
-from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.client import Connection
 from bridge.cluster.decode import Value
 from bridge.cluster.health import State
 from bridge.cluster.kinds import KINDS
+from bridge.cluster.settings import ClusterConfig
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event
 from bridge.errors import ClusterDenied

@@ -9,8 +9,9 @@ import pytest
 
 from bridge.clock import SystemClock
 from bridge.cluster.answers import RequestRefused
-from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.client import Connection
 from bridge.cluster.health import State
+from bridge.cluster.settings import ClusterConfig
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event
 from bridge.lab.apiserver import ApiServer, Fault, LabCluster
@@ -77,7 +78,7 @@ class Churn:
     """Random changes to a few kinds of objects."""
 
     def __init__(self, cluster: LabCluster, seed: int) -> None:
-        self.chance = random.Random(seed)  # noqa: S311
+        self.chance = random.Random(seed)
         self._cluster = cluster
         self._number = 0
         self._names: dict[tuple[str, str], list[str]] = {}
