@@ -26,6 +26,7 @@ class Enforcement:
         self.quarantine = Quarantine()
         self.objects: dict[ObjectKey, DeviceObject] = {}
         self.known = False  # False: read everything before anything else
+        self._asked: Mapping[ObjectKey, DeviceObject] = {}  # what the last plan was to bring about
 
     def read(self, fence: Fence, *, write: bool) -> Snapshot:
         """Read everything; take the device over when the fence is older than ours.
@@ -48,11 +49,17 @@ class Enforcement:
         self.objects = dict(snapshot.objects)
         self.known = True
 
+    def reconsider(self, wanted: Wanted) -> bool:
+        """Whether something that was refused is wanted otherwise now: what was withheld for its sake is then to be looked at again."""
+        return self.quarantine.lift(wanted.now)
+
     def plan(self, wanted: Wanted, todo: Todo, *, complete: bool) -> Plan:
-        """The steps that bring the todo, or everything, onto the device; nothing that is set aside."""
-        objects = wanted.everything() if complete else wanted.part(todo)
-        self.quarantine.lift(objects, todo.absent)
-        objects = wanted.settle_withheld(objects, self.objects, self.quarantine.keys)
+        """The steps that bring the todo, or everything, onto the device; nothing that is set aside.
+
+        Raises Rejected when something turns out to be inexpressible: everything below it must be looked at again.
+        """
+        self._asked = wanted.everything() if complete else wanted.part(todo)
+        objects = wanted.settled(self._asked, self.objects, self.quarantine.keys)
         absent = frozenset() if complete else frozenset(todo.absent - objects.keys())
         intent = Intent(self.device, objects, complete=complete, absent=absent)
         meant = replace(intent, objects=self._normalized(intent))
@@ -85,7 +92,7 @@ class Enforcement:
     def _set_aside(self, refused: Mapping[ObjectKey, str], made: Plan, error: Rejected | NotOwned | None) -> None:
         if refused:
             log.warning("objects refused", device=self.device, objects={str(key): why for key, why in refused.items()})
-            self.quarantine.put(refused, made.steps)
+            self.quarantine.put(refused, self._asked)
         if isinstance(error, Rejected) and not {step.key for step in made.steps} & refused.keys():
             raise Drifted(self.device, f"refusal of what was not asked: {error}") from error
 
@@ -101,12 +108,13 @@ class Enforcement:
             return self.adapter.normalize(intent)
         except Unsupported as error:
             refused = {ObjectKey.parse(text): why for text, why in error.objects.items()}
-            self._note_unsupported(refused, intent)
+            self._note_unsupported(refused)
             rest = {key: value for key, value in intent.objects.items() if key not in refused}
             return self.adapter.normalize(replace(intent, objects=rest))
 
-    def _note_unsupported(self, refused: Mapping[ObjectKey, str], intent: Intent) -> None:
+    def _note_unsupported(self, refused: Mapping[ObjectKey, str]) -> None:
         fresh = {key: why for key, why in refused.items() if key not in self.quarantine}
         if fresh:
             log.warning("not expressible", device=self.device, objects={str(key): why for key, why in fresh.items()})
-        self.quarantine.put_wanted({key: (intent.objects[key], why) for key, why in refused.items()})
+            self.quarantine.put(fresh, self._asked)
+            raise Rejected(self.device, {str(key): why for key, why in fresh.items()})

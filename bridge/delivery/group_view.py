@@ -28,6 +28,7 @@ class GroupView:
         self.key = key
         self.held_joins: set[str] = set()
         self.held_leaves: set[str] = set()
+        self.frozen_joins: set[str] = set()
         self._size = size
         self._split(members, parts)
 
@@ -47,19 +48,29 @@ class GroupView:
         """In how many parts the device holds it; 0 when it holds the members itself."""
         return len(self._parts) if len(self._parts) > 1 else 0
 
+    @property
+    def held(self) -> frozenset[str]:
+        """Who waits for a person, to join or to leave."""
+        return frozenset(self.held_joins | self.held_leaves)
+
     def delta(self, address: str, *, member: bool, inferred: bool, into: Delta) -> None:
         """Note what must happen to one address so that it is, or is no longer, a member."""
-        if member:
-            self.held_leaves.discard(address)
-            if address not in self and address not in self.held_joins:
-                into.joins.add(address)
-            return
-        self.held_joins.discard(address)
-        if address in self and (not inferred or address not in self.held_leaves):
-            into.leaves.add(address)
-            if inferred:
+        self._forget(address)
+        if member != (address in self):
+            (into.joins if member else into.leaves).add(address)
+            if inferred and not member:
                 into.unproven.add(address)
-            self.held_leaves.discard(address)
+
+    def reopen(self, into: Delta) -> None:
+        """Put everything held back up for decision again."""
+        into.joins |= self.held_joins | self.frozen_joins
+        into.leaves |= self.held_leaves
+        into.unproven |= self.held_leaves
+        self.held_joins, self.held_leaves, self.frozen_joins = set(), set(), set()
+
+    def _forget(self, address: str) -> None:
+        for waiting in (self.held_joins, self.held_leaves, self.frozen_joins):
+            waiting.discard(address)
 
     def join(self, addresses: Iterable[str]) -> set[ObjectKey]:
         """Let these in; returns the keys of the device objects that changed."""

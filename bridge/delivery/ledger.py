@@ -76,9 +76,10 @@ class Ledger:
         at: datetime,
     ) -> None:
         """Note what one plan made of these rows, and of those that were not settled before."""
+        fresh = rows.keys() - self._rows.keys()  # how these stood is not known here
         self._rows.update(rows)
         active = outcome.active and not (made.empty and self.awaiting)
-        keys = {key for key, row in rows.items() if row.applied_generation < row.generation or row.gone}
+        keys = {key for key, row in rows.items() if row.applied_generation < row.generation or row.gone} | fresh
         keys |= {step.key.group for step in made.steps if step.key.group in self._rows} if not active else set()
         applied = []
         for key in keys | self._unsettled.keys():

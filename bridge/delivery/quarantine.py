@@ -1,6 +1,6 @@
 """Objects that a device will not take as they are: set aside with its own words, tried again when they change or at an audit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
@@ -9,7 +9,7 @@ from bridge.model.rendering import digest_of
 
 
 class Quarantine:
-    """What one device refused, by key, with the digest of the refused content."""
+    """What one device refused, by key, with the digest of what was desired."""
 
     def __init__(self) -> None:
         self._refused: dict[ObjectKey, tuple[str, str]] = {}
@@ -18,33 +18,25 @@ class Quarantine:
         return key in self._refused
 
     @property
-    def keys(self) -> Iterable[ObjectKey]:
+    def keys(self) -> frozenset[ObjectKey]:
         """The refused objects."""
-        return self._refused.keys()
+        return frozenset(self._refused)
 
     def message(self, key: ObjectKey) -> str:
         """The device's own words."""
         return self._refused[key][1]
 
-    def put(self, refused: Mapping[ObjectKey, str], steps: Iterable[Step]) -> None:
-        """Set these aside as the steps wanted them."""
-        wanted = {step.key: step.after for step in steps}
+    def put(self, refused: Mapping[ObjectKey, str], wanted: Mapping[ObjectKey, DeviceObject]) -> None:
+        """Set these aside; `wanted` is what was desired of them, before it was brought into the device's form."""
         for key, words in refused.items():
             self._refused[key] = (digest_of(wanted.get(key)), words)
 
-    def put_wanted(self, refused: Mapping[ObjectKey, tuple[DeviceObject, str]]) -> None:
-        """Set these aside with the content that was wanted."""
-        for key, (value, words) in refused.items():
-            self._refused[key] = (digest_of(value), words)
-
-    def lift(self, objects: Mapping[ObjectKey, DeviceObject], absent: Iterable[ObjectKey]) -> None:
-        """Let those go that are no longer what was refused, or no longer wanted."""
-        if not self._refused:
-            return
-        gone = set(absent)
-        for key, (digest, _) in list(self._refused.items()):
-            if key in gone or (key in objects and digest_of(objects[key]) != digest):
-                del self._refused[key]
+    def lift(self, wanted: Callable[[ObjectKey], DeviceObject | None]) -> bool:
+        """Let those go of which something else is wanted now; returns whether there were any."""
+        over = [key for key, (digest, _) in self._refused.items() if digest_of(wanted(key)) != digest]
+        for key in over:
+            del self._refused[key]
+        return bool(over)
 
     def clear(self) -> None:
         """Try all again."""

@@ -1,17 +1,17 @@
 """What one device should hold, kept in memory and moved forward by the changes that the state reports."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.delivery.group_view import Delta, GroupView
 from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import DeviceObject, Group, Objects, RuleList, Shard
+from bridge.model.intent import DeviceObject, Group, Objects, Policy, Ports, RuleList, Shard
 from bridge.model.plan import Held
 from bridge.policy.compile import policies
 from bridge.policy.guard import GroupChange, GuardLimits, guard
 from bridge.policy.shard import shard_count
-from bridge.policy.withhold import frozen_groups, settle, with_withheld
+from bridge.policy.withhold import frozen, settle, stopped_with, with_withheld
 from bridge.state.desired import DesiredRow, Work
 
 Unproven = Callable[[Mapping[ObjectKey, frozenset[str]]], Mapping[ObjectKey, frozenset[str]]]
@@ -37,8 +37,12 @@ class Wanted:
         self.held: dict[ObjectKey, Held] = {}
         self.frozen: frozenset[ObjectKey] = frozenset()
         self.todo = Todo()
+        self._withheld = False
+        self._stopping: frozenset[ObjectKey] = frozenset()  # what lines that stop something name
+        self._outgrown: frozenset[ObjectKey] = frozenset()  # what must grow for their sake
+        self._waiting: set[ObjectKey] = set()  # groups of which something is held back
 
-    def load(self, work: Work, present: Objects, unproven: Unproven) -> None:
+    def load(self, work: Work, present: Objects, unproven: Unproven, refused: frozenset[ObjectKey]) -> None:
         """Start from a complete reading and from what the device holds.
 
         What the device holds of a group is the base that the guard compares with; `unproven` tells which removals no event proved.
@@ -55,9 +59,8 @@ class Wanted:
         first = {key for key in wanted if key not in base and key not in present}
         self.views = {}
         for key, addresses in wanted.items():
-            view = self.views[key] = base.get(key) or self._view_on_device(key, present, len(addresses))
-            view.held_joins.clear()
-            view.held_leaves.clear()
+            self.views[key] = base.get(key) or self._view_on_device(key, present, len(addresses))
+            self.views[key].reopen(Delta())
         leaving = {key: frozenset(set(self.views[key].members) - wanted[key]) for key in wanted}
         doubtful = unproven({key: gone for key, gone in leaving.items() if gone})
         deltas = {
@@ -65,10 +68,11 @@ class Wanted:
             for key in wanted
         }
         self.todo = Todo(rows={row.key: row for row in work.rows})
-        self._freeze()
+        self._waiting = set()
+        self._freeze(present, refused)
         self._admit(deltas, first)
 
-    def take(self, work: Work) -> None:
+    def take(self, work: Work, present: Objects, refused: frozenset[ObjectKey]) -> None:
         """Move forward by what changed since the last reading."""
         deltas: dict[ObjectKey, Delta] = {}
         first: set[ObjectKey] = set()
@@ -81,9 +85,18 @@ class Wanted:
             if view is not None:
                 delta = deltas.setdefault(member.group, Delta())
                 view.delta(member.address, member=member.member, inferred=member.inferred, into=delta)
-        if any(row.key.kind is Kind.RULE_LIST for row in work.rows):
-            self._freeze()
+        if self._withheld or any(row.key.kind is Kind.RULE_LIST for row in work.rows):
+            self._freeze(present, refused)
         self._admit(deltas, first)
+
+    def now(self, key: ObjectKey) -> DeviceObject | None:
+        """What is desired of one object."""
+        view = self.views.get(key.group)
+        if view is not None:
+            return next((one for one in view.everything() if one.key == key), None)
+        if key.kind is Kind.POLICY:
+            return next(policy for policy in policies(self._list_keys()) if policy.key == key)
+        return self.fixed.get(key)
 
     def everything(self) -> dict[ObjectKey, DeviceObject]:
         """All that the device should hold."""
@@ -106,24 +119,32 @@ class Wanted:
             objects.update((policy.key, policy) for policy in policies(self._list_keys()))
         return objects
 
-    def settle_withheld(
-        self, objects: dict[ObjectKey, DeviceObject], present: Objects, refused: Iterable[ObjectKey]
+    def settled(
+        self, objects: Objects, present: Objects, refused: frozenset[ObjectKey]
     ) -> dict[ObjectKey, DeviceObject]:
-        """Replace the rule lists among `objects` by what may stand on the device: withheld Allows neither added nor widened."""
-        out = frozenset(refused)
-        if not out and not self.frozen:
-            return objects
-        lists = with_withheld(self._lists(), out)
-        for key, wanted in lists.items():
-            if key in objects or (out and wanted != self.fixed[key]):
-                objects[key] = _without_missing(settle(wanted, present), out, present)
-        return objects
+        """What may stand on the device of these objects: withheld Allows neither added nor widened, nothing that names what is missing."""
+        if not refused and not self._withheld:
+            return dict(objects)
+        lists = with_withheld(self._lists(), refused)
+        missing = frozenset(key for key in refused if key not in present)
+        found: dict[ObjectKey, DeviceObject] = {}
+        for key, value in objects.items():
+            match value:
+                case RuleList():
+                    found[key] = _without_missing(settle(lists[key], present, self._outgrown), missing)
+                case Policy():
+                    found[key] = Policy(key, tuple(one for one in value.lists if one not in missing))
+                case _:
+                    found[key] = _not_widened(value, present) if key in self.frozen else value
+        return found
 
     def _take_row(self, row: DesiredRow) -> bool:
         """Returns whether a group begins to exist with this row."""
         if row.gone:
             view = self.views.pop(row.key, None)
             self.fixed.pop(row.key, None)
+            self.held.pop(row.key, None)
+            self._waiting.discard(row.key)
             if view is not None:
                 self.todo.absent.update(one.key for one in view.everything())
             self.todo.absent.add(row.key)
@@ -151,8 +172,13 @@ class Wanted:
             return Group(body.key, body.members - held.members, body.fqdns)
         return body
 
-    def _admit(self, deltas: Mapping[ObjectKey, Delta], first: set[ObjectKey]) -> None:
-        """Let members in and go, but for those that are held or frozen. An address that joins elsewhere has left for certain."""
+    def _admit(self, deltas: dict[ObjectKey, Delta], first: set[ObjectKey]) -> None:
+        """Let members in and go, but for those that are held or frozen. An address that joins elsewhere has left for certain.
+
+        What was held back before counts as if it came up now, so that small pieces do not pass where the whole would not.
+        """
+        for key in self._waiting & self.views.keys():
+            self.views[key].reopen(deltas.setdefault(key, Delta()))
         moved = {address for delta in deltas.values() for address in delta.joins}
         changes = [
             GroupChange(key, len(self.views[key]), frozenset(d.joins), frozenset(d.unproven - moved), key in first)
@@ -160,34 +186,29 @@ class Wanted:
         ]
         doubtful = any(change.unproven for change in changes)
         total = sum(len(view) for view in self.views.values()) if doubtful else 0
-        held: dict[ObjectKey, set[str]] = {}
+        held: dict[ObjectKey, list[Held]] = {}
         for one in guard(changes, total, self._guard):
-            self.held[one.key] = one
-            held.setdefault(one.key, set()).update(one.members)
+            held.setdefault(one.key, []).append(one)
         for key, delta in deltas.items():
-            self._move(key, delta, held.get(key, set()))
-        self._release(moved)
+            self._move(key, delta, held.get(key, []))
 
-    def _move(self, key: ObjectKey, delta: Delta, held: set[str]) -> None:
+    def _move(self, key: ObjectKey, delta: Delta, held: list[Held]) -> None:
         view = self.views[key]
-        view.held_joins |= delta.joins & held
-        view.held_leaves |= delta.leaves & held
-        joins = delta.joins - held
-        if key in self.frozen:
-            view.held_joins |= joins
-            joins = set()
-        self._touch(view, view.leave(delta.leaves - held) | view.join(joins))
-
-    def _release(self, moved: set[str]) -> None:
-        """A held removal whose address now belongs to another group is proven, and goes before anything else."""
-        for key in [key for key, view in self.views.items() if view.held_leaves]:
-            view = self.views[key]
-            proven = {address for address in view.held_leaves if address in moved}
-            if proven:
-                view.held_leaves -= proven
-                self._touch(view, view.leave(proven))
-            if not view.held_leaves and not view.held_joins:
-                self.held.pop(key, None)
+        stay = frozenset().union(*(one.members for one in held))
+        view.held_joins, view.held_leaves = delta.joins & stay, delta.leaves & stay
+        joins = delta.joins - stay
+        if joins and key in self._stopping & self.frozen:
+            self._outgrow(key)
+        elif key in self.frozen:
+            view.frozen_joins, joins = joins, set()
+        self._touch(view, view.leave(delta.leaves - stay) | view.join(joins))
+        self.held.pop(key, None)
+        if view.held:
+            self.held[key] = Held(key, view.held, "; ".join(one.reason for one in held))
+        if view.held or view.frozen_joins:
+            self._waiting.add(key)
+        else:
+            self._waiting.discard(key)
 
     def _touch(self, view: GroupView, keys: set[ObjectKey]) -> None:
         gone = view.resize()
@@ -198,14 +219,23 @@ class Wanted:
         self.todo.absent -= keys
         self.todo.objects -= self.todo.absent
 
-    def _freeze(self) -> None:
-        frozen = frozen_groups(self._lists().values())
-        for key in self.frozen - frozen:
-            view = self.views.get(key)
-            if view is not None and key not in self.held:
-                joins, view.held_joins = view.held_joins, set()
-                self._touch(view, view.join(joins))
-        self.frozen = frozen
+    def _freeze(self, present: Objects, refused: frozenset[ObjectKey]) -> None:
+        before = self.frozen
+        lists = with_withheld(self._lists(), refused)
+        self._withheld = any(entry.withheld for each in lists.values() for entry in each.entries)
+        self.frozen = self._stopping = self._outgrown = frozenset()
+        if self._withheld:
+            self._stopping = stopped_with(lists.values())
+            shared = frozen(lists, present) & self._stopping & self.fixed.keys()
+            self._outgrown = frozenset(k for k in shared if _not_widened(self.fixed[k], present) != self.fixed[k])
+            self.frozen = frozen(lists, present, self._outgrown)
+        self.todo.objects |= (before - self.frozen) & self.fixed.keys()
+
+    def _outgrow(self, key: ObjectKey) -> None:
+        """Let a group grow that a Deny names too: who joins must be stopped, so the withheld lines that name it go."""
+        self._outgrown |= {key}
+        self.frozen -= {key}
+        self.todo.objects |= {k for k, each in self._lists().items() if key in each.references()}
 
     def _view_on_device(self, key: ObjectKey, present: Objects, size: int) -> GroupView:
         """The group as the device holds it now, or an empty one of the right number of parts."""
@@ -225,8 +255,15 @@ class Wanted:
         return (key for key in self.fixed if key.kind is Kind.RULE_LIST)
 
 
-def _without_missing(wanted: RuleList, refused: frozenset[ObjectKey], present: Objects) -> RuleList:
+def _without_missing(wanted: RuleList, missing: frozenset[ObjectKey]) -> RuleList:
     """The list without lines that name an object which the device refused and does not have."""
-    missing = {key for key in refused if key not in present}
     kept = tuple(entry for entry in wanted.entries if not missing.intersection(entry.references()))
     return RuleList(wanted.key, kept)
+
+
+def _not_widened(value: DeviceObject, present: Objects) -> DeviceObject:
+    """A fixed object of a withheld line: it may lose, and nothing may join. Members of selected groups are kept out when they come up."""
+    before = present.get(value.key)
+    if isinstance(value, Group) and isinstance(before, Group) and not value.shards:
+        return Group(value.key, value.members & before.members, value.fqdns & before.fqdns)
+    return before if isinstance(before, Ports) else value

@@ -133,10 +133,10 @@ class Worker:
             if not self._reload(fence):
                 return
         else:
-            self._forward()
+            self._forward(fence)
         if self._settings.write:
             while self._deliver(fence):
-                self._forward()
+                self._forward(fence)
             self._follow_activation(fence)
             self._save(now=False)
             self.in_step.set()
@@ -155,7 +155,7 @@ class Worker:
             self._report_drift(snapshot)
         if self._audit_asked:
             self._enforcement.quarantine.clear()
-        self._wanted.load(work, snapshot.objects, self._store.unproven)
+        self._wanted.load(work, snapshot.objects, self._store.unproven, self._enforcement.quarantine.keys)
         self._enforcement.take(snapshot)
         self._revisions = dict(work.revisions)
         self._complete = True
@@ -163,11 +163,13 @@ class Worker:
         self._record_health(snapshot)
         return True
 
-    def _forward(self) -> None:
+    def _forward(self, fence: Fence) -> None:
         """Read what changed in the state since the last time."""
         work = self._store.work(self.device, self._revisions)
-        self._wanted.take(work)
+        self._wanted.take(work, self._enforcement.objects, self._enforcement.quarantine.keys)
         self._revisions = dict(work.revisions)
+        if self._enforcement.reconsider(self._wanted):
+            self._reload(fence)
 
     def _deliver(self, fence: Fence) -> bool:
         """Bring what is to do onto the device; returns whether more may have come up meanwhile."""
@@ -184,13 +186,15 @@ class Worker:
             self._wanted.todo = todo
             raise
         complete, self._complete = self._complete, False
+        if not made.empty and self._save_due is None:
+            self._save_due = self._clock.elapsed() + self._settings.save_after
         now = self._clock.now()
         self._ledger.enter(todo.rows, made, outcome, self._wanted, self._enforcement.quarantine, now)
         self._ledger.write(fence.epoch, made.held, now)
         if complete:
             self._store.touch_verified(self.device, None, now)
-        if not made.empty and self._save_due is None:
-            self._save_due = self._clock.elapsed() + self._settings.save_after
+        if outcome.refused:
+            raise Rejected(self.device, {str(key): why for key, why in outcome.refused.items()})
         return not made.empty
 
     def _failed(self, error: Exception) -> float:

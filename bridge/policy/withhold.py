@@ -3,29 +3,56 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bridge.model.identity import ObjectKey
-from bridge.model.intent import Objects, RuleEntry, RuleList
+from bridge.model.identity import ObjectKey, Scope
+from bridge.model.intent import DeviceObject, Objects, RuleEntry, RuleList
+from bridge.model.policy import Action, Protocol
+
+_Permission = tuple[Action, frozenset[ObjectKey], frozenset[ObjectKey], Protocol, ObjectKey | None]
 
 
-def settle(wanted: RuleList, have: Objects) -> RuleList:
-    """The list with each withheld line as the device has it now, or without it where the device has none."""
+def settle(wanted: RuleList, have: Objects, outgrown: frozenset[ObjectKey] = frozenset()) -> RuleList:
+    """The list with each withheld line as the device has it now, or without it where the device has none.
+
+    `outgrown` are groups and ports that must grow for the sake of a line that stops something: withheld lines that name them go.
+    """
     if not any(entry.withheld for entry in wanted.entries):
         return wanted
-    present = have.get(wanted.key)
-    standing = {entry.name: entry for entry in present.entries} if isinstance(present, RuleList) else {}
-    kept = (standing.get(entry.name) if entry.withheld else entry for entry in wanted.entries)
+    standing = _standing(have.get(wanted.key))
+    kept = (_kept(entry, standing, outgrown) if entry.withheld else entry for entry in wanted.entries)
     return replace(wanted, entries=tuple(entry for entry in kept if entry is not None))
 
 
-def frozen_groups(lists: Iterable[RuleList]) -> frozenset[ObjectKey]:
-    """The groups of withheld lines: while they are withheld, nobody joins them on this device."""
-    return frozenset(
-        key
-        for each in lists
-        for entry in each.entries
-        if entry.withheld
-        for key in (*entry.sources, *entry.destinations)
-    )
+def frozen(
+    lists: Mapping[ObjectKey, RuleList], have: Objects, outgrown: frozenset[ObjectKey] = frozenset()
+) -> frozenset[ObjectKey]:
+    """The groups and ports of withheld lines that stand on the device: while they are withheld, nothing joins them there."""
+    found: set[ObjectKey] = set()
+    for key, each in lists.items():
+        standing = _standing(have.get(key))
+        lines = (_kept(entry, standing, outgrown) for entry in each.entries if entry.withheld)
+        found.update(ref for line in lines if line is not None for ref in line.references())
+    return frozenset(key for key in found if key.scope is not Scope.BUILTIN)
+
+
+def stopped_with(lists: Iterable[RuleList]) -> frozenset[ObjectKey]:
+    """The groups and ports that a Deny, Reject or Pass names."""
+    lines = (entry for each in lists for entry in each.entries if _stops(entry))
+    return frozenset(ref for line in lines for ref in line.references())
+
+
+def _standing(present: DeviceObject | None) -> dict[_Permission, RuleEntry]:
+    """The lines of a list on a device by what they permit: a device may have names of its own for them."""
+    return {_permission(entry): entry for entry in present.entries} if isinstance(present, RuleList) else {}
+
+
+def _kept(
+    entry: RuleEntry, standing: Mapping[_Permission, RuleEntry], outgrown: frozenset[ObjectKey]
+) -> RuleEntry | None:
+    return None if outgrown.intersection(entry.references()) else standing.get(_permission(entry))
+
+
+def _permission(entry: RuleEntry) -> _Permission:
+    return (entry.action, frozenset(entry.sources), frozenset(entry.destinations), entry.protocol, entry.ports)
 
 
 def with_withheld(lists: Mapping[ObjectKey, RuleList], missing: Iterable[ObjectKey]) -> dict[ObjectKey, RuleList]:

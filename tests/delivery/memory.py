@@ -1,33 +1,41 @@
 """A device in memory that keeps the contract: what the worker is tested against where HTTP adds nothing."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from bridge.errors import DeviceError, FencedOff, Rejected
+from bridge.errors import FencedOff, Rejected, Unsupported
 from bridge.model.capabilities import Capabilities, Form, Limits
-from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import DeviceObject, FenceState, Intent, Objects, ReadScope, Snapshot
-from bridge.model.plan import Fence, Op, Outcome, Plan
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import DeviceObject, FenceState, Intent, Objects, ReadScope, RuleList, Snapshot
+from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 
 
 @dataclass
 class MemoryDevice:
-    """The state of a device, and the refusals that a test asks of it."""
+    """The state of a device, and the failures and refusals that a test asks of it.
+
+    `failures` are raised one a call; `fail_after` counts the steps that an apply still makes before the next failure strikes in it.
+    """
 
     objects: dict[ObjectKey, DeviceObject] = field(default_factory=dict)
     fence: FenceState = field(default_factory=FenceState)
     refuses: dict[ObjectKey, str] = field(default_factory=dict)
-    failures: list[DeviceError] = field(default_factory=list)
+    unsupported: dict[ObjectKey, str] = field(default_factory=dict)
+    failures: list[Exception] = field(default_factory=list)
+    fail_after: int | None = None
     writes: int = 0
     reads: int = 0
+    applies: int = 0
     history: list[dict[ObjectKey, DeviceObject]] = field(default_factory=list)
     active: bool = True
+    saved: int = 0
 
 
 class MemoryAdapter:
-    """The contract over a MemoryDevice; refuses dangling references as a real device does."""
+    """The contract over a MemoryDevice; refuses dangling references as a real device does, and reports names of lines in capitals."""
 
     def __init__(
-        self, memory: MemoryDevice, name: str = "memory", *, limits: Limits | None = None, atomic: bool = True
+        self, memory: MemoryDevice, name: str = "edge", *, limits: Limits | None = None, atomic: bool = True
     ) -> None:
         self.memory = memory
         self.device = name
@@ -35,35 +43,30 @@ class MemoryAdapter:
         self.limits = limits or Limits(shard_members=8, batch=50)
 
     def normalize(self, intent: Intent) -> Objects:
-        """Everything can be held as it is."""
-        return dict(intent.objects)
+        """Names of lines in capitals; everything else is held as it is."""
+        unsupported = {
+            str(key): self.memory.unsupported[key] for key in intent.objects if key in self.memory.unsupported
+        }
+        if unsupported:
+            raise Unsupported(self.device, unsupported)
+        return {key: _capitals(value) for key, value in intent.objects.items()}
 
     def read(self, scope: ReadScope) -> Snapshot:
         """All of it, or the named part."""
         self.memory.reads += 1
-        self._fail()
+        if self.memory.fail_after is None:
+            self._fail()
         objects = {k: v for k, v in self.memory.objects.items() if scope.keys is None or k in scope.keys}
         return Snapshot(self.device, objects, fence=self.memory.fence, identity="memory-1")
 
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
-        """Phase by phase; a phase is a transaction when the device is atomic."""
+        """Phase by phase; a phase is a transaction when the device is atomic, and every step one when it is not."""
         if not fence.passes(self.memory.fence):
             raise FencedOff(self.device, "a higher epoch stands on the device")
-        self._fail()
+        self.memory.applies += 1
         for phase in plan.phases:
-            draft = dict(self.memory.objects)
-            for step in phase:
-                if step.key in self.memory.refuses:
-                    raise Rejected(self.device, {str(step.key): self.memory.refuses[step.key]})
-                if step.op is Op.DELETE:
-                    draft.pop(step.key, None)
-                else:
-                    assert step.after is not None
-                    draft[step.key] = step.after
-                if not self.capabilities.atomic:
-                    self._commit(draft)
-                self.memory.writes += 1
-            self._commit(draft)
+            for steps in [phase] if self.capabilities.atomic else [(step,) for step in phase]:
+                self._transaction(steps)
         final = {step.key: self.memory.objects.get(step.key) for step in plan.steps}
         return Outcome(final, active=self.memory.active, calls=len(plan.steps))
 
@@ -76,21 +79,56 @@ class MemoryAdapter:
         return self.memory.active
 
     def save(self) -> None:
-        """Nothing to save."""
+        """Count it."""
+        self.memory.saved += 1
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def _transaction(self, steps: tuple[Step, ...]) -> None:
+        draft = dict(self.memory.objects)
+        for step in steps:
+            self._strike()
+            if step.key in self.memory.refuses:
+                raise Rejected(self.device, {str(step.key): self.memory.refuses[step.key]})
+            if step.op is Op.DELETE:
+                draft.pop(step.key, None)
+            else:
+                assert step.after is not None
+                draft[step.key] = step.after
+        for key, value in draft.items():
+            for reference in value.references():
+                if reference not in draft:
+                    guilty = key if any(step.key == key for step in steps) else reference
+                    raise Rejected(self.device, {str(guilty): f"{key} refers to {reference}, which would not exist"})
+        self.memory.objects = draft
+        self.memory.writes += len(steps)
+        self.memory.history.append(dict(draft))
+
+    def _strike(self) -> None:
+        memory = self.memory
+        if memory.fail_after is None or memory.fail_after > 0:
+            memory.fail_after = None if memory.fail_after is None else memory.fail_after - 1
+            return
+        memory.fail_after = None
+        self._fail()
 
     def _fail(self) -> None:
         if self.memory.failures:
             raise self.memory.failures.pop(0)
 
-    def _commit(self, draft: dict[ObjectKey, DeviceObject]) -> None:
-        for key, value in draft.items():
-            for reference in value.references():
-                if reference not in draft:
-                    raise Rejected(self.device, {str(key): f"refers to {reference}, which does not exist"})
-            if key.kind is Kind.SHARD and key.group not in draft and key not in self.memory.objects:
-                continue
-        self.memory.objects = draft
-        self.memory.history.append(dict(draft))
+
+def _capitals(value: DeviceObject) -> DeviceObject:
+    if not isinstance(value, RuleList):
+        return value
+    return replace(value, entries=tuple(replace(entry, name=entry.name.upper()) for entry in value.entries))
+
+
+Change = Callable[[dict[ObjectKey, DeviceObject]], None]
+
+
+def tampered(memory: MemoryDevice, change: Change) -> None:
+    """Somebody changes the device by hand."""
+    objects = dict(memory.objects)
+    change(objects)
+    memory.objects = objects

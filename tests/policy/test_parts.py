@@ -14,7 +14,7 @@ from bridge.model.policy import Action, Operator, Requirement, Selector
 from bridge.policy.guard import GroupChange, GuardLimits, guard, held_members
 from bridge.policy.select import governed, service_selects
 from bridge.policy.shard import shard_count, spread
-from bridge.policy.withhold import frozen_groups, settle, with_withheld
+from bridge.policy.withhold import frozen, settle, with_withheld
 from tests.policy.world import GOVERNANCE
 from tests.state.builders import pod
 
@@ -130,8 +130,8 @@ def test_a_withheld_line_stays_as_the_device_has_it_or_away() -> None:
 
 
 def test_groups_of_withheld_lines_are_frozen() -> None:
-    assert frozen_groups([RuleList(RULES, (WITHHELD,))]) == {GROUP, OTHER}
-    assert frozen_groups([RuleList(RULES, (ALLOW, DENY))]) == frozenset()
+    assert frozen({RULES: RuleList(RULES, (WITHHELD,))}, {RULES: RuleList(RULES, (ALLOW,))}) == {GROUP, OTHER}
+    assert frozen({RULES: RuleList(RULES, (WITHHELD,))}, {}) == frozenset()
 
 
 def test_what_a_refused_deny_could_have_stopped_is_withheld() -> None:

@@ -1,0 +1,178 @@
+# ruff: noqa: ARG002 (the store has more to tell apart)
+"""The state as delivery sees it, in dictionaries: generations, members with revisions, what was recorded."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import DeviceObject
+from bridge.model.plan import Held
+from bridge.model.rendering import digest_of
+from bridge.state.desired import Applied, AuditEntry, DesiredRow, DeviceHealth, MemberRow, ObjectState, Work
+from tests.state.builders import START
+
+
+@dataclass
+class State:
+    """One cluster `east` and one device. Every change is a revision of its own, as a batch of intake is."""
+
+    rows: dict[ObjectKey, DesiredRow] = field(default_factory=dict)
+    since: dict[ObjectKey, int] = field(default_factory=dict)
+    members: dict[ObjectKey, dict[str, int]] = field(default_factory=dict)
+    closed: dict[tuple[ObjectKey, str], tuple[int, bool]] = field(default_factory=dict)
+    revision: int = 1
+    failures: list[Exception] = field(default_factory=list)
+    applied: dict[ObjectKey, Applied] = field(default_factory=dict)
+    audit: list[AuditEntry] = field(default_factory=list)
+    held: tuple[Held, ...] = ()
+    health: list[DeviceHealth] = field(default_factory=list)
+
+    # ---- what intake does
+
+    def want(self, *objects: DeviceObject) -> None:
+        """These objects as they are."""
+        self.revision += 1
+        for one in objects:
+            row = self.rows.get(one.key)
+            if row is None or row.gone or digest_of(row.body) != digest_of(one):
+                self._put(one.key, one)
+
+    def want_group(self, key: ObjectKey) -> None:
+        """A group with members of its own table."""
+        self.revision += 1
+        row = self.rows.get(key)
+        if row is None or row.gone:
+            self._put(key, None)
+
+    def no_longer(self, *keys: ObjectKey) -> None:
+        """These objects go, with their members."""
+        self.revision += 1
+        for key in keys:
+            for address in list(self.members.get(key, ())):
+                self._close(key, address, inferred=False)
+            row = self.rows[key]
+            self.rows[key] = replace(row, body=None, gone=True, generation=row.generation + 1)
+
+    def move(
+        self,
+        join: Iterable[tuple[ObjectKey, str]] = (),
+        leave: Iterable[tuple[ObjectKey, str]] = (),
+        *,
+        inferred: bool = False,
+    ) -> None:
+        """Members change, in one batch."""
+        self.revision += 1
+        touched = set()
+        for key, address in leave:
+            if address in self.members.get(key, ()):
+                self._close(key, address, inferred=inferred)
+                touched.add(key)
+        for key, address in join:
+            if address not in self.members.setdefault(key, {}):
+                self.members[key][address] = self.revision
+                touched.add(key)
+        for key in touched:
+            row = self.rows[key]
+            self.rows[key] = replace(row, generation=row.generation + 1)
+
+    @property
+    def pending(self) -> set[ObjectKey]:
+        """What is not applied."""
+        return {key for key, row in self.rows.items() if row.generation > row.applied_generation}
+
+    def _put(self, key: ObjectKey, body: DeviceObject | None) -> None:
+        row = self.rows.get(key)
+        if row is None or row.gone:
+            self.since[key] = self.revision
+        generation = row.generation + 1 if row else 1
+        self.rows[key] = DesiredRow(
+            key,
+            generation,
+            row.applied_generation if row else 0,
+            body,
+            gone=False,
+            shards=0,
+            changed_at=START,
+            cause="test",
+        )
+
+    def _close(self, key: ObjectKey, address: str, *, inferred: bool) -> None:
+        del self.members[key][address]
+        self.closed[key, address] = (self.revision, inferred)
+
+    # ---- what delivery asks
+
+    def work(self, device: str, clusters: Mapping[str, int]) -> Work:
+        self._fail()
+        seen = clusters.get("east", -1)
+        rows = tuple(self.rows[key] for key in sorted(self.pending))
+        members = []
+        for row in rows:
+            base = -1 if self.since[row.key] > seen else seen
+            now = {} if row.gone else self.members.get(row.key, {})
+            members += [MemberRow(row.key, a, True, False) for a, revision in now.items() if revision > base]
+            members += [
+                MemberRow(key, address, False, inferred)
+                for (key, address), (revision, inferred) in self.closed.items()
+                if key == row.key and not row.gone and address not in now and revision > seen >= 0
+            ]
+        return Work(rows, tuple(members), {"east": self.revision}, complete=False)
+
+    def complete_work(self, device: str) -> Work:
+        self._fail()
+        members = tuple(
+            MemberRow(key, address, True, False)
+            for key, addresses in self.members.items()
+            if key in self.rows and not self.rows[key].gone
+            for address in addresses
+        )
+        return Work(tuple(self.rows.values()), members, {"east": self.revision}, complete=True)
+
+    def unproven(self, removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
+        self._fail()
+        found = {
+            key: frozenset(a for a in addresses if self.closed.get((key, a), (0, True))[1])
+            for key, addresses in removals.items()
+        }
+        return {key: addresses for key, addresses in found.items() if addresses}
+
+    def record(
+        self,
+        device: str,
+        epoch: int,
+        applied: Sequence[Applied],
+        audit: Sequence[AuditEntry],
+        plan_digest: str,
+        at: datetime,
+    ) -> None:
+        self._fail()
+        self.audit += audit
+        for one in applied:
+            row = self.rows.get(one.key)
+            if row is None:
+                continue
+            done = max(row.applied_generation, min(one.generation, row.generation))
+            self.rows[one.key] = replace(row, applied_generation=done)
+            self.applied[one.key] = one
+            if one.gone and row.gone and done == row.generation:
+                del self.rows[one.key], self.applied[one.key]
+
+    def record_health(self, device: str, health: DeviceHealth) -> None:
+        self._fail()
+        self.health.append(health)
+
+    def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
+        self._fail()
+        self.held = tuple(held)
+
+    def touch_verified(self, device: str, keys: Iterable[ObjectKey] | None, at: datetime) -> None:
+        self._fail()
+
+    def state_of(self, key: ObjectKey) -> ObjectState:
+        """As recorded."""
+        return self.applied[key].state
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
