@@ -86,6 +86,11 @@ class BigipAdapter:
             fence,
             identity=serial(self._client),
             attached=attached,
+            attach_by={
+                tier: self._slots.advice(tier, standing.holders.get(tier, ""))
+                for tier, reachable in attached.items()
+                if not reachable
+            },
             active=self.active(),
         )
 

@@ -64,6 +64,15 @@ class Slots:
             return self._slots[tier].hint(path)
         return f"tmsh modify ltm virtual <virtual server> fw-enforced-policy {path}"
 
+    def advice(self, tier: Tier, holder: str) -> str:
+        """How a person attaches our policy, `holder` being what stands in its place; empty for nothing."""
+        if not holder:
+            return self.hint(tier)
+        return (
+            f"{self._slots[tier].shown} holds {holder}, which is not replaced; attach by: {self.hint(tier)}, "
+            f"or refer to our rule lists from {holder}"
+        )
+
     def apply(self, step: Step) -> tuple[Attachment | None, str]:
         """Attach or detach; what stands there of ours afterwards, and why it was refused where it was."""
         tier = tier_of(step.key)
@@ -78,10 +87,7 @@ class Slots:
         if holder == ours:
             return attachment(tier), ""
         if holder:
-            return None, (
-                f"{slot.shown} holds {holder}, which is not replaced; attach by: {self.hint(tier)}, "
-                f"or refer to our rule lists from {holder}"
-            )
+            return None, self.advice(tier, holder)
         self._set(slot, ours, ours)
         return attachment(tier), ""
 

@@ -144,7 +144,8 @@ class FenceState:
 class Snapshot:
     """Everything of ours that a device holds, or the named part of it, and the names of what is not ours.
 
-    `identity` is the serial of the device; `attached` says for each tier whether our policy is reachable from an enforced slot;
+    `identity` is the serial of the device; `attached` says for each tier whether our policy is reachable from an enforced slot, and
+    `attach_by` how a person attaches what is not, in the device's own words;
     `active` is False while what is stored is not yet what is enforced.
     """
 
@@ -155,6 +156,7 @@ class Snapshot:
     identity: str = ""
     token: str = ""
     attached: Mapping[Tier, bool] = field(default_factory=dict)
+    attach_by: Mapping[Tier, str] = field(default_factory=dict)
     active: bool = True
     complete: bool = True
 

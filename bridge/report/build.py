@@ -25,6 +25,7 @@ def device_report(
         identity=snapshot.identity,
         active=snapshot.active,
         attached={tier.value: reachable for tier, reachable in sorted(snapshot.attached.items())},
+        attach_by={tier.value: line for tier, line in sorted(snapshot.attach_by.items())},
         desired=counts(desired),
         actual=counts(actual),
         objects=compared(desired, actual),

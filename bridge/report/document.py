@@ -65,6 +65,7 @@ def _device(device: DeviceReport, members: bool) -> dict[str, Any]:
         "identity": device.identity,
         "active": device.active,
         "attached": dict(device.attached),
+        "attachBy": dict(device.attach_by),
         "desired": counts_document(device.desired),
         "actual": counts_document(device.actual),
         "missing": device.missing,

@@ -76,6 +76,7 @@ class DeviceReport:
     identity: str = ""
     active: bool = True
     attached: Mapping[str, bool] = field(default_factory=dict)
+    attach_by: Mapping[str, str] = field(default_factory=dict)  # how a person attaches what is not
     desired: Counts = Counts()
     actual: Counts = Counts()
     objects: tuple[ObjectReport, ...] = ()

@@ -103,6 +103,10 @@ def _device_sheets(device: DeviceReport, *, objects: bool) -> Iterator[Sheet]:
     if device.look_alikes:
         rows = tuple((one.name, one.why) for one in device.look_alikes)
         yield Sheet(f"{name}: not ours, though it looks so; left alone", ("name", "why"), rows)
+    if device.attach_by:
+        yield Sheet(
+            f"{name}: not attached; its owner attaches it by", ("tier", "line"), tuple(device.attach_by.items())
+        )
     if device.held:
         rows = tuple(
             (str(one.key), str(len(one.members)), one.reason, one.since.isoformat() if one.since else "-", one.digest)

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from bridge.clock import SystemClock
-from bridge.cluster.client import ClusterConfig, Connection
+from bridge.cluster.client import Connection
 from bridge.cluster.reflector import Batch, Reflector
-from bridge.cluster.settings import ReflectorSettings
+from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.lab.apiserver import Fault
 from bridge.model.observed import Event, Resource
 from bridge.resources import shipped

@@ -125,7 +125,7 @@ class World(Cluster):
 
     def lists(self) -> set[str]:
         """The names of all address lists of ours."""
-        return {path.rpartition("/")[2] for path in self.device.objects(LISTS, f"/Common/{OWNER}")}
+        return {path.rpartition("/")[2] for path in self.device.objects(LISTS, f"/Common/{OWNER}/")}
 
     def status(self) -> dict[str, Any]:
         """What `status` says, whatever its exit code."""
