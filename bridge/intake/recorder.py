@@ -9,10 +9,10 @@ from bridge.errors import PolicyError
 from bridge.intake import compiler
 from bridge.intake.cluster_index import ClusterIndex, Dirty
 from bridge.intake.workloads import held
-from bridge.model.observed import Pod, Resource
+from bridge.model.observed import Pod, PolicyObject
 from bridge.model.policy import Governance, Ref
 from bridge.policy.compile import Target
-from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Recorded, Verdict
+from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Recorded, Slim, Verdict
 
 _CAUSES_NAMED = 3
 
@@ -28,6 +28,7 @@ class Recorder:
         self._targets = targets
         self._index = index
         self._pods: dict[str, Pod] = dict(recorded.pods)
+        self._objects = dict(recorded.objects)
         self._leases = {address: lease.uid for address, lease in recorded.leases.items()}
         self._desired = dict(recorded.desired)
         self._verdicts = dict(recorded.verdicts)
@@ -52,8 +53,7 @@ class Recorder:
     def _record(self, dirty: Dirty, at: datetime, *, first: bool) -> Batch:
         batch = Batch(at)
         self._record_pods(dirty, batch)
-        batch.objects = [value for key, value in dirty.objects.items() if key[0] is not Resource.ENDPOINT_SLICES]
-        batch.objects_gone = list(dirty.objects_gone)
+        self._record_objects(dirty, batch)
         if dirty.policy:
             dirty.namespaces |= self._record_policy(dirty, batch)
         if dirty.namespaces:
@@ -70,12 +70,23 @@ class Recorder:
             known = self._pods.get(uid)
             if known is None and not held(pod):
                 continue
-            if known is None or replace(known, resource_version=pod.resource_version) != pod:
+            if known is None or not _alike(known, pod):
                 self._pods[uid] = pod
                 batch.pods.append(pod)
         for uid in dirty.pods_gone:
             if self._pods.pop(uid, None) is not None:
                 batch.pods_gone.append(uid)
+
+    def _record_objects(self, dirty: Dirty, batch: Batch) -> None:
+        """Heartbeats of nodes and status written to policy objects are no change that anybody needs."""
+        for key, value in dirty.objects.items():
+            known = self._objects.get(key)
+            if known is None or not _alike(known, value):
+                self._objects[key] = value
+                batch.objects.append(value)
+        for key in dirty.objects_gone:
+            if self._objects.pop(key, None) is not None:
+                batch.objects_gone.append(key)
 
     def _record_policy(self, dirty: Dirty, batch: Batch) -> set[str]:
         """Compile anew; returns the namespaces whose members must be looked at, "" for all."""
@@ -122,6 +133,18 @@ class Recorder:
         if left:
             unproven = address in dirty.unproven and self._index.workloads.owner(address) is None
             batch.left += [MemberChange(key, address, unproven) for key in left]
+
+
+def _alike(known: Pod | Slim, value: Pod | Slim) -> bool:
+    """Whether two versions of an object are the same to us: versions, a pod's way through its life and status are not looked at."""
+    match known, value:
+        case Pod(), Pod():
+            level = replace(known, resource_version=value.resource_version, deleting=value.deleting, phase=value.phase)
+            return level == value and known.terminal == value.terminal
+        case PolicyObject(), PolicyObject():
+            return replace(known, resource_version=value.resource_version, status=value.status) == value
+        case _:
+            return replace(known, resource_version=value.resource_version) == value
 
 
 def cause_of(causes: Iterable[str]) -> str:
