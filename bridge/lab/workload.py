@@ -219,6 +219,7 @@ def _status(container: Manifest, *, running: bool) -> Manifest:
         "ready": True,
         "restartCount": 0,
         "image": container["image"],
+        "imageID": f"{container['image'].rpartition(':')[0]}@sha256:{'0' * 64}",
         "containerID": "containerd://@uid@",
         "started": True,
     }
