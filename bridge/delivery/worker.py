@@ -15,7 +15,7 @@ from bridge.delivery.ledger import Ledger
 from bridge.delivery.pacing import Pacing, PacingSettings
 from bridge.delivery.wanted import Todo, Wanted
 from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Rejected, StateUnavailable
-from bridge.model.identity import ObjectKey
+from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Snapshot
 from bridge.model.plan import Fence
 from bridge.model.rendering import digest_of
@@ -193,6 +193,8 @@ class Worker:
         self._ledger.write(fence.epoch, made.held, now)
         if complete:
             self._store.touch_verified(self.device, None, now)
+        if any(step.key.kind is Kind.ATTACHMENT and step.key not in outcome.refused for step in made.steps):
+            self._audit_asked = True  # what is reachable from an enforced slot is known by a complete reading only
         if outcome.refused:
             raise Rejected(self.device, {str(key): why for key, why in outcome.refused.items()})
         return not made.empty
