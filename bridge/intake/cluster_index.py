@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bridge.intake.annotated_pods import AnnotatedPods
 from bridge.intake.landscape import Landscape
 from bridge.intake.membership import Membership
 from bridge.intake.policies import PolicyBook
@@ -50,6 +51,7 @@ class ClusterIndex:
     def __init__(self, governance: Governance, recorded: Recorded) -> None:
         self.landscape = Landscape(governance)
         self.workloads = Workloads()
+        self.annotated_pods = AnnotatedPods()
         self.membership = Membership(self.landscape, self.workloads)
         self.membership.start_from(recorded.members)
         self.policies = PolicyBook(recorded.verdicts)
@@ -79,6 +81,8 @@ class ClusterIndex:
         dirty = self.dirty
         dirty.pods[pod.uid] = pod
         dirty.pods_gone.discard(pod.uid)
+        if self.annotated_pods.put(pod):
+            dirty.policy = True
         for address in self.workloads.put(pod, at):
             dirty.addresses[address] = None
 
@@ -90,6 +94,8 @@ class ClusterIndex:
     def _drop_pod(self, event: Event, uid: str, addresses: tuple[str, ...]) -> None:
         self.dirty.pods.pop(uid, None)
         self.dirty.pods_gone.add(uid)
+        if self.annotated_pods.remove(uid):
+            self.dirty.policy = True
         for address in self.workloads.remove(uid) or addresses:
             self.dirty.addresses[address] = None
             if event.change is Change.GONE:

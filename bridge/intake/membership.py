@@ -8,10 +8,12 @@ from bridge.model.addresses import Ranges
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Labels, Pod
 from bridge.model.policy import Source, SourceKind
+from bridge.policy.select import ADDRESS_GROUP_ANNOTATION
 
 Definition = tuple[Source, ...]
 _NONE: tuple[ObjectKey, ...] = ()
 _CACHE_LIMIT = 50_000
+_LOCAL = (SourceKind.SERVICE, SourceKind.NAMESPACE, SourceKind.ANNOTATION)
 
 
 class Membership:
@@ -111,6 +113,10 @@ class Membership:
         pod = self._workloads.owner(address)
         if pod is None or address not in self._ranges:
             return _NONE
+        if (
+            pod.annotations and ADDRESS_GROUP_ANNOTATION in pod.annotations
+        ):  # alike in labels, it may ask for another group
+            return tuple(sorted(key for key in self._candidates(pod) if self._selects(key, pod, address)))
         cache_key = (pod.namespace, pod.service_account, id(pod.labels))
         cached = self._by_labels.get(cache_key)
         if cached is not None and cached[0] is pod.labels:
@@ -140,6 +146,4 @@ class Membership:
     @staticmethod
     def _reach(sources: Definition) -> frozenset[str]:
         """The namespaces in which a definition can select; "" stands for all."""
-        return frozenset(
-            source.namespace if source.kind in (SourceKind.SERVICE, SourceKind.NAMESPACE) else "" for source in sources
-        )
+        return frozenset(source.namespace if source.kind in _LOCAL else "" for source in sources)

@@ -92,7 +92,7 @@ class Recorder:
         """Compile anew; returns the namespaces whose members must be looked at, "" for all."""
         index, landscape = self._index, self._index.landscape
         in_force = index.policies.settle(landscape.governs)
-        asked = annotation_groups(landscape.namespaces.values(), landscape.services.values())
+        asked = annotation_groups(landscape.namespaces.values(), landscape.services.values(), index.annotated_pods)
         drawn = compiler.outline(self._cluster, self._governance, in_force, asked.sources, self._targets)
         batch.desired, batch.desired_gone = compiler.changes(self._desired, drawn.desired, cause_of(dirty.causes))
         self._desired = {place: one.digest for place, one in drawn.desired.items()}

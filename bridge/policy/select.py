@@ -32,6 +32,8 @@ def selects(source: Source, pod: Pod, namespace: Namespace | None) -> bool:
             and source.namespaces.matches(namespace_labels(namespace))
             and source.pods.matches(pod.labels)
         )
+    if source.kind is SourceKind.ANNOTATION:
+        return pod.namespace == source.namespace and source.service in annotated_groups(pod.annotations)
     return False
 
 

@@ -177,6 +177,10 @@ def test_several_clusters(tmp_path: Path) -> None:
             assert group("shop", "everybody") == {"10.245.1.1", "10.245.1.2", "10.245.1.3"}
             assert group("elsewhere", "shared") == {"10.245.1.9"}
             assert not allowed(device, "10.245.1.1", PROVIDER), "a rule matches sources of its own cluster only"
+            west.delete_pod("shop", "batch-0")
+            west.pod("shop", "job-0", "10.245.1.5", annotations={GROUP: "jobs"})
+            eventually("a pod's own wish goes with it", lambda: group("shop", "partners") == {"10.245.1.1"})
+            eventually("and comes with it", lambda: group("shop", "jobs") == {"10.245.1.5"})
             west.api.down()
             east.pod("shop", "web-1", "10.244.1.2")
             eventually("one cluster's trouble delays no other", lambda: allowed(device, "10.244.1.2", PROVIDER), 10)
