@@ -15,7 +15,7 @@ from adapters.bigip.scope import Scope, problems
 from adapters.bigip.tokens import Tokens
 from adapters.bigip.transaction import Transactions
 from adapters.bigip.transport import Transport
-from adapters.bigip.writer import BATCH, Writer
+from adapters.bigip.writer import Writer
 from bridge.contract import DeviceConfig
 from bridge.errors import DeviceError, NotOwned
 from bridge.model.capabilities import Capabilities, Form, Limits
@@ -42,7 +42,7 @@ class BigipAdapter:
         self._keeper = Keeper(config.name, self._records, self._known)
         self._slots = Slots(self._client, self._names, scope.slots)
         transactions = Transactions(self._client, config.timeout)
-        self._writer = Writer(self._client, self._records, transactions, self._known)
+        self._writer = Writer(self._client, self._records, transactions, self._known, self._scope.transaction_size)
 
     @property
     def device(self) -> str:
@@ -210,5 +210,9 @@ def _capabilities(scope: Scope) -> Capabilities:
 def _limits(config: DeviceConfig) -> Limits:
     """How much one device takes; figures that no source gives are ours, and small."""
     return Limits(
-        shard_members=128, name_length=NAME_LENGTH, batch=BATCH, calls_in_flight=1, call_seconds=config.timeout
+        shard_members=128,
+        name_length=NAME_LENGTH,
+        batch=Scope.of(config).transaction_size,
+        calls_in_flight=1,
+        call_seconds=config.timeout,
     )

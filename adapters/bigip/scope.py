@@ -6,6 +6,7 @@ scope:
   loginProvider: tmos
   tokenSeconds: 36000       # lifetime asked for a token; the device gives 36000 at most
   pageSize: 500
+  transactionSize: 400      # writes in one transaction: it must be filled before the device's own limit of 30 to 120 s
 attach:
   mode: none                # or ifEmpty
   cluster: {context: global}
@@ -53,6 +54,7 @@ class Scope:
     provider: str = "tmos"
     token_seconds: int = 36_000
     page_size: int = 500
+    transaction_size: int = 400
 
     @classmethod
     def of(cls, config: DeviceConfig) -> "Scope":
@@ -67,6 +69,7 @@ class Scope:
             provider=str(scope.get("loginProvider", "tmos")),
             token_seconds=int(scope.get("tokenSeconds", 36_000)),
             page_size=int(scope.get("pageSize", 500)),
+            transaction_size=int(scope.get("transactionSize", 400)),
         )
 
 
@@ -83,7 +86,12 @@ def problems(config: DeviceConfig) -> dict[str, str]:
 
 
 def _scope_problems(scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    numbers = {"routeDomain": (0, 65534), "tokenSeconds": (60, 36_000), "pageSize": (1, 10_000)}
+    numbers = {
+        "routeDomain": (0, 65534),
+        "tokenSeconds": (60, 36_000),
+        "pageSize": (1, 10_000),
+        "transactionSize": (2, 5_000),
+    }
     texts = {"loginProvider", "activation"}
     for name, value in scope.items():
         if name in numbers:

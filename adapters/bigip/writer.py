@@ -18,17 +18,16 @@ from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.plan import Op, Step
 
-BATCH = 100  # writes in one transaction: it must be filled before the device's own limit of 30 to 120 s
-
 
 class Writer:
     """Makes steps true on one device."""
 
-    def __init__(self, client: Client, records: Records, transactions: Transactions, known: Known) -> None:
+    def __init__(self, client: Client, records: Records, transactions: Transactions, known: Known, batch: int) -> None:
         self._client = client
         self._records = records
         self._transactions = transactions
         self._known = known
+        self.batch = batch  # writes in one transaction, at most
 
     def phase(self, steps: Sequence[Step], check: Callable[[], None]) -> dict[ObjectKey, DeviceObject | None]:
         """One phase of a plan; what the device then holds of each object. `check` is asked before each write or transaction.
@@ -40,7 +39,7 @@ class Writer:
             self._known.learn_index(self._records.read(LONG_NAMES))
         translator = self._known.translator()
         observed: dict[ObjectKey, DeviceObject | None] = {}
-        for batch in batches([change_of(step, translator) for step in steps], BATCH):
+        for batch in batches([change_of(step, translator) for step in steps], self.batch):
             check()
             self._commit(batch)
             observed.update({change.step.key: change.step.after for change in batch})

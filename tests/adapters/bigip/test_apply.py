@@ -143,9 +143,8 @@ def test_a_single_line_is_one_plain_call(adapter: BigipAdapter, device: Bigip) -
     assert device.writes()[-1].method == "PATCH"
 
 
-def test_a_large_first_load_goes_in_several_transactions_and_lists_before_policies(
-    adapter: BigipAdapter, device: Bigip
-) -> None:
+def test_a_large_first_load_goes_in_several_transactions_and_lists_before_policies(device: Bigip) -> None:
+    adapter = open_adapter(device, scope={"transactionSize": 100})
     lists = [ObjectKey(Kind.RULE_LIST, "prod", Scope.SERVICE, f"ns{at:02}") for at in range(8)]
     objects = shop("10.0.0.1", extra=[RuleList(key, tuple(line(f"r{at}") for at in range(30))) for key in lists])
     objects[SERVICES] = Policy(SERVICES, tuple(lists))

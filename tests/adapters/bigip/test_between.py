@@ -6,7 +6,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.bigip import writer
 from bridge.lab.devices.bigip import Bigip, Packet
 from bridge.lab.devices.bigip.item import State
 from bridge.lab.devices.bigip.referee import decide
@@ -62,7 +61,7 @@ def test_a_phase_cut_into_transactions_lets_no_wrong_packet_through(
     before, first = _allowed(device.state()), len(device.writes())
     plan = planned(adapter, adapter.read(EVERYTHING).objects, wanted(adapter, new))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(writer, "BATCH", max(1, len(plan.steps)))
+        patched.setattr(adapter._writer, "batch", max(1, len(plan.steps)))
         adapter.apply(plan, FENCE)
     after = _allowed(device.state())
     for write in device.writes()[first:]:

@@ -178,7 +178,7 @@ def test_the_fence_lets_the_owner_in_and_nobody_older(adapter: BigipAdapter, dev
 def test_a_take_over_stops_a_long_plan_between_two_transactions(
     adapter: BigipAdapter, device: Bigip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    objects = {key: Group(key, frozenset({"10.0.0.1"})) for key in (_service(at) for at in range(150))}
+    objects = {key: Group(key, frozenset({"10.0.0.1"})) for key in (_service(at) for at in range(450))}
     plan = planned(adapter, adapter.read(EVERYTHING).objects, wanted(adapter, objects))
     commit = device.store.commit
 
