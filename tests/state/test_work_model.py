@@ -19,7 +19,7 @@ class World:
 
     def __init__(self, stores: Stores, seed: int) -> None:
         self.stores = stores
-        self.chance = random.Random(seed)  # noqa: S311
+        self.chance = random.Random(seed)
         self.groups: dict[ObjectKey, set[str]] = {}
         self.wanted: set[ObjectKey] = set()
         self.steps = 0

@@ -49,7 +49,7 @@ def change(cluster: LabCluster, rng: random.Random) -> None:
 def test_list_and_watch_rebuild_the_store_exactly(
     cluster: LabCluster, server: ApiServer, http: httpx.Client, seed: int
 ) -> None:
-    rng = random.Random(seed)  # noqa: S311 a repeatable sequence
+    rng = random.Random(seed)
     for _ in range(30):
         change(cluster, rng)
     start = cluster.revision
@@ -90,7 +90,7 @@ def test_several_writers_and_watchers_at_once(cluster: LabCluster, server: ApiSe
 
 
 def test_resuming_from_any_version_gives_exactly_the_rest(cluster: LabCluster, http: httpx.Client) -> None:
-    rng = random.Random(3)  # noqa: S311 a repeatable sequence
+    rng = random.Random(3)
     first = cluster.revision
     for _ in range(40):
         change(cluster, rng)
