@@ -65,7 +65,8 @@ class Enforcement:
         meant = replace(intent, objects=self._normalized(intent))
         steps = self.quarantine.filter(diff(self.objects, meant))
         held = tuple(wanted.held[key] for key in sorted(wanted.held))
-        return plan(self.device, steps, self.objects, self.adapter.capabilities, self.adapter.limits, held)
+        can, limits = self.adapter.capabilities, self.adapter.limits
+        return plan(self.device, steps, self.objects, can, limits, held, self.quarantine.keys)
 
     def apply(self, made: Plan, fence: Fence) -> Outcome:
         """Make the plan true and check what came of it.
@@ -90,10 +91,11 @@ class Enforcement:
         return outcome
 
     def _set_aside(self, refused: Mapping[ObjectKey, str], made: Plan, error: Rejected | NotOwned | None) -> None:
+        news = {step.key for step in made.steps} & refused.keys() - self.quarantine.keys
         if refused:
             log.warning("objects refused", device=self.device, objects={str(key): why for key, why in refused.items()})
             self.quarantine.put(refused, self._asked)
-        if isinstance(error, Rejected) and not {step.key for step in made.steps} & refused.keys():
+        if isinstance(error, Rejected) and not news:
             raise Drifted(self.device, f"refusal of what was not asked: {error}") from error
 
     def _check(self, made: Plan, outcome: Outcome) -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from bridge.delivery.group_view import Delta, GroupView
 from bridge.model.capabilities import Limits
-from bridge.model.identity import Kind, ObjectKey
+from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Objects, Policy, Ports, RuleList, Shard
 from bridge.model.plan import Held
 from bridge.policy.compile import policies
 from bridge.policy.guard import GroupChange, GuardLimits, guard
 from bridge.policy.shard import shard_count
-from bridge.policy.withhold import frozen, settle, stopped_with, with_withheld
+from bridge.policy.withhold import frozen, settle, stopped_with, stuck, with_withheld, without_new
 from bridge.state.desired import DesiredRow, Work
 
 Unproven = Callable[[Mapping[ObjectKey, frozenset[str]]], Mapping[ObjectKey, frozenset[str]]]
@@ -131,7 +131,8 @@ class Wanted:
         for key, value in objects.items():
             match value:
                 case RuleList():
-                    found[key] = _without_missing(settle(lists[key], present, self._outgrown), missing)
+                    settled = settle(lists[key], present, self._outgrown)
+                    found[key] = _without_missing(without_new(settled, present, refused), missing)
                 case Policy():
                     found[key] = Policy(key, tuple(one for one in value.lists if one not in missing))
                 case _:
@@ -164,8 +165,8 @@ class Wanted:
 
     def _guarded(self, body: DeviceObject, before: DeviceObject | None) -> DeviceObject:
         """A destination that an edit widens to every address waits for a person; the rest of the edit goes on."""
-        if not isinstance(body, Group) or not isinstance(before, Group):
-            return body
+        if not isinstance(body, Group) or not isinstance(before, Group) or body.key.scope is Scope.BUILTIN:
+            return body  # what we keep ourselves is no edit of anybody
         change = GroupChange(body.key, len(before.members), body.members - before.members, frozenset())
         for held in guard([change], len(before.members), self._guard):
             self.held[body.key] = held
@@ -221,7 +222,7 @@ class Wanted:
 
     def _freeze(self, present: Objects, refused: frozenset[ObjectKey]) -> None:
         before = self.frozen
-        lists = with_withheld(self._lists(), refused)
+        lists = {**with_withheld(self._lists(), refused), **stuck(present, refused)}
         self._withheld = any(entry.withheld for each in lists.values() for entry in each.entries)
         self.frozen = self._stopping = self._outgrown = frozenset()
         if self._withheld:

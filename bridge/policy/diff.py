@@ -24,10 +24,16 @@ def diff(have: Objects, want: Intent) -> list[Step]:
 
 
 def plan(
-    device: str, steps: list[Step], have: Objects, can: Capabilities, limits: Limits, held: Iterable[Held] = ()
+    device: str,
+    steps: list[Step],
+    have: Objects,
+    can: Capabilities,
+    limits: Limits,
+    held: Iterable[Held] = (),
+    refused: frozenset[ObjectKey] = frozenset(),
 ) -> Plan:
-    """The steps in phases. One transaction where the device has one and the steps fit; else as `Transition` says."""
+    """The steps in phases: one transaction where the device has one and they fit, else as `Transition` says. What is `refused` stays."""
     ordered = sorted(steps, key=position)
     at_once = len(ordered) <= 1 or (can.atomic and len(ordered) <= limits.batch)
-    phases = [ordered] if at_once else list(Transition(have, ordered).phases())
+    phases = [ordered] if at_once else list(Transition(have, ordered, refused).phases())
     return Plan(device, tuple(tuple(phase) for phase in phases if phase), tuple(held))

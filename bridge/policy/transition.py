@@ -32,10 +32,11 @@ def position(step: Step) -> tuple[int, int, str]:
 
 
 class Transition:
-    """What a device has and the steps to what it should hold, cut into phases."""
+    """What a device has and the steps to what it should hold, cut into phases. What is `refused` cannot even be suspended."""
 
-    def __init__(self, have: Objects, steps: Iterable[Step]) -> None:
+    def __init__(self, have: Objects, steps: Iterable[Step], refused: frozenset[ObjectKey] = frozenset()) -> None:
         self._steps = list(steps)
+        self._refused = refused
         self._have = have
         self._want = dict(have)
         for step in self._steps:
@@ -51,7 +52,7 @@ class Transition:
     def phases(self) -> Iterator[list[Step]]:
         """The phases in order; each step starts from what the one before left."""
         lists = [key for key in self._have.keys() | self._want.keys() if key.kind is Kind.RULE_LIST]
-        lists = [key for key in lists if self._is_changed(key) or self._suspended(key)]
+        lists = [key for key in lists if key not in self._refused and (self._is_changed(key) or self._suspended(key))]
         rising = sorted((key for key in lists if key in self._have), key=_tier)
         halfway = self._halfway()
         yield self._go(

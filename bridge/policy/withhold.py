@@ -34,6 +34,16 @@ def frozen(
     return frozenset(key for key in found if key.scope is not Scope.BUILTIN)
 
 
+def stuck(have: Objects, refused: Iterable[ObjectKey]) -> dict[ObjectKey, RuleList]:
+    """The lists that the device has and will not let go of, their Allows withheld: what they name must not grow under them."""
+    lists = (have.get(key) for key in refused)
+    return {
+        each.key: replace(each, entries=tuple(replace(e, withheld=not _stops(e)) for e in each.entries))
+        for each in lists
+        if isinstance(each, RuleList)
+    }
+
+
 def stopped_with(lists: Iterable[RuleList]) -> frozenset[ObjectKey]:
     """The groups and ports that a Deny, Reject or Pass names."""
     lines = (entry for each in lists for entry in each.entries if _stops(entry))
@@ -55,25 +65,42 @@ def _permission(entry: RuleEntry) -> _Permission:
     return (entry.action, frozenset(entry.sources), frozenset(entry.destinations), entry.protocol, entry.ports)
 
 
-def with_withheld(lists: Mapping[ObjectKey, RuleList], missing: Iterable[ObjectKey]) -> dict[ObjectKey, RuleList]:
-    """The lists with every Allow withheld that a missing object could have stopped.
+def without_new(wanted: RuleList, have: Objects, refused: Iterable[ObjectKey]) -> RuleList:
+    """The list without Allows that are new to the device and name what it refused: its older meaning there is not theirs.
 
-    `missing` are objects that the device refuses: a Deny, Reject or Pass in such a list, or naming such a group, is not in force.
-    Names of groups tell no overlap, so every lower Allow of the same cluster is withheld.
+    Allows that stand go on with the last good version.
     """
-    out = frozenset(missing)
+    out, present = _with_groups(refused), _standing(have.get(wanted.key))
+    kept = (
+        entry
+        for entry in wanted.entries
+        if _stops(entry) or out.isdisjoint(entry.references()) or _permission(entry) in present
+    )
+    return replace(wanted, entries=tuple(kept))
+
+
+def with_withheld(lists: Mapping[ObjectKey, RuleList], refused: Iterable[ObjectKey]) -> dict[ObjectKey, RuleList]:
+    """The lists with every Allow withheld that something refused could have stopped.
+
+    A Deny, Reject or Pass in a refused list, or naming a refused group or one with a refused part, is not in force. Names of groups tell no
+    overlap, so every lower Allow of the same cluster is withheld.
+    """
+    out = _with_groups(refused)
     found = dict(lists)
     barred: set[str] = set()
     for key in sorted(lists, key=_tier_order):
         entries = []
         for entry in lists[key].entries:
-            stops = _stops(entry) and (key in out or any(ref in out for ref in entry.references()))
-            if stops:
+            if _stops(entry) and (key in out or not out.isdisjoint(entry.references())):
                 barred.add(key.cluster)
             withheld = entry.withheld or (not _stops(entry) and key.cluster in barred)
             entries.append(replace(entry, withheld=withheld))
         found[key] = replace(lists[key], entries=tuple(entries))
     return found
+
+
+def _with_groups(keys: Iterable[ObjectKey]) -> frozenset[ObjectKey]:
+    return frozenset(key for one in keys for key in (one, one.group))
 
 
 def _stops(entry: RuleEntry) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from bridge.errors import Busy, Denied, Drifted, FencedOff, LostLease, NotOwned, StateUnavailable
 from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import FenceState, Group, RuleList
+from bridge.model.intent import FenceState, Group, RuleEntry, RuleList
 from bridge.model.policy import Action
 from bridge.state.desired import ObjectState
 from tests.delivery.bench import (
@@ -252,6 +252,22 @@ def test_nobody_joins_an_allow_below_a_refused_deny() -> None:
     bench.worker.audit()
     bench.settle()
     assert bench.members(PAY) == {*addresses(2, 1), "10.0.9.9"}
+
+
+def test_no_allow_is_added_that_names_what_is_refused() -> None:
+    """The device has an older meaning of it, wider perhaps than what the new line should allow."""
+    bench = _shop()
+    bench.memory.refuses[BANK] = "no"
+    bench.state.want(
+        bank("192.0.2.9"),
+        rules(
+            line(PAY), line(CART), line(PAY, Action.ALLOW, to=PAY), RuleEntry("x", Action.ALLOW, (CART, PAY), (BANK,))
+        ),
+    )
+    bench.settle()
+    listed = bench.memory.objects[LIST]
+    assert isinstance(listed, RuleList)
+    assert [entry.destinations for entry in listed.entries] == [(BANK,), (BANK,), (PAY,)]
 
 
 def test_nor_does_its_destination_widen() -> None:

@@ -1,0 +1,114 @@
+"""Intake's recorder, the real tables and a worker together: what was tried on dictionaries holds on Postgres."""
+
+import threading
+
+import pytest
+
+from bridge.delivery.worker import Worker
+from bridge.intake.intake import REQUIRED, Intake
+from bridge.model.capabilities import Limits
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import Group
+from bridge.model.observed import Change, Event, Observed, Synced
+from bridge.state.database import Database
+from tests.delivery.bench import FakeClock
+from tests.delivery.memory import MemoryAdapter, MemoryDevice
+from tests.intake.fold import EDGE, GOVERNANCE, event
+from tests.intake.objects import external, namespace, pod, service, service_rule
+from tests.policy import device
+from tests.state.builders import Stores
+
+PAY = ObjectKey(Kind.GROUP, "east", Scope.SERVICE, "shop", "pay")
+
+
+class Line:
+    """From events to a device in memory, through the database."""
+
+    def __init__(self, database: Database) -> None:
+        self.stores = Stores(database)
+        self.memory = MemoryDevice()
+        self.restart()
+
+    def restart(self) -> None:
+        self.clock = FakeClock()
+        self.intake = Intake("east", GOVERNANCE, (EDGE,), self.stores.intake, self.clock)
+        self.known = self.intake.start_from()
+        adapter = MemoryAdapter(self.memory, limits=Limits(shard_members=8, batch=50))
+        self.worker = Worker(adapter, self.stores.delivery, self.clock, "installation", clusters=("east",))
+
+    def sync(self, *values: Observed) -> None:
+        """The first complete lists."""
+        self.take([event(Change.UPSERT, value) for value in values])
+        self.intake.sink([Synced(resource, "1") for resource in REQUIRED])
+        self.step()
+
+    def see(self, *values: Observed, change: Change = Change.UPSERT) -> None:
+        self.take([event(change, value) for value in values])
+        self.step()
+
+    def take(self, events: list[Event]) -> None:
+        self.clock.seconds += 1
+        self.intake.sink(events)
+
+    def step(self) -> None:
+        self.intake.step(threading.Event(), lambda: 1)
+        for _ in range(5):
+            self.clock.seconds += self.worker.turn(1)
+
+    def members(self) -> frozenset[str]:
+        return device.members(self.memory.objects, PAY)
+
+
+@pytest.fixture
+def line(database: Database) -> Line:
+    return Line(database)
+
+
+SHOP: tuple[Observed, ...] = (namespace(), service("pay", app="pay"), external(), service_rule())
+PODS = tuple(pod(f"pay-{number}", f"10.0.0.{number + 1}") for number in range(60))
+
+
+def test_nothing_is_written_before_the_first_picture(line: Line) -> None:
+    line.memory.objects = {PAY: Group(PAY, frozenset({"10.0.0.1"}))}
+    line.worker.turn(1)
+    assert line.memory.writes == 0
+    line.sync(*SHOP, *PODS[:1])
+    assert line.members() == {"10.0.0.1"}
+
+
+def test_pods_come_and_go_and_restarts_write_nothing(line: Line) -> None:
+    line.sync(*SHOP, *PODS)
+    assert line.members() == {pod.addresses[0] for pod in PODS}
+    line.see(*PODS[:30], change=Change.DELETED)
+    assert line.members() == {pod.addresses[0] for pod in PODS[30:]}
+    writes = line.memory.writes
+    for _ in range(2):
+        line.restart()
+        line.sync(*SHOP, *PODS[30:])
+        assert line.memory.writes == writes
+    assert not line.stores.delivery.work("edge", {}).rows
+
+
+def test_what_an_outage_swallowed_is_held_and_what_was_seen_to_go_is_not(line: Line) -> None:
+    line.sync(*SHOP, *PODS)
+    line.restart()
+    line.take([event(Change.GONE, one) for one in PODS[:30]])
+    line.take([event(Change.DELETED, one) for one in PODS[30:40]])
+    line.sync(*SHOP, *PODS[40:])
+    assert line.members() == {pod.addresses[0] for pod in (*PODS[:30], *PODS[40:])}
+    line.restart()
+    line.sync(*SHOP, *PODS[40:])
+    assert len(line.members()) == 50, "still held"
+    line.see(*PODS[:30])
+    assert len(line.members()) == 50
+    line.see(*PODS[:30], change=Change.DELETED)
+    assert len(line.members()) == 20
+
+
+def test_everything_goes_and_nothing_is_left(line: Line) -> None:
+    line.sync(*SHOP, *PODS[:9])
+    line.see(*PODS[:9], *SHOP, change=Change.DELETED)
+    left = {key for key in line.memory.objects if key.kind is not Kind.POLICY}
+    assert all(key.scope in (Scope.BUILTIN, Scope.DEFAULT) for key in left)
+    recorded = line.stores.intake.load_cluster("east")
+    assert not any((recorded.pods, recorded.objects, recorded.leases, recorded.verdicts))
