@@ -121,11 +121,26 @@ class Bridge:
 
     @contextlib.contextmanager
     def state(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-        """A connection to its embedded database, which lives as long as anybody uses it."""
-        with EmbeddedPostgres(self.folder / "data") as server:
-            url = make_url(server.url).set(drivername="postgresql").render_as_string(hide_password=False)
-            with psycopg.connect(url, autocommit=True) as connection:
-                yield connection
+        """A connection to its database; an embedded one lives as long as anybody uses it."""
+        with contextlib.ExitStack() as stack:
+            given = self.environment.get("FUSION_BRIDGE_DATABASE_URL")
+            url = make_url(given or stack.enter_context(EmbeddedPostgres(self.folder / "data")).url)
+            plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+            yield stack.enter_context(psycopg.connect(plain, autocommit=True))
+
+    def await_in_step(self, seconds: float = 30.0) -> None:
+        """Until every device was read and nothing recorded waits for it: what `status` says, asked more cheaply."""
+        query = """SELECT (SELECT bool_and(state = 'ok') FROM device)
+            AND (SELECT bool_and(applied_generation >= desired_generation) FROM device_object)"""
+        with self.state() as connection:
+
+            def rests() -> bool:
+                try:
+                    return connection.execute(query).fetchone() == (True,)
+                except psycopg.errors.UndefinedTable:
+                    return False
+
+            eventually("every device is in step", rests, seconds)
 
     def log(self) -> list[dict[str, Any]]:
         """What it has logged."""

@@ -2,14 +2,13 @@
 
 import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from bridge.lab.devices.bigip import Bigip
 from bridge.resources import shipped
 from tests.acceptance.shop import MANIFESTS, Shop, external_service, rule
-from tests.acceptance.site import CLUSTER, Bridge, ClusterEntry, bigip, eventually, stays
+from tests.acceptance.site import CLUSTER, DEVICE, Bridge, ClusterEntry, bigip, eventually, ours, stays
 from tests.control_plane.node import NodeStandIn
 from tests.control_plane.plane import ControlPlane
 
@@ -21,28 +20,29 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module")
+def bridge(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    """One bridge and one device for all: each test leaves behind what the next one must not mind."""
+    control_plane.install_crds(shipped("config/crd"))
+    folder, entry = tmp_path_factory.mktemp("bridge"), ClusterEntry(CLUSTER, control_plane.kubeconfig)
+    with bigip() as device, Bridge(folder, {DEVICE: device}, [entry]) as made:
+        made.start()
+        yield made
+
+
 @pytest.fixture
 def shop(
-    control_plane: ControlPlane,
-    node: NodeStandIn,
-    new_namespace: Callable[..., str],
-    tmp_path: Path,
+    control_plane: ControlPlane, node: NodeStandIn, new_namespace: Callable[..., str], bridge: Bridge
 ) -> Iterator[Shop]:
     """The boutique running in a governed namespace, its one rule applied, and the bridge in step."""
-    control_plane.install_crds(shipped("config/crd"))
     namespace = new_namespace(**{"fusionbridge.io/egress": "governed"})
-    with (
-        bigip() as device,
-        Bridge(tmp_path, {"edge": device}, [ClusterEntry(CLUSTER, control_plane.kubeconfig)]) as bridge,
-    ):
-        found = Shop(control_plane, namespace, device, bridge)
-        found.load()
-        found.apply(external_service(), rule())
-        bridge.start()
-        eventually("12 workloads running", lambda: len(found.pods()) == 12, 60)
-        found.await_step("paymentservice alone reaches the provider", seconds=60)
-        yield found
-        assert bridge.running, bridge.log()[-5:]
+    found = Shop(control_plane, namespace, bridge.devices[DEVICE], bridge)
+    found.load()
+    found.apply(external_service(), rule())
+    eventually("12 workloads running", lambda: len(found.pods()) == 12, 60)
+    found.await_step("paymentservice alone reaches the provider", seconds=60)
+    yield found
+    assert bridge.running, bridge.log()[-5:]
 
 
 @pytest.mark.acceptance("online-boutique: paymentservice alone reaches an ExternalService; scaling, to zero too")
@@ -176,9 +176,12 @@ def test_stopped_meanwhile(shop: Shop) -> None:
 
 @pytest.mark.acceptance("with nothing changed, a restart writes nothing to the device")
 def test_quiet_restart(shop: Shop) -> None:
-    eventually(
-        "nothing waits", lambda: shop.bridge.cli("status", codes=(0, 1))["devices"][0]["oldestUnapplied"] is None
-    )
+
+    def earlier() -> list[str]:
+        return [name for name in ours(shop.device) if "_test-" in name and shop.namespace not in name]
+
+    eventually("what earlier tests left is gone", lambda: not earlier(), 60)
+    shop.bridge.await_in_step()
     shop.bridge.stop()
     known, started = len(shop.device.writes()), len(shop.bridge.log())
     shop.bridge.start()

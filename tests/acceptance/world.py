@@ -11,7 +11,7 @@ from typing import Any
 
 from bridge.lab.apiserver import ApiServer, LabCluster
 from bridge.lab.devices.bigip import Bigip
-from tests.acceptance.site import CLUSTER, LISTS, OWNER, Bridge, ClusterEntry, bigip, eventually, members
+from tests.acceptance.site import CLUSTER, LISTS, OWNER, Bridge, ClusterEntry, bigip, members
 
 API = "fusionbridge.io/v1alpha1"
 GOVERNED = {"fusionbridge.io/egress": "governed"}
@@ -139,12 +139,7 @@ class World(Cluster):
 
     def await_in_step(self, seconds: float = 30.0) -> None:
         """Until the device was read and nothing recorded waits for it."""
-
-        def rests() -> bool:
-            (device,) = self.status()["devices"]
-            return device["state"] == "ok" and device["oldestUnapplied"] is None and bool(device["objects"])
-
-        eventually("the device is in step", rests, seconds)
+        self.bridge.await_in_step(seconds)
 
 
 @contextlib.contextmanager
