@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,24 @@ def test_demo(tmp_path: Path) -> None:
     assert "pod changes" in done.stderr, "progress, even without a terminal"
     makefile = run("make", "-n", "demo", cwd=Path(__file__).parents[2]).stdout
     assert "fusion-bridge --data-dir build/demo demo" in makefile
+
+
+@pytest.mark.acceptance("the embedded Postgres dies: nothing exits, nothing is deleted, all catches up")
+def test_embedded_postgres_dies(tmp_path: Path) -> None:
+    with world(tmp_path) as site:
+        site.bridge.start()
+        site.team("shop", "10.244.1.1")
+        eventually("in force", lambda: not site.allowed(UNKNOWN, OUTSIDE) and site.allowed("10.244.1.1", PROVIDER))
+        before = postmaster(tmp_path)
+        os.kill(before, signal.SIGKILL)
+        site.pod("shop", "web-2", "10.244.1.2")
+        eventually("all catches up", lambda: site.allowed("10.244.1.2", PROVIDER), 60)
+        assert site.allowed("10.244.1.1", PROVIDER)
+        assert site.bridge.running
+        assert postmaster(tmp_path) != before
+
+
+def postmaster(folder: Path) -> int:
+    """The process number of the embedded server."""
+    (file,) = folder.rglob("postmaster.pid")
+    return int(file.read_text().split()[0])
