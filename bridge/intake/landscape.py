@@ -56,7 +56,7 @@ class Landscape:
         if source.kind is SourceKind.SERVICE:
             return pod.namespace == source.namespace and self._service_selects(source.service, pod, address)
         if source.kind is SourceKind.BUILTIN:
-            return self._builtin(source.service, pod)
+            return self._builtin(source, pod)
         return select.selects(source, pod, self.namespaces.get(pod.namespace))
 
     def _service_selects(self, name: str, pod: Pod, address: str) -> bool:
@@ -68,8 +68,10 @@ class Landscape:
         parts = self._endpoints.get((pod.namespace, name), {})
         return any(address in addresses for addresses in parts.values())
 
-    def _builtin(self, name: str, pod: Pod) -> bool:
+    def _builtin(self, source: Source, pod: Pod) -> bool:
         """Nobody is exempt whose namespace has not been seen yet: it may turn out to be governed."""
-        if name == EXEMPT:
-            return pod.namespace in self.namespaces and not self.governs(pod.namespace)
-        return name == KNOWN or (name == GOVERNED and self.governs(pod.namespace))
+        namespace = self.namespaces.get(pod.namespace)
+        if namespace is None:
+            return source.service == KNOWN
+        reached = self.governs(pod.namespace) and source.namespaces.matches(select.namespace_labels(namespace))
+        return {KNOWN: True, GOVERNED: reached, EXEMPT: not reached}[source.service]

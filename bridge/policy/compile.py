@@ -18,9 +18,12 @@ from bridge.model.policy import (
     Defaults,
     ExternalService,
     Governance,
+    Operator,
     Protocol,
     Ref,
+    Requirement,
     Rule,
+    Selector,
     Source,
     SourceKind,
     Tier,
@@ -28,6 +31,7 @@ from bridge.model.policy import (
     UnknownAddresses,
 )
 from bridge.policy.overlap import rules_overlap
+from bridge.policy.select import NAME_LABEL
 
 GOVERNED, EXEMPT, KNOWN = "governed", "exempt", "known"
 _TIER_SCOPE = {Tier.CLUSTER: Scope.CLUSTER, Tier.NAMESPACE: Scope.NAMESPACE, Tier.SERVICE: Scope.SERVICE}
@@ -88,6 +92,8 @@ def compile_tiered(policy: ClusterPolicy, target: Target) -> Compiled:
             entries.insert(0, _exempt(policy, result))
         result.objects[key] = RuleList(key, tuple(entries))
     _add_default(policy, target, result)
+    if target.namespaces is not None:
+        _confine(result, target.name, target.namespaces)
     _add_named_groups(policy, target, result)
     return result
 
@@ -239,6 +245,28 @@ def _add_default(policy: ClusterPolicy, target: Target, result: Compiled) -> Non
 
 def _exempt(policy: ClusterPolicy, result: Compiled) -> RuleEntry:
     return _onward("exempt", _known_group(policy.cluster, EXEMPT, result), policy, result)
+
+
+def _confine(result: Compiled, device: str, namespaces: frozenset[str]) -> None:
+    """On a device for some namespaces only: whom the whole cluster's rules and the default reach there, and who is exempt from them.
+
+    These groups are the device's own, told by a name that no object of Kubernetes can have.
+    """
+    inside = Requirement(NAME_LABEL, Operator.IN, tuple(sorted(namespaces)))
+    renamed: dict[ObjectKey, ObjectKey] = {}
+    for key in [key for key in result.groups if key.scope in (Scope.CLUSTER, Scope.BUILTIN)]:
+        renamed[key] = own = replace(key, name=f"{key.name}-.{device}")
+        result.groups[own] = tuple(_within(source, inside) for source in result.groups.pop(key))
+    for key, value in result.objects.items():
+        if isinstance(value, RuleList):
+            entries = (
+                replace(entry, sources=tuple(renamed.get(one, one) for one in entry.sources)) for entry in value.entries
+            )
+            result.objects[key] = RuleList(key, tuple(entries))
+
+
+def _within(source: Source, inside: Requirement) -> Source:
+    return replace(source, namespaces=Selector((*source.namespaces.requirements, inside)))
 
 
 def _onward(name: str, group: ObjectKey, policy: ClusterPolicy, result: Compiled) -> RuleEntry:

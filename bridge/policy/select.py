@@ -3,6 +3,7 @@
 from bridge.model.observed import Labels, Namespace, Pod
 from bridge.model.policy import Governance, Source, SourceKind
 
+NAME_LABEL = "kubernetes.io/metadata.name"
 ADDRESS_GROUP_ANNOTATION = "fusionbridge.io/address-group"
 
 
@@ -44,9 +45,9 @@ def service_selects(selector: Labels, pod: Pod) -> bool:
 
 def namespace_labels(namespace: Namespace) -> Labels:
     """The labels of a namespace, with the name label that Kubernetes itself sets on every namespace."""
-    if "kubernetes.io/metadata.name" in namespace.labels:
+    if NAME_LABEL in namespace.labels:
         return namespace.labels
-    return {**namespace.labels, "kubernetes.io/metadata.name": namespace.name}
+    return {**namespace.labels, NAME_LABEL: namespace.name}
 
 
 def annotated_groups(annotations: Labels) -> tuple[str, ...]:

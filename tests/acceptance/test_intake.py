@@ -267,3 +267,21 @@ def test_one_transaction_per_batch(site: World) -> None:
         "it comes again", lambda: site.allowed("10.244.12.2", PROVIDER) and not site.allowed("10.244.12.1", PROVIDER)
     )
     assert site.bridge.running
+
+
+@pytest.mark.acceptance("intake: a device for some namespaces leaves the pods of all others alone")
+def test_device_of_one_namespace(tmp_path: Path) -> None:
+    default = {"default": {"action": "Deny", "unknownAddresses": "Deny"}}
+    scope = {"clusters": {CLUSTER: default}, "namespaces": ["shop"]}
+    with world(tmp_path, overrides={"edge": {"scope": scope}}) as made:
+        made.put("ClusterExternalService", "", "mail", {"addresses": ["203.0.113.25"], "ports": "Any"})
+        made.cluster_rule("no-mail", "mail", "Deny", **{"from": {"podSelector": {"matchLabels": {"app": "web"}}}})
+        made.bridge.start()
+        made.team("shop", "10.244.8.1")
+        made.team("bank", "10.244.8.2")
+        eventually("in force", lambda: not made.allowed(UNKNOWN, OUTSIDE) and made.allowed("10.244.8.1", PROVIDER))
+        assert not made.allowed("10.244.8.1", OUTSIDE)
+        assert not made.allowed("10.244.8.1", "203.0.113.25")
+        assert made.allowed("10.244.8.2", OUTSIDE)
+        assert made.allowed("10.244.8.2", "203.0.113.25")
+        assert not [name for name in made.lists() if "bank" in name]
