@@ -84,6 +84,7 @@ class Worker:
         self._complete = True
         self._audit_asked = True
         self._save_due: float | None = None
+        self._activation_due = 0.0
         self._wake = threading.Event()
         self.in_step = threading.Event()  # set while nothing is left to do
 
@@ -135,7 +136,8 @@ class Worker:
         else:
             self._forward(fence)
         if self._settings.write:
-            while self._deliver(fence):
+            while self._deliver(fence) and self._wake.is_set():
+                self._wake.clear()
                 self._forward(fence)
             self._follow_activation(fence)
             self._save(now=False)
@@ -214,7 +216,11 @@ class Worker:
         return pause
 
     def _follow_activation(self, fence: Fence) -> None:
-        if self._ledger.awaiting and self._enforcement.adapter.active():
+        if not self._ledger.awaiting or self._clock.elapsed() < self._activation_due:
+            return
+        # A lone change is asked about at once; of many in a row, not each.
+        self._activation_due = self._clock.elapsed() + self._settings.activation_interval
+        if self._enforcement.adapter.active():
             self._ledger.activated(self._wanted, self._enforcement.quarantine, self._clock.now())
             self._ledger.write(fence.epoch, tuple(self._wanted.held.values()), self._clock.now())
 
