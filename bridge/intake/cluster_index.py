@@ -22,6 +22,7 @@ from bridge.model.observed import (
     Resource,
     Service,
     Undecodable,
+    resource_of,
 )
 from bridge.model.policy import Governance, Ref
 from bridge.policy.select import ADDRESS_GROUP_ANNOTATION
@@ -209,21 +210,6 @@ class ClusterIndex:
         place = f"{value.namespace}/{value.name}" if value.namespace else value.name
         by = f" by {value.actor}" if value.actor else ""
         self.dirty.causes[f"{KINDS[value.resource]} {place} at {value.resource_version}{by}"] = None
-
-
-def resource_of(value: Slim | Undecodable) -> Resource:
-    """The resource that a value came from."""
-    match value:
-        case PolicyObject() | Undecodable():
-            return value.resource
-        case Namespace():
-            return Resource.NAMESPACES
-        case Service():
-            return Resource.SERVICES
-        case EndpointSlice():
-            return Resource.ENDPOINT_SLICES
-        case Node():
-            return Resource.NODES
 
 
 def _place(value: Slim | Undecodable) -> _Place:

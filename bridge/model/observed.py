@@ -160,6 +160,23 @@ class Undecodable:
     reason: str
 
 
+def resource_of(value: Observed | Undecodable) -> Resource:
+    """The resource that a value came from."""
+    match value:
+        case PolicyObject() | Undecodable():
+            return value.resource
+        case Pod():
+            return Resource.PODS
+        case Namespace():
+            return Resource.NAMESPACES
+        case Service():
+            return Resource.SERVICES
+        case EndpointSlice():
+            return Resource.ENDPOINT_SLICES
+        case Node():
+            return Resource.NODES
+
+
 class Change(StrEnum):
     """What happened to an object. GONE is inferred from two complete lists, DELETED was seen."""
 

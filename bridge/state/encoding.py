@@ -8,7 +8,17 @@ import msgspec
 
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
-from bridge.model.observed import EndpointSlice, Labels, Namespace, Node, Pod, PolicyObject, Resource, Service
+from bridge.model.observed import (
+    EndpointSlice,
+    Labels,
+    Namespace,
+    Node,
+    Pod,
+    PolicyObject,
+    Resource,
+    Service,
+    resource_of,
+)
 from bridge.model.plan import Held
 from bridge.model.policy import Action, PortRange, Protocol
 from bridge.state.batch import Slim
@@ -193,21 +203,6 @@ def decode_slim(resource: Resource, body: str) -> Slim:
 def decode_policy_object(body: str) -> PolicyObject:
     """An accepted version."""
     return _decode_policy_object(body)
-
-
-def resource_of(value: Slim) -> Resource:
-    """Which resource a slim object is of."""
-    match value:
-        case PolicyObject():
-            return value.resource
-        case Namespace():
-            return Resource.NAMESPACES
-        case Service():
-            return Resource.SERVICES
-        case EndpointSlice():
-            return Resource.ENDPOINT_SLICES
-        case Node():
-            return Resource.NODES
 
 
 def place_of(value: Slim) -> tuple[Resource, str, str]:
