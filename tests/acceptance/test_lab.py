@@ -53,7 +53,8 @@ def test_cluster_alone() -> None:
                 resource_version=everything.metadata.resource_version,
                 timeout_seconds=20,
             )
-            assert next(iter(seen))["type"] in ("ADDED", "MODIFIED", "DELETED")
+            with contextlib.closing(seen):
+                assert next(seen)["type"] in ("ADDED", "MODIFIED", "DELETED")
             core.create_namespace({"metadata": {"name": "mine"}})
             spec = {"addresses": ["192.0.2.1"], "ports": "Any"}
             place = ("fusionbridge.io", "v1alpha1", "mine", "externalservices")
@@ -83,15 +84,17 @@ def test_device_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     from bigrest.bigip import BIGIP
     from f5.bigip import ManagementRoot
 
-    with lab("device", "bigip") as found:
+    with lab("device", "bigip") as found, contextlib.ExitStack() as stack:
         assert set(found) == KEYS
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
             monkeypatch.setenv(name, found["ca"])
         port, account = urlsplit(found["url"]).port, (found["username"], found["password"])
         sdk = ManagementRoot("127.0.0.1", *account, port=port, verify=found["ca"])
+        stack.enter_context(sdk.icrs.session)  # neither client has a close of its own
         lists = sdk.tm.security.firewall.address_lists.address_list
         lists.create(name="web", partition="Common", addresses=[{"name": "192.0.2.1"}])
         rest = BIGIP(f"127.0.0.1:{port}", *account, request_token=True, session_verify=found["ca"])
+        stack.enter_context(rest.session)
         loaded = rest.load("/mgmt/tm/security/firewall/address-list/~Common~web")
         assert loaded.properties["addresses"] == [{"name": "192.0.2.1"}]
         with httpx.Client(
