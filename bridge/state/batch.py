@@ -7,7 +7,7 @@ from datetime import datetime
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.observed import EndpointSlice, Namespace, Node, Pod, PolicyObject, Resource, Service
-from bridge.model.policy import Ref
+from bridge.model.policy import Ref, Tier
 
 Slim = Namespace | Service | EndpointSlice | Node | PolicyObject
 
@@ -64,6 +64,22 @@ class Verdict:
     accepted: PolicyObject | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What one policy object, or one object with an annotation, becomes on one device: the objects that must stand there.
+
+    `tier` is set for rules, which need their tier's policy attached. `reason` is a word of SEMANTICS 9 where the compiler could not
+    place it as written, with a `message`; empty otherwise.
+    """
+
+    ref: Ref
+    device: str
+    keys: tuple[ObjectKey, ...]
+    tier: Tier | None = None
+    reason: str = ""
+    message: str = ""
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that one intake batch changes; committed whole or not at all. `at` is the time of all its changes."""
@@ -83,6 +99,8 @@ class Batch:
     desired_gone: list[tuple[str, ObjectKey]] = field(default_factory=list)  # device, key
     verdicts: list[Verdict] = field(default_factory=list)
     verdicts_gone: list[Ref] = field(default_factory=list)
+    placements: list[Placement] = field(default_factory=list)
+    placements_gone: list[tuple[Ref, str]] = field(default_factory=list)  # object, device
     synced: dict[Resource, str] = field(default_factory=dict)  # resource -> resource version of its last complete list
 
     @property

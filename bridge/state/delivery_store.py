@@ -8,17 +8,20 @@ from bridge.errors import LostLease, StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
 from bridge.state import working
+from bridge.state.chain import Link
 from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState, Work
 from bridge.state.encoding import clean, encode_held, json_text
 
 _IN_FORCE = (ObjectState.PROGRAMMED, ObjectState.AWAITING_DEPLOY)
 
-# As for a cluster: a new owner's epoch waits until this transaction is through.
+# As for a cluster: a new owner's epoch waits until this transaction is through. The end of the audit chain is locked with it.
 _HELD = f"""
 WITH held AS MATERIALIZED (
-    SELECT FROM replica_lease WHERE role = 'device' AND name = %(device)s AND epoch = %(epoch)s FOR KEY SHARE)
-SELECT {BY_KEY} FROM held
+    SELECT FROM replica_lease WHERE role = 'device' AND name = %(device)s AND epoch = %(epoch)s FOR KEY SHARE),
+head AS MATERIALIZED (
+    SELECT audit_number, audit_head FROM device WHERE name = %(device)s FOR NO KEY UPDATE)
+SELECT audit_number, audit_head, {BY_KEY} FROM held CROSS JOIN head
 """  # noqa: S608 - no value in it
 # In the order in which intake locks them.
 _LOCK = """
@@ -47,10 +50,12 @@ DELETE FROM device_object
 WHERE device = %(device)b AND key = ANY(%(key)b::text[]) AND gone AND applied_generation = desired_generation
 """
 _AUDIT = """
-INSERT INTO audit (device, at, plan_digest, key, op, cause, before, after, outcome)
+INSERT INTO audit (device, at, plan_digest, key, op, cause, before, after, outcome, lag, number, hash)
 SELECT %(device)b, %(at)b::timestamptz, %(plan)b, x.* FROM unnest(
-    %(key)b::text[], %(op)b::text[], %(cause)b::text[], %(before)b::text[], %(after)b::text[], %(outcome)b::text[]) x
+    %(key)b::text[], %(op)b::text[], %(cause)b::text[], %(before)b::text[], %(after)b::text[], %(outcome)b::text[],
+    %(lag)b::float8[], %(number)b::bigint[], %(hash)b::text[]) x
 """
+_HEAD = "UPDATE device SET audit_number = %(number)b, audit_head = %(hash)b WHERE name = %(device)b"
 _HEALTH = """
 UPDATE device SET
     state = %(state)s, message = %(message)s, identity = coalesce(nullif(%(identity)s, ''), identity),
@@ -130,10 +135,11 @@ class DeliveryStore:
         is `gone` is forgotten.
         """
         with self._database.transaction() as connection:
-            if connection.execute(_HELD, {"device": device, "epoch": epoch}).fetchone() is None:
+            head = connection.execute(_HELD, {"device": device, "epoch": epoch}).fetchone()
+            if head is None:
                 raise LostLease(f"epoch {epoch} does not own device {device} any more")
             with connection.pipeline():
-                _audit(connection, device, audit, plan_digest, at)
+                _audit(connection, _linked(device, audit, plan_digest, at, head[0], head[1]))
                 _applied(connection, device, list({one.key: one for one in applied}.values()), at)
 
     def record_health(self, device: str, health: DeviceHealth, at: datetime | None = None) -> None:
@@ -200,18 +206,38 @@ def _applied(connection: Connection, device: str, applied: Sequence[Applied], at
         connection.execute(_FORGOTTEN, {"device": device, "key": gone})
 
 
-def _audit(connection: Connection, device: str, audit: Sequence[AuditEntry], plan: str, at: datetime) -> None:
-    if not audit:
+def _linked(
+    device: str, audit: Sequence[AuditEntry], plan: str, at: datetime, number: int, head: str
+) -> list[tuple[Link, str]]:
+    """The rows with their hashes, going on from the end of the chain."""
+    linked = []
+    for one in audit:
+        number += 1
+        words = [clean(text) for text in (one.cause, one.before, one.after)]
+        link = Link(device, number, at, str(one.key), one.op, *words, plan, clean(one.outcome), one.lag)
+        head = link.hash_after(head)
+        linked.append((link, head))
+    return linked
+
+
+def _audit(connection: Connection, linked: Sequence[tuple[Link, str]]) -> None:
+    if not linked:
         return
+    links = [link for link, _ in linked]
+    last, head = linked[-1]
     values = {
-        "device": device,
-        "at": at,
-        "plan": plan,
-        "key": [str(one.key) for one in audit],
-        "op": [one.op for one in audit],
-        "cause": [clean(one.cause) for one in audit],
-        "before": [clean(one.before) for one in audit],
-        "after": [clean(one.after) for one in audit],
-        "outcome": [clean(one.outcome) for one in audit],
+        "device": last.device,
+        "at": last.at,
+        "plan": last.plan_digest,
+        "key": [one.key for one in links],
+        "op": [one.op for one in links],
+        "cause": [one.cause for one in links],
+        "before": [one.before for one in links],
+        "after": [one.after for one in links],
+        "outcome": [one.outcome for one in links],
+        "lag": [one.lag for one in links],
+        "number": [one.number for one in links],
+        "hash": [each for _, each in linked],
     }
     connection.execute(_AUDIT, values)
+    connection.execute(_HEAD, {"device": last.device, "number": last.number, "hash": head})

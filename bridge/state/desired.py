@@ -73,7 +73,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change on a device: cause, before, after, under which plan, and how it ended."""
+    """One change on a device: cause, before, after, and how it ended. `lag`: seconds since the change in the cluster that it answers."""
 
     key: ObjectKey
     op: str
@@ -81,6 +81,7 @@ class AuditEntry:
     before: str
     after: str
     outcome: str
+    lag: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ What Postgres can guarantee at speed stands here as a constraint. Left to the st
 (thousands of rows a second; each would cost a lookup and a row lock), and the absence of overlap among closed leases.
 
 Leases and members are history. The open ones live in a partition of their own, `t2` = infinity, where the primary key refuses a
-second open one. Statements write to the partitions directly: moving a row between them by UPDATE would cost twice as much.
+second open one. Statements write to the partitions directly: moving a row between them by UPDATE would cost twice as much. What has
+ended lies in `_closed`, itself partitioned by the month of its end, so that the oldest can be dropped as a whole.
 
 JSON is kept as `json`, not `jsonb`: exactly as encoded, "\\u0000" included. `jsonb` appears only where the database itself merges.
 """
@@ -17,6 +18,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -29,7 +31,7 @@ from sqlalchemy import (
     event,
     text,
 )
-from sqlalchemy.dialects.postgresql import INET, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
 
 CHANNEL = "fusion_bridge"  # of NOTIFY; the payload is the name of a cluster
 
@@ -64,12 +66,12 @@ def _one_of(column: str, words: tuple[str, ...]) -> CheckConstraint:
 
 
 def _partitioned(table: Table) -> None:
-    """Make the two partitions with the table: what is open, and everything before."""
-    name = table.name
+    """Make the partitions with the table: what is open, and what has ended; months are added as time goes on."""
+    name, closed = table.name, f"{table.name}_closed"
     for statement in (
         f"CREATE TABLE {name}_open PARTITION OF {name} FOR VALUES FROM ('infinity') TO (MAXVALUE)",
-        f"CREATE TABLE {name}_closed PARTITION OF {name} FOR VALUES FROM (MINVALUE) TO ('infinity')",
-        f"CREATE INDEX ix_{name}_closed_t2 ON {name}_closed USING brin (t2)",  # for pruning; costs next to nothing
+        f"CREATE TABLE {closed} PARTITION OF {name} FOR VALUES FROM (MINVALUE) TO ('infinity') PARTITION BY RANGE (t2)",
+        f"CREATE TABLE {closed}_rest PARTITION OF {closed} DEFAULT",  # of months that were not made in time
     ):
         event.listen(table, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
 
@@ -90,6 +92,7 @@ cluster = Table(
     _count("revision"),  # + 1 with every batch
     Column("changed_at", TIME),  # of the last batch; never runs backwards
     Column("synced", JSONB, nullable=False, server_default=text("'{}'")),
+    _count("policy_revision"),  # of the last batch in which policy or its placement changed
     CheckConstraint("revision >= 0", name="revision"),
 )
 
@@ -140,6 +143,12 @@ lease = Table(
     postgresql_partition_by="RANGE (t2)",
 )
 _partitioned(lease)
+# A name is looked up among all who ever bore it; the hash of one is the least that an index can hold.
+event.listen(
+    lease,
+    "after_create",
+    DDL("CREATE INDEX ix_lease_closed_pod ON lease_closed USING hash (pod)"),  # type: ignore[no-untyped-call]
+)
 
 # A group is never dropped while history names it: it keeps its id when it comes back.
 address_group = Table(
@@ -184,6 +193,34 @@ policy_object = Table(
     Column("changed_at", TIME, nullable=False),
 )
 
+# What one policy object, or one object with an annotation, becomes on one device: the objects that must stand there.
+placement = Table(
+    "placement",
+    metadata,
+    Column("cluster", KEY, ForeignKey("cluster.name"), primary_key=True),
+    Column("kind", KEY, primary_key=True),
+    Column("namespace", KEY, primary_key=True),
+    Column("name", KEY, primary_key=True),
+    Column("device", KEY, primary_key=True),
+    Column("keys", ARRAY(Text), nullable=False),
+    _text("tier"),  # of a rule: whose attachment it needs
+    _text("reason"),  # why the compiler could not place it as written
+    _text("message"),
+)
+
+# What was last told about an object, so that nothing is told twice.
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("cluster", KEY, ForeignKey("cluster.name"), primary_key=True),
+    Column("kind", KEY, primary_key=True),
+    Column("namespace", KEY, primary_key=True),
+    Column("name", KEY, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("at", TIME, nullable=False),
+)
+
 device = Table(
     "device",
     metadata,
@@ -196,6 +233,12 @@ device = Table(
     Column("attached", JSON(none_as_null=True)),
     Column("last_read", TIME),
     Column("last_verified", TIME),
+    Column("mode", Text, nullable=False, server_default="apply"),
+    Column("attach_by", JSON(none_as_null=True)),  # tier -> how a person attaches what is not
+    _count("standing_revision"),  # + 1 whenever the device or one of its objects stands otherwise than before
+    _count("audit_number"),  # of the last row of its audit, whose hash is the head of the chain
+    _text("audit_head"),
+    _one_of("mode", ("apply", "plan")),
     _one_of("state", ("ok", "busy", "denied", "unreachable", "stopped", "not read yet")),
 )
 
@@ -257,8 +300,23 @@ audit = Table(
     Column("after", Text, nullable=False),
     Column("plan_digest", Text, nullable=False),
     Column("outcome", Text, nullable=False),
-    Index(None, "device", "id"),
+    Column("number", BigInteger, nullable=False),  # counts the device's rows, without a gap
+    _text("hash"),  # over this row and the hash before it
+    Column("lag", Double),  # seconds from the change in the cluster to this one on the device
+    Index(None, "device", "number", unique=True),
+    Index(None, "key", "id"),
     Index(None, "at", postgresql_using="brin"),
+)
+
+# Where a chain begins after its older rows were pruned: the last that went, and its hash.
+audit_checkpoint = Table(
+    "audit_checkpoint",
+    metadata,
+    Column("device", KEY, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("until", TIME, nullable=False),
+    Column("at", TIME, nullable=False),
 )
 
 held_plan = Table(
@@ -278,4 +336,9 @@ report = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("at", TIME, nullable=False),
     Column("body", JSON, nullable=False),
+    Column("origin", Text, nullable=False, server_default="asked"),
+    Column("slot", TIME, unique=True),  # of the schedule: made once, whoever is faster
+    Column("summary", JSON, nullable=False, server_default=text("'{}'")),  # what a list shows without the body
+    Index(None, "at"),
+    _one_of("origin", ("asked", "scheduled")),
 )

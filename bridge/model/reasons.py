@@ -1,0 +1,97 @@
+"""The words of status: every reason that a condition, a device's line, an Event or a report can give, and what a person does about it.
+
+One table, so that feedback, reports, metrics and documents say the same; a later reason is a line here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """SEMANTICS 9, and what else happens to an object before it is in force."""
+
+    ACCEPTED = "Accepted"
+    INVALID = "Invalid"
+    NAMESPACE_NOT_GOVERNED = "NamespaceNotGoverned"
+    UNSUPPORTED = "Unsupported"
+    OVER_BROAD = "OverBroad"
+    PROGRAMMED = "Programmed"
+    NOT_ACCEPTED = "NotAccepted"
+    NOT_USED = "NotUsed"
+    NO_DESTINATION = "NoDestination"
+    PENDING = "Pending"
+    HELD = "Held"
+    QUARANTINED = "Quarantined"
+    NOT_ATTACHED = "NotAttached"
+    AWAITING_DEPLOY = "AwaitingDeploy"
+    WITHHELD = "Withheld"
+    DEVICE_UNREACHABLE = "DeviceUnreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reason says, what to do about it ("" when nothing), and whether an Event tells it to people."""
+
+    text: str
+    remedy: str = ""
+    event: bool = False
+
+
+MEANINGS: Mapping[Reason, Meaning] = {
+    Reason.ACCEPTED: Meaning("the object is valid and in force as written"),
+    Reason.INVALID: Meaning("the object cannot be taken as written", "correct what the message names", event=True),
+    Reason.NAMESPACE_NOT_GOVERNED: Meaning(
+        "rules count in governed namespaces only",
+        "ask the platform team to label the namespace as the bridge's governed.namespaceSelector says",
+        event=True,
+    ),
+    Reason.UNSUPPORTED: Meaning(
+        "a device in scope cannot express it",
+        "write it in terms that the device takes, or name other devices in spec.devices",
+        event=True,
+    ),
+    Reason.OVER_BROAD: Meaning(
+        "the device sees an address that others share, who would be let through too",
+        "let all who are named be in the source, or set acceptShared: true",
+        event=True,
+    ),
+    Reason.PROGRAMMED: Meaning("every device in scope was seen to hold it"),
+    Reason.NOT_ACCEPTED: Meaning(
+        "nothing of it is in force: no version of it was accepted yet", "see condition Accepted"
+    ),
+    Reason.NOT_USED: Meaning(
+        "no device holds it, because no rule in force there names it", "name it in a rule's spec.to"
+    ),
+    Reason.NO_DESTINATION: Meaning(
+        "every destination lies inside the cluster, where these devices do not decide",
+        "name a destination outside the cluster",
+        event=True,
+    ),
+    Reason.PENDING: Meaning("a change is on its way to the device"),
+    Reason.HELD: Meaning(
+        "part of a change waits for a person, because no event proves it or it is unusually large",
+        "ask whoever runs the bridge to look at `fusion-bridge report` and decide",
+        event=True,
+    ),
+    Reason.QUARANTINED: Meaning(
+        "the device refused it; its last good version stays",
+        "correct what the device's words name; it is tried again after an edit and with each audit",
+        event=True,
+    ),
+    Reason.NOT_ATTACHED: Meaning(
+        "the device holds it, but its policy is not reachable from an enforced one",
+        "ask the device's owner to attach it by the line in the message",
+        event=True,
+    ),
+    Reason.AWAITING_DEPLOY: Meaning("the device has stored it and has not put it in force yet"),
+    Reason.WITHHELD: Meaning(
+        "a rule that takes precedence is not in force on the device, so this Allow is not either",
+        "put right the rule that the message names",
+        event=True,
+    ),
+    Reason.DEVICE_UNREACHABLE: Meaning(
+        "the device cannot be reached or does not let the bridge in; changes wait",
+        "nothing on this object: whoever runs the bridge sees the device's words in `fusion-bridge status`",
+    ),
+}

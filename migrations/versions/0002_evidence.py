@@ -1,0 +1,123 @@
+"""Evidence: placements, what was told to people, the audit chain, kept reports, history by the month."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add what feedback, reports, attribution and audit need; nothing recorded is lost."""
+    _told()
+    _audit()
+    _reports()
+    for table in ("lease", "member"):
+        _by_month(table)
+    op.execute("CREATE INDEX ix_lease_closed_pod ON lease_closed USING hash (pod)")
+
+
+def _told() -> None:
+    op.add_column("cluster", sa.Column("policy_revision", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    op.add_column("device", sa.Column("mode", sa.Text(), server_default="apply", nullable=False))
+    op.add_column("device", sa.Column("attach_by", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column(
+        "device", sa.Column("standing_revision", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
+    )
+    op.create_check_constraint(op.f("ck_device_mode"), "device", "mode IN ('apply', 'plan')")
+    op.create_table(
+        "placement",
+        sa.Column("cluster", sa.Text(collation="C"), nullable=False),
+        sa.Column("kind", sa.Text(collation="C"), nullable=False),
+        sa.Column("namespace", sa.Text(collation="C"), nullable=False),
+        sa.Column("name", sa.Text(collation="C"), nullable=False),
+        sa.Column("device", sa.Text(collation="C"), nullable=False),
+        sa.Column("keys", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("tier", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("message", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_placement_cluster")),
+        sa.PrimaryKeyConstraint("cluster", "kind", "namespace", "name", "device", name=op.f("pk_placement")),
+    )
+    op.create_table(
+        "feedback",
+        sa.Column("cluster", sa.Text(collation="C"), nullable=False),
+        sa.Column("kind", sa.Text(collation="C"), nullable=False),
+        sa.Column("namespace", sa.Text(collation="C"), nullable=False),
+        sa.Column("name", sa.Text(collation="C"), nullable=False),
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_feedback_cluster")),
+        sa.PrimaryKeyConstraint("cluster", "kind", "namespace", "name", name=op.f("pk_feedback")),
+    )
+
+
+def _audit() -> None:
+    op.add_column("device", sa.Column("audit_number", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    op.add_column("device", sa.Column("audit_head", sa.Text(), server_default="", nullable=False))
+    op.add_column("audit", sa.Column("number", sa.BigInteger(), nullable=True))
+    op.add_column("audit", sa.Column("hash", sa.Text(), server_default="", nullable=False))
+    op.add_column("audit", sa.Column("lag", sa.Double(), nullable=True))
+    op.create_table(
+        "audit_checkpoint",
+        sa.Column("device", sa.Text(collation="C"), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("device", "number", name=op.f("pk_audit_checkpoint")),
+    )
+    # Rows from before the chain keep their place; the chain begins after them.
+    op.execute("""
+        UPDATE audit SET number = x.number
+        FROM (SELECT id, row_number() OVER (PARTITION BY device ORDER BY id) AS number FROM audit) x WHERE x.id = audit.id""")
+    op.execute("""
+        INSERT INTO audit_checkpoint (device, number, hash, until, at)
+        SELECT device, max(number), '', max(at), now() FROM audit GROUP BY device""")
+    op.execute("""
+        UPDATE device SET audit_number = x.number FROM (SELECT device, max(number) AS number FROM audit GROUP BY device) x
+        WHERE x.device = device.name""")
+    op.alter_column("audit", "number", nullable=False)
+    op.drop_index(op.f("ix_audit_device_id"), "audit")
+    op.create_index(op.f("ix_audit_device_number"), "audit", ["device", "number"], unique=True)
+    op.create_index(op.f("ix_audit_key_id"), "audit", ["key", "id"])
+
+
+def _reports() -> None:
+    op.add_column("report", sa.Column("origin", sa.Text(), server_default="asked", nullable=False))
+    op.add_column("report", sa.Column("slot", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("report", sa.Column("summary", sa.JSON(), server_default=sa.text("'{}'"), nullable=False))
+    op.create_check_constraint(op.f("ck_report_origin"), "report", "origin IN ('asked', 'scheduled')")
+    op.create_unique_constraint(op.f("uq_report_slot"), "report", ["slot"])
+    op.create_index(op.f("ix_report_at"), "report", ["at"])
+
+
+def _by_month(table: str) -> None:
+    """What has ended is kept in a partition for each month. What ended until now stays where it is, as the first of them."""
+    closed = f"{table}_closed"
+    op.execute(f"ALTER TABLE {table} DETACH PARTITION {closed}")
+    op.execute(f"DROP INDEX ix_{closed}_t2")
+    op.execute(f"ALTER TABLE {closed} RENAME TO {closed}_before")
+    for name in op.get_bind().execute(sa.text(_INDEXES), {"table": f"{closed}_before"}).scalars().all():
+        op.execute(f"ALTER INDEX {name} RENAME TO {name}_before")
+    op.execute(
+        f"CREATE TABLE {closed} PARTITION OF {table} FOR VALUES FROM (MINVALUE) TO ('infinity') PARTITION BY RANGE (t2)"
+    )
+    op.execute(f"CREATE TABLE {closed}_rest PARTITION OF {closed} DEFAULT")
+    if op.get_bind().execute(sa.text(f"SELECT FROM {closed}_before LIMIT 1")).first() is None:  # noqa: S608
+        op.execute(f"DROP TABLE {closed}_before")
+        return
+    # Up to the end of the month after the last row: from then on there is a partition for each month.
+    until = op.get_bind().scalar(
+        sa.text(f"SELECT date_trunc('month', max(t2), 'UTC') + interval '1 month' FROM {closed}_before")  # noqa: S608
+    )
+    op.execute(
+        f"ALTER TABLE {closed} ATTACH PARTITION {closed}_before FOR VALUES FROM (MINVALUE) TO ('{until.isoformat()}')"
+    )
+
+
+_INDEXES = "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = CAST(:table AS regclass)"
