@@ -213,8 +213,19 @@ def _linked(
     linked = []
     for one in audit:
         number += 1
-        words = [clean(text) for text in (one.cause, one.before, one.after)]
-        link = Link(device, number, at, str(one.key), one.op, *words, plan, clean(one.outcome), one.lag)
+        link = Link(
+            device=device,
+            number=number,
+            at=at,
+            key=str(one.key),
+            op=one.op,
+            cause=clean(one.cause),
+            before=clean(one.before),
+            after=clean(one.after),
+            plan_digest=plan,
+            outcome=clean(one.outcome),
+            lag=one.lag,
+        )
         head = link.hash_after(head)
         linked.append((link, head))
     return linked
