@@ -28,6 +28,7 @@ from bridge.state.database import Database
 from bridge.state.delivery_store import DeliveryStore
 from bridge.state.intake_store import IntakeStore
 from bridge.state.leases import ReplicaLeases
+from bridge.state.partitions import make_months
 from bridge.state.pruning import prune
 from bridge.state.wakeups import ANY, Wakeups
 
@@ -102,6 +103,7 @@ class Controller:
             self._delivery_store.register_device(device.config.name, device.config.kind)
         for cluster in self._clusters:
             self._intake_store.register_cluster(cluster.config.name)
+        make_months(self._database, self._clock.now())
         self._wakeups.register(self._wake)
         self._wakeups.start()
         for cluster in self._clusters:
@@ -109,7 +111,7 @@ class Controller:
         for device in self._devices:
             self._begin("device", device.config.name, partial(self._serve_device, device))
             self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
-        self._scheduler.add_job(self._prune, "interval", hours=6)
+        self._scheduler.add_job(self._keep_history, "interval", hours=6)
         self._scheduler.start()
         self._thread("leases", self._renew)
 
@@ -214,11 +216,14 @@ class Controller:
         if worker is not None:
             worker.audit()
 
-    def _prune(self) -> None:
+    def _keep_history(self) -> None:
+        """Room for what will end, and an end for what ended long ago."""
+        now = self._clock.now()
         try:
-            prune(self._database, self._clock.now() - timedelta(days=self._settings.history_days))
+            make_months(self._database, now)
+            prune(self._database, now - timedelta(days=self._settings.history_days))
         except BridgeError as error:
-            log.warning("history not pruned", error=str(error))
+            log.warning("history not kept as it should be", error=str(error))
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)

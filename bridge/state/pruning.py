@@ -1,19 +1,14 @@
-"""History does not grow for ever: what ended long ago is deleted, a piece at a time."""
+"""History does not grow for ever: what ended long ago goes by the month, everything else a piece at a time."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
 from bridge.state.database import Database
+from bridge.state.partitions import drop_months
 
 _PIECE = 20_000  # rows in one transaction: nobody waits long for its locks
 
-_LEASES = """
-DELETE FROM lease_closed WHERE ctid = ANY(ARRAY(SELECT ctid FROM lease_closed WHERE t2 < %(before)s LIMIT %(piece)s))
-"""
-_MEMBERS = """
-DELETE FROM member_closed WHERE ctid = ANY(ARRAY(SELECT ctid FROM member_closed WHERE t2 < %(before)s LIMIT %(piece)s))
-"""
 _AUDIT = "DELETE FROM audit WHERE ctid = ANY(ARRAY(SELECT ctid FROM audit WHERE at < %(before)s LIMIT %(piece)s))"
 _REPORTS = "DELETE FROM report WHERE ctid = ANY(ARRAY(SELECT ctid FROM report WHERE at < %(before)s LIMIT %(piece)s))"
 _GROUPS = """
@@ -35,11 +30,11 @@ class Pruned:
 
 
 def prune(database: Database, before: datetime) -> Pruned:
-    """Delete leases and memberships that ended before that time, audit rows and reports from before it, groups of which nothing is left.
+    """Let go of leases and memberships whose month of ending was over by then, audit rows and reports from before it, empty old groups.
 
     Raises StateUnavailable; what was deleted by then stays deleted. Never touches what is open.
     """
-    leases, members = _delete(database, _LEASES, before), _delete(database, _MEMBERS, before)
+    leases, members = drop_months(database, "lease_closed", before), drop_months(database, "member_closed", before)
     audit, reports = _delete(database, _AUDIT, before), _delete(database, _REPORTS, before)
     with database.transaction() as connection:
         groups = connection.execute(_GROUPS).rowcount
