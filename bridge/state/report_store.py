@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Text, cast, func, literal, select, text
@@ -19,9 +20,9 @@ from bridge.state.reported import (
     ClusterStanding,
     DeviceStanding,
     HeldPlan,
+    Holder,
     LeaseRecord,
     ObjectStanding,
-    StoredReport,
 )
 
 _object = tables.device_object.c
@@ -32,7 +33,6 @@ _member = tables.member.c
 _lease = tables.lease.c
 _held = tables.held_plan.c
 _audit = tables.audit.c
-_report = tables.report.c
 
 _FOREVER = text("'infinity'::timestamptz")
 _waiting = _object.desired_generation > _object.applied_generation
@@ -125,24 +125,31 @@ class ReportStore:
         with self._database.reading() as connection:
             return tuple(_lease_record(row) for row in connection.execute(query))
 
-    def keep_report(self, at: datetime, body: str) -> int:
-        """Keep a report, JSON text; returns its number."""
-        query = "INSERT INTO report (at, body) VALUES (%s, %s::json) RETURNING id"
-        with self._database.transaction() as connection:
-            row = connection.execute(query, [at, body]).fetchone()
-            return int(row[0]) if row else 0
-
-    def reports(self, limit: int = 10) -> tuple[StoredReport, ...]:
-        """The last reports kept, the newest first."""
-        query = select(_report.id, _report.at, cast(_report.body, Text)).order_by(_report.id.desc()).limit(limit)
-        with self._database.reading() as connection:
-            return tuple(StoredReport(*row) for row in connection.execute(query))
+    def holders(self, cluster: str, addresses: Iterable[str]) -> Mapping[str, Holder]:
+        """Who holds each of these addresses of the cluster now; one that nobody is known to hold is left out."""
+        query = """
+            SELECT l.address, l.namespace, l.pod, l.owner FROM unnest(%(addresses)b::text[]::inet[]) x (address)
+            JOIN lease_open l ON l.cluster = %(cluster)b AND l.address = x.address"""
+        values = {"cluster": cluster, "addresses": list(addresses)}
+        with self._database.transaction(snapshot=True) as connection:
+            rows = loading.stream(connection, query, values)
+            return {address: Holder(intern(namespace), pod, intern(owner)) for address, namespace, pod, owner in rows}
 
 
 def _standing(row: Row[Any]) -> DeviceStanding:
     look_alikes = tuple((str(name), str(why)) for name, why in row.look_alikes)
     health = DeviceHealth(row.state, row.message, row.identity, look_alikes, row.attached)
-    return DeviceStanding(row.name, row.kind, health, row.last_read, row.last_verified)
+    return DeviceStanding(
+        name=row.name,
+        kind=row.kind,
+        health=health,
+        last_read=row.last_read,
+        last_verified=row.last_verified,
+        mode=row.mode,
+        attach_by=row.attach_by,
+        audit_number=row.audit_number,
+        audit_head=row.audit_head,
+    )
 
 
 def _object_standing(row: Row[Any]) -> ObjectStanding:
@@ -168,8 +175,8 @@ def _object_standing(row: Row[Any]) -> ObjectStanding:
 
 
 def _audited(row: Row[Any]) -> Audited:
-    entry = AuditEntry(ObjectKey.parse(row.key), row.op, row.cause, row.before, row.after, row.outcome)
-    return Audited(row.id, row.at, row.plan_digest, entry)
+    entry = AuditEntry(ObjectKey.parse(row.key), row.op, row.cause, row.before, row.after, row.outcome, row.lag)
+    return Audited(row.id, row.at, row.plan_digest, entry, row.number, row.hash)
 
 
 def _lease_record(row: Row[Any]) -> LeaseRecord:

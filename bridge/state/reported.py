@@ -34,13 +34,17 @@ class ObjectStanding:
 
 @dataclass(frozen=True, slots=True)
 class DeviceStanding:
-    """One device as last heard of."""
+    """One device as last heard of. `audit_number` and `audit_head` are number and hash of the last row of its audit chain."""
 
     name: str
     kind: str
     health: DeviceHealth
     last_read: datetime | None
     last_verified: datetime | None
+    mode: str = "apply"
+    attach_by: Mapping[str, str] | None = None
+    audit_number: int = 0
+    audit_head: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,14 @@ class HeldPlan:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """One change on a device, as recorded."""
+    """One change on a device, as recorded: the row `number` of its audit, whose hash stands in the chain."""
 
     id: int
     at: datetime
     plan_digest: str
     entry: AuditEntry
+    number: int = 0
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,52 @@ class LeaseRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredReport:
-    """A report as it was kept: JSON text."""
+class Holder:
+    """Who holds an address now: the pod, and the workload that owns it."""
 
-    id: int
+    namespace: str
+    pod: str
+    workload: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNumbers:
+    """What was done to a device in some time, drift apart: how often in all, refused, by operation; lag in seconds where it is known."""
+
+    total: int
+    refused: int
+    by_op: Mapping[str, int]
+    lag_median: float | None
+    lag_max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBucket:
+    """The same in one stretch of time, which begins at `at`."""
+
     at: datetime
-    body: str
+    changes: int
+    drift: int
+    lag_median: float | None
+    lag_max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedObject:
+    """How often one object was changed, when for the last time, and why then."""
+
+    key: ObjectKey
+    changes: int
+    last: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """A report that was kept, without its body; `summary` is JSON as it was given."""
+
+    number: int
+    at: datetime
+    origin: str
+    slot: datetime | None
+    summary: str

@@ -4,12 +4,13 @@ from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange
 from bridge.state.database import Database
 from bridge.state.desired import AuditEntry
 from bridge.state.pruning import Pruned, prune
+from bridge.state.report_archive import ReportArchive
 from bridge.state.report_store import ReportStore
 from tests.state.builders import Stores, at, group, pod
 
 
 def test_only_history_from_before_goes(database: Database) -> None:
-    stores, report = Stores(database), ReportStore(database)
+    stores, report, archive = Stores(database), ReportStore(database), ReportArchive(database)
     web, old = group("web"), group("old")
     stores.commit(
         Batch(at(0), groups=[web, old], leases=[LeaseStart("10.0.0.1", pod("a")), LeaseStart("10.0.0.2", pod("b"))])
@@ -20,7 +21,7 @@ def test_only_history_from_before_goes(database: Database) -> None:
     entry = AuditEntry(web, "update", "", "", "", "applied")
     for seconds in (5, 20):
         stores.delivery.record("edge", 1, [], [entry], "plan", at(seconds))
-        report.keep_report(at(seconds), "{}")
+        archive.keep(at(seconds), "{}", "{}")
     recorded = stores.intake.load_cluster("east")
 
     assert prune(database, at(10)) == Pruned(leases=0, members=0, groups=0, audit=1, reports=1)
@@ -29,7 +30,7 @@ def test_only_history_from_before_goes(database: Database) -> None:
     assert stores.intake.load_cluster("east") == recorded
     assert [one.uid for one in report.leases("10.0.0.1")] == ["uid-c"]
     assert [one.at for one in report.audit("edge")] == [at(20)]
-    assert [one.at for one in report.reports()] == [at(20)]
+    assert [one.at for one in archive.kept()] == [at(20)]
 
 
 def test_a_group_that_was_pruned_may_come_again(database: Database) -> None:
