@@ -13,6 +13,7 @@ class Kind(StrEnum):
     RULE_LIST = "rules"
     POLICY = "policy"
     ATTACHMENT = "attachment"
+    FENCE = "fence"  # whose device it is; written at a take-over, never part of a plan
 
 
 class Scope(StrEnum):
@@ -63,6 +64,11 @@ class ObjectKey:
     def shard(self, index: int, of: int) -> "ObjectKey":
         """The key of one shard of this group."""
         return ObjectKey(Kind.SHARD, self.cluster, self.scope, self.namespace, self.name, f"{index:02x}.{of}")
+
+    @classmethod
+    def fence(cls) -> "ObjectKey":
+        """The key of a device's one fence object."""
+        return cls(Kind.FENCE, "", Scope.BUILTIN)
 
     @property
     def group(self) -> "ObjectKey":

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
 
+_DIGITS = 16  # of a digest
+_LARGE = (Group, Shard, RuleList)
+
 
 def line_of(value: DeviceObject | None) -> str:
     """The whole content of an object in one line, in a stable order; "-" for nothing."""
@@ -29,11 +32,20 @@ def _content(value: DeviceObject) -> Iterable[str]:
 
 
 def change_lines(before: DeviceObject | None, after: DeviceObject | None) -> tuple[str, str]:
-    """Before and after as two lines for the audit: digests, and of large sets of members only those that went and those that came."""
-    if isinstance(before, Group | Shard) and isinstance(after, Group | Shard):
-        left, joined = sorted(before.members - after.members), sorted(after.members - before.members)
-        return f"{digest_of(before)} -{left}", f"{digest_of(after)} +{joined}"
-    return line_of(before), line_of(after)
+    """Before and after as two lines for the audit: digests, and of what may be large only the parts that went and those that came."""
+    if not isinstance(before, _LARGE) or not isinstance(after, _LARGE):
+        return line_of(before), line_of(after)
+    was, now = list(_content(before)), list(_content(after))
+    left, joined = sorted(set(was) - set(now)), sorted(set(now) - set(was))
+    moved = " in another order" if isinstance(after, RuleList) and not left and not joined and was != now else ""
+    return f"{digest_of(before)} -{left}", f"{digest_of(after)} +{joined}{moved}"
+
+
+def digest_in(line: str) -> str:
+    """The digest of the object that a line of the audit tells of, "" for nothing: what `digest_of` said of it."""
+    if line == "-":
+        return ""
+    return hashlib.sha256(line.encode()).hexdigest()[:_DIGITS] if line.startswith("{") else line[:_DIGITS]
 
 
 def entry_line(entry: RuleEntry) -> str:
@@ -48,4 +60,4 @@ def entry_line(entry: RuleEntry) -> str:
 
 def digest_of(value: DeviceObject | None) -> str:
     """SHA-256 of the line, as 16 hexadecimal digits."""
-    return hashlib.sha256(line_of(value).encode()).hexdigest()[:16]
+    return hashlib.sha256(line_of(value).encode()).hexdigest()[:_DIGITS]

@@ -34,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
 
 CHANNEL = "fusion_bridge"  # of NOTIFY; the payload is the name of a cluster
+AUDIT_CHANNEL = "fusion_bridge_audit"  # the payload is the name of a device that somebody wants read now
 
 KEY = Text(collation="C")  # compared byte by byte: fast, and in the same order on every server
 TIME = DateTime(timezone=True)
@@ -306,6 +307,15 @@ audit = Table(
     Index(None, "device", "number", unique=True),
     Index(None, "key", "id"),
     Index(None, "at", postgresql_using="brin"),
+)
+
+# What each device was last seen to hold of ours, as the audit has it: what differs from it was changed while nobody watched.
+verified = Table(
+    "verified",
+    metadata,
+    Column("device", KEY, primary_key=True),
+    Column("key", KEY, primary_key=True),
+    Column("digest", Text, nullable=False),
 )
 
 # Where a chain begins after its older rows were pruned: the last that went, and its hash.

@@ -71,6 +71,13 @@ def _audit() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("device", "number", name=op.f("pk_audit_checkpoint")),
     )
+    op.create_table(
+        "verified",
+        sa.Column("device", sa.Text(collation="C"), nullable=False),
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("device", "key", name=op.f("pk_verified")),
+    )
     # Rows from before the chain keep their place; the chain begins after them.
     op.execute("""
         UPDATE audit SET number = x.number
