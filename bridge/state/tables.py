@@ -94,6 +94,8 @@ cluster = Table(
     Column("changed_at", TIME),  # of the last batch; never runs backwards
     Column("synced", JSONB, nullable=False, server_default=text("'{}'")),
     _count("policy_revision"),  # of the last batch in which policy or its placement changed
+    Column("watched_at", TIME),  # the picture was known to be whole then; what is not recorded after it may have been missed
+    Column("kept_from", TIME),  # history is whole from here on: the first batch, or what was pruned until then
     CheckConstraint("revision >= 0", name="revision"),
 )
 
@@ -122,6 +124,16 @@ observed = Table(
     Column("uid", Text, nullable=False),
     Column("resource_version", Text, nullable=False),
     Column("body", JSON, nullable=False),
+)
+
+# A time in which a cluster was not watched: who came and went within it was not seen.
+outage = Table(
+    "outage",
+    metadata,
+    Column("cluster", KEY, ForeignKey("cluster.name"), primary_key=True),
+    Column("t2", TIME, primary_key=True),
+    Column("t1", TIME, nullable=False),
+    CheckConstraint("t1 <= t2", name="order"),
 )
 
 lease = Table(
@@ -273,6 +285,7 @@ device_object = Table(
         ("Pending", "Programmed", "Held", "Quarantined", "Withheld", "AwaitingDeploy", "Unsupported"),
     ),
     Index("ix_device_object_work", "device", postgresql_where=text("desired_generation > applied_generation")),
+    Index("ix_device_object_awaiting", "device", postgresql_where=text("state = 'AwaitingDeploy'")),
     Index(None, "device"),
 )
 

@@ -13,6 +13,7 @@ depends_on = None
 def upgrade() -> None:
     """Add what feedback, reports, attribution and audit need; nothing recorded is lost."""
     _told()
+    _watched()
     _audit()
     _reports()
     for table in ("lease", "member"):
@@ -26,6 +27,9 @@ def _told() -> None:
     op.add_column("device", sa.Column("attach_by", sa.JSON(none_as_null=True), nullable=True))
     op.add_column(
         "device", sa.Column("standing_revision", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
+    )
+    op.create_index(
+        "ix_device_object_awaiting", "device_object", ["device"], postgresql_where=sa.text("state = 'AwaitingDeploy'")
     )
     op.create_check_constraint(op.f("ck_device_mode"), "device", "mode IN ('apply', 'plan')")
     op.create_table(
@@ -53,6 +57,25 @@ def _told() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_feedback_cluster")),
         sa.PrimaryKeyConstraint("cluster", "kind", "namespace", "name", name=op.f("pk_feedback")),
+    )
+
+
+def _watched() -> None:
+    op.add_column("cluster", sa.Column("watched_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("cluster", sa.Column("kept_from", sa.DateTime(timezone=True), nullable=True))
+    # What was pruned so far ended before anything that is left; where nothing has ended yet, nothing more can be told.
+    op.execute("""
+        UPDATE cluster SET watched_at = changed_at,
+            kept_from = coalesce((SELECT min(t2) FROM lease_closed WHERE cluster = cluster.name), now())
+        WHERE changed_at IS NOT NULL""")
+    op.create_table(
+        "outage",
+        sa.Column("cluster", sa.Text(collation="C"), nullable=False),
+        sa.Column("t2", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("t1", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("t1 <= t2", name=op.f("ck_outage_order")),
+        sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_outage_cluster")),
+        sa.PrimaryKeyConstraint("cluster", "t2", name=op.f("pk_outage")),
     )
 
 
