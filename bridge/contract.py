@@ -63,6 +63,11 @@ class Adapter(Protocol):
         """How much it takes; no call to the device."""
         ...
 
+    @property
+    def calls(self) -> int:
+        """Requests sent to the device since this adapter was opened, logins and repetitions included; never falls. From any thread."""
+        ...
+
     def normalize(self, intent: Intent) -> Objects:
         """The intent as `read` would report it once it is applied. Pure and idempotent; no call to the device.
 

@@ -59,6 +59,11 @@ class BigipAdapter:
         """How much it takes."""
         return _limits(self._config)
 
+    @property
+    def calls(self) -> int:
+        """Requests sent so far."""
+        return self._client.calls
+
     def normalize(self, intent: Intent) -> Objects:
         """The intent as `read` would report it, attachments added where the settings ask for them."""
         return canonical.normalize(intent, self._scope)

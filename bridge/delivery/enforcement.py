@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
+from bridge import metrics
 from bridge.contract import Adapter
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Todo, Wanted
@@ -26,6 +28,7 @@ class Enforcement:
         self.quarantine = Quarantine()
         self.objects: dict[ObjectKey, DeviceObject] = {}
         self.known = False  # False: read everything before anything else
+        self._series = metrics.device(adapter.device)
         self._asked: Mapping[ObjectKey, DeviceObject] = {}  # what the last plan was to bring about
 
     def read(self, fence: Fence, *, write: bool) -> Snapshot:
@@ -89,6 +92,17 @@ class Enforcement:
                 self.objects[key] = value
         self._check(made, outcome)
         return outcome
+
+    def observe(self, todo: Todo, wanted: Wanted, now: datetime) -> None:
+        """Show how long what is on the device since now was waited for. What is held or refused is not on it."""
+        aside = {refused.group for refused in self.quarantine.keys} | wanted.held.keys() | wanted.frozen
+        for key, row in todo.rows.items():
+            if row.applied_generation >= row.generation or key in aside:
+                continue
+            waited = max(0.0, (now - (row.waiting_since or row.changed_at)).total_seconds())
+            self._series.lag.observe(waited)
+            for _ in range(todo.handed.get(key, 0)):
+                self._series.handover.observe(waited)
 
     def _set_aside(self, refused: Mapping[ObjectKey, str], made: Plan, error: Rejected | NotOwned | None) -> None:
         news = {step.key for step in made.steps} & refused.keys() - self.quarantine.keys

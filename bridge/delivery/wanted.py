@@ -19,11 +19,15 @@ Unproven = Callable[[Mapping[ObjectKey, frozenset[str]]], Mapping[ObjectKey, fro
 
 @dataclass(slots=True)
 class Todo:
-    """The objects to bring onto the device now, those to take off it, and the rows of the work list that this settles."""
+    """The objects to bring onto the device now, those to take off it, and the rows of the work list that this settles.
+
+    `handed` counts, by group, the addresses that leave it while they join another: what the old holder may do, the new one could.
+    """
 
     objects: set[ObjectKey] = field(default_factory=set)
     absent: set[ObjectKey] = field(default_factory=set)
     rows: dict[ObjectKey, DesiredRow] = field(default_factory=dict)
+    handed: dict[ObjectKey, int] = field(default_factory=dict)
 
 
 class Wanted:
@@ -191,18 +195,20 @@ class Wanted:
         for one in guard(changes, total, self._guard):
             held.setdefault(one.key, []).append(one)
         for key, delta in deltas.items():
-            self._move(key, delta, held.get(key, []))
+            self._move(key, delta, held.get(key, []), moved)
 
-    def _move(self, key: ObjectKey, delta: Delta, held: list[Held]) -> None:
+    def _move(self, key: ObjectKey, delta: Delta, held: list[Held], moved: set[str]) -> None:
         view = self.views[key]
         stay = frozenset().union(*(one.members for one in held))
         view.held_joins, view.held_leaves = delta.joins & stay, delta.leaves & stay
-        joins = delta.joins - stay
+        joins, leaves = delta.joins - stay, delta.leaves - stay
+        if handed := len(leaves & moved):
+            self.todo.handed[key] = self.todo.handed.get(key, 0) + handed
         if joins and key in self._stopping & self.frozen:
             self._outgrow(key)
         elif key in self.frozen:
             view.frozen_joins, joins = joins, set()
-        self._touch(view, view.leave(delta.leaves - stay) | view.join(joins))
+        self._touch(view, view.leave(leaves) | view.join(joins))
         self.held.pop(key, None)
         if view.held:
             self.held[key] = Held(key, view.held, "; ".join(one.reason for one in held))

@@ -191,6 +191,7 @@ class Worker:
         if not made.empty and self._save_due is None:
             self._save_due = self._clock.elapsed() + self._settings.save_after
         now = self._clock.now()
+        self._enforcement.observe(todo, self._wanted, now)
         self._ledger.enter(todo.rows, made, outcome, self._wanted, self._enforcement.quarantine, now)
         self._ledger.write(fence.epoch, made.held, now)
         if complete:
@@ -254,6 +255,7 @@ class Worker:
                 identity=snapshot.identity,
                 foreign=tuple((one.name, one.look_alike) for one in snapshot.foreign),
                 attached={tier.value: reachable for tier, reachable in snapshot.attached.items()},
+                attach_by={tier.value: how for tier, how in snapshot.attach_by.items()},
             )
         try:
             self._store.record_health(self.device, health)
@@ -261,7 +263,7 @@ class Worker:
             log.warning("health not recorded", device=self.device, error=str(error))
 
     def _pause(self) -> float:
-        if self._enforcement.known and self._wanted.todo.objects:
+        if self._enforcement.known and (self._wanted.todo.objects or self._audit_asked):
             return 0.0
         if self._ledger.awaiting:
             return self._settings.activation_interval

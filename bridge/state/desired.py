@@ -23,7 +23,10 @@ class ObjectState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DesiredRow:
-    """One line of the work list. `body` is None for a group with members of its own table; `gone` means: it should not exist."""
+    """One line of the work list. `body` is None for a group with members of its own table; `gone` means: it should not exist.
+
+    `waiting_since` is the time of the oldest change that is not applied, where something is pending.
+    """
 
     key: ObjectKey
     generation: int
@@ -33,6 +36,7 @@ class DesiredRow:
     shards: int
     changed_at: datetime
     cause: str
+    waiting_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +96,5 @@ class DeviceHealth:
     message: str = ""
     identity: str = ""
     foreign: tuple[tuple[str, str], ...] = ()  # name, why it looks like ours
-    attached: Mapping[str, bool] | None = None
+    attached: Mapping[str, bool] | None = None  # by tier
+    attach_by: Mapping[str, str] | None = None  # by tier: how a person attaches what is not

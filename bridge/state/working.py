@@ -10,7 +10,9 @@ from bridge.state.desired import DesiredRow, MemberRow, Work
 from bridge.state.encoding import decode_object
 from bridge.state.loading import stream
 
-_COLUMNS: LiteralString = "key, desired_generation, applied_generation, body::text, gone, shards, changed_at, cause"
+_COLUMNS: LiteralString = (
+    "key, desired_generation, applied_generation, body::text, gone, shards, changed_at, cause, waiting_since"
+)
 _ALL: LiteralString = f"SELECT {_COLUMNS} FROM device_object WHERE device = %(device)s ORDER BY key"  # noqa: S608
 _PENDING: LiteralString = f"""
 SELECT {_COLUMNS} FROM device_object WHERE device = %(device)s AND desired_generation > applied_generation

@@ -73,6 +73,11 @@ class Watched:
         """As the adapter says."""
         return self.inner.limits
 
+    @property
+    def calls(self) -> int:
+        """As the adapter says."""
+        return self.inner.calls
+
     def normalize(self, intent: Intent) -> Objects:
         """As the adapter does."""
         return self.inner.normalize(intent)

@@ -42,6 +42,11 @@ class MemoryAdapter:
         self.capabilities = Capabilities(Form.TIERED, atomic=atomic)
         self.limits = limits or Limits(shard_members=8, batch=50)
 
+    @property
+    def calls(self) -> int:
+        """Readings and applied plans."""
+        return self.memory.reads + self.memory.applies
+
     def normalize(self, intent: Intent) -> Objects:
         """Names of lines in capitals; everything else is held as it is."""
         unsupported = {
