@@ -13,6 +13,11 @@ from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState, Work
 from bridge.state.encoding import clean, encode_held, json_text
 
+_REGISTER = """
+INSERT INTO device AS d (name, kind, mode) VALUES (%(name)s, %(kind)s, %(mode)s)
+ON CONFLICT (name) DO UPDATE SET
+    kind = excluded.kind, mode = excluded.mode, standing_revision = d.standing_revision + (d.mode <> excluded.mode)::int
+"""
 _IN_FORCE = (ObjectState.PROGRAMMED, ObjectState.AWAITING_DEPLOY)
 
 # As for a cluster: a new owner's epoch waits until this transaction is through. The end of the audit chain is locked with it.
@@ -27,23 +32,32 @@ SELECT audit_number, audit_head, {BY_KEY} FROM held CROSS JOIN head
 _LOCK = """
 SELECT FROM device_object WHERE device = %(device)b AND key = ANY(%(key)b::text[]) ORDER BY key, device FOR UPDATE
 """
+# What people are told changes with a state, its words, or the first time that an object stands there. A short wait for the device's own
+# deployment after every change of a member is no such news: how long one lasts is asked of the rows themselves.
 _APPLIED = """
-UPDATE device_object d SET
-    applied_generation = x.generation,
-    waiting_since = CASE WHEN x.generation > d.applied_generation THEN d.changed_at ELSE d.waiting_since END,
-    applied_digest = CASE WHEN x.in_force THEN x.digest ELSE d.applied_digest END,
-    shards = CASE WHEN x.in_force THEN x.shards ELSE d.shards END,
-    verified_at = CASE WHEN x.in_force THEN %(at)b ELSE d.verified_at END,
-    state = x.state, message = x.message
-FROM (
-    SELECT o.place, a.state, a.digest, a.message, a.shards, a.in_force,
-        greatest(o.applied_generation, least(a.generation, o.desired_generation)) AS generation
-    FROM unnest(%(key)b::text[], %(generation)b::bigint[], %(state)b::text[], %(digest)b::text[], %(message)b::text[],
-        %(shards)b::int[], %(in_force)b::bool[]) a (key, generation, state, digest, message, shards, in_force)
-    CROSS JOIN LATERAL (
-        SELECT ctid AS place, applied_generation, desired_generation FROM device_object o
-        WHERE o.key = a.key AND o.device = %(device)b OFFSET 0) o) x
-WHERE d.ctid = x.place
+WITH applied AS (
+    UPDATE device_object d SET
+        applied_generation = x.generation,
+        waiting_since = CASE WHEN x.generation > d.applied_generation THEN d.changed_at ELSE d.waiting_since END,
+        applied_digest = CASE WHEN x.in_force THEN x.digest ELSE d.applied_digest END,
+        shards = CASE WHEN x.in_force THEN x.shards ELSE d.shards END,
+        verified_at = CASE WHEN x.in_force THEN %(at)b ELSE d.verified_at END,
+        state = x.state, message = x.message
+    FROM (
+        SELECT o.place, a.state, a.digest, a.message, a.shards, a.in_force,
+            greatest(o.applied_generation, least(a.generation, o.desired_generation)) AS generation,
+            o.applied_generation = 0
+                OR (o.state, o.message) <> (a.state, a.message) AND NOT (o.was_in_force AND a.in_force) AS news
+        FROM unnest(%(key)b::text[], %(generation)b::bigint[], %(state)b::text[], %(digest)b::text[], %(message)b::text[],
+            %(shards)b::int[], %(in_force)b::bool[]) a (key, generation, state, digest, message, shards, in_force)
+        CROSS JOIN LATERAL (
+            SELECT ctid AS place, applied_generation, desired_generation, state, message,
+                state IN ('Programmed', 'AwaitingDeploy') AS was_in_force
+            FROM device_object o WHERE o.key = a.key AND o.device = %(device)b OFFSET 0) o) x
+    WHERE d.ctid = x.place
+    RETURNING x.news)
+UPDATE device SET standing_revision = standing_revision + 1
+WHERE name = %(device)b AND EXISTS (SELECT FROM applied WHERE news)
 """
 _FORGOTTEN = """
 DELETE FROM device_object
@@ -58,11 +72,17 @@ SELECT %(device)b, %(at)b::timestamptz, %(plan)b, x.* FROM unnest(
 _HEAD = "UPDATE device SET audit_number = %(number)b, audit_head = %(hash)b WHERE name = %(device)b"
 _HEALTH = """
 UPDATE device SET
-    state = %(state)s, message = %(message)s, identity = coalesce(nullif(%(identity)s, ''), identity),
+    state = %(state)s::text, message = %(message)s::text, identity = coalesce(nullif(%(identity)s, ''), identity),
     look_alikes = CASE WHEN %(read)s THEN %(look_alikes)s::json ELSE look_alikes END,
-    attached = coalesce(%(attached)s::json, attached), last_read = CASE WHEN %(read)s THEN %(at)s ELSE last_read END
+    attached = coalesce(%(attached)s::text::json, attached), attach_by = coalesce(%(attach_by)s::text::json, attach_by),
+    last_read = CASE WHEN %(read)s THEN coalesce(%(at)s, now()) ELSE last_read END,
+    standing_revision = standing_revision + ((state, message) <> (%(state)s::text, %(message)s::text)
+        OR coalesce(%(attached)s::text <> coalesce(attached::text, ''), false)
+        OR coalesce(%(attach_by)s::text <> coalesce(attach_by::text, ''), false))::int
 WHERE name = %(device)s
 """
+# A device has more ways of not being well than the table tells apart.
+_RECORDED_STATE = {"drifted": "busy", "refused": "stopped", "failed": "stopped"}
 # The last that is recorded of each pair; a pair of which nothing is recorded is as unproven as one that was inferred.
 _UNPROVEN = """
 SELECT x.key, x.address FROM unnest(%(key)s::text[], %(address)s::text[]) x (key, address)
@@ -85,11 +105,10 @@ class DeliveryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def register_device(self, name: str, kind: str) -> None:
-        """Make the device known before any object is desired on it; nothing but its kind changes when it is."""
-        query = "INSERT INTO device (name, kind) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET kind = excluded.kind"
+    def register_device(self, name: str, kind: str, mode: str = "apply") -> None:
+        """Make the device known before any object is desired on it; nothing but its kind and its mode changes when it is."""
         with self._database.transaction() as connection:
-            connection.execute(query, [name, kind])
+            connection.execute(_REGISTER, {"name": name, "kind": kind, "mode": mode})
 
     def work(self, device: str, clusters: Mapping[str, int]) -> Work:
         """What is to be done: the rows whose desired generation is not applied, as of one moment.
@@ -145,18 +164,18 @@ class DeliveryStore:
     def record_health(self, device: str, health: DeviceHealth, at: datetime | None = None) -> None:
         """What is known of the device itself, at `at` (default: now). What it holds of others counts when it is "ok", that is, was read."""
         read = health.state == "ok"
-        attached = None if health.attached is None else json_text(dict(health.attached))
         values = {
             "device": device,
-            "state": health.state,
+            "state": _RECORDED_STATE.get(health.state, health.state),
             "message": clean(health.message),
             "identity": clean(health.identity),
             "look_alikes": json_text(health.foreign),
-            "attached": attached,
+            "attached": _by_tier(health.attached),
+            "attach_by": _by_tier(health.attach_by),
             "read": read,
             "at": at,
         }
-        self._write(_HEALTH.replace("%(at)s", "coalesce(%(at)s, now())"), values)
+        self._write(_HEALTH, values)
 
     def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
         """What of the plan waits for a person, in place of what waited before; held since `at`, or since it was first held the same."""
@@ -183,6 +202,11 @@ class DeliveryStore:
         with self._database.transaction() as connection:
             if connection.execute(query, values).rowcount == 0:
                 raise StateError(f"device {values['device']} is not registered in this database")
+
+
+def _by_tier(told: Mapping[str, object] | None) -> str | None:
+    """As JSON that is equal whenever what it tells is."""
+    return None if told is None else json_text(dict(sorted(told.items())))
 
 
 def _applied(connection: Connection, device: str, applied: Sequence[Applied], at: datetime) -> None:
