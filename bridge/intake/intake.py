@@ -56,6 +56,7 @@ class Intake:
         self._arrived = threading.Event()
         self._synced: set[Resource] = set()
         self._newly_synced: dict[Resource, str] = {}
+        self._taking_since: float | None = None
         self.revision = 0
         self.identity = ""  # uid of kube-system as recorded; empty before the first time
         self.settled = threading.Event()  # set once the first complete picture is recorded
@@ -87,6 +88,12 @@ class Intake:
         """How many events wait to be taken."""
         return len(self._queue)
 
+    @property
+    def unrecorded_for(self) -> float:
+        """Seconds since the events were taken that are not recorded yet; 0 while there are none. From any thread."""
+        since = self._taking_since
+        return 0.0 if since is None else self._clock.elapsed() - since
+
     def run(self, stop: threading.Event, epoch: Callable[[], int]) -> None:
         """Take and record until `stop` is set.
 
@@ -97,7 +104,9 @@ class Intake:
                 self._clock.wait(self._arrived, 1.0)
                 self._arrived.clear()
                 continue
+            self._taking_since = self._clock.elapsed()
             self.step(stop, epoch)
+            self._taking_since = None
 
     def step(self, stop: threading.Event, epoch: Callable[[], int]) -> None:
         """Take what waits now, and record it."""
