@@ -1,14 +1,14 @@
 """What delivery asks of the state: what is to be done on one device, and to record what became of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
 from bridge.errors import LostLease, StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
-from bridge.state import working
-from bridge.state.chain import Link
+from bridge.state import audit_rows, working
+from bridge.state.audit_rows import Head
 from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState, Work
 from bridge.state.encoding import clean, encode_held, json_text
@@ -63,19 +63,12 @@ _FORGOTTEN = """
 DELETE FROM device_object
 WHERE device = %(device)b AND key = ANY(%(key)b::text[]) AND gone AND applied_generation = desired_generation
 """
-_AUDIT = """
-INSERT INTO audit (device, at, plan_digest, key, op, cause, before, after, outcome, lag, number, hash)
-SELECT %(device)b, %(at)b::timestamptz, %(plan)b, x.* FROM unnest(
-    %(key)b::text[], %(op)b::text[], %(cause)b::text[], %(before)b::text[], %(after)b::text[], %(outcome)b::text[],
-    %(lag)b::float8[], %(number)b::bigint[], %(hash)b::text[]) x
-"""
-_HEAD = "UPDATE device SET audit_number = %(number)b, audit_head = %(hash)b WHERE name = %(device)b"
 _HEALTH = """
 UPDATE device SET
     state = %(state)s::text, message = %(message)s::text, identity = coalesce(nullif(%(identity)s, ''), identity),
     look_alikes = CASE WHEN %(read)s THEN %(look_alikes)s::json ELSE look_alikes END,
     attached = coalesce(%(attached)s::text::json, attached), attach_by = coalesce(%(attach_by)s::text::json, attach_by),
-    last_read = CASE WHEN %(read)s THEN coalesce(%(at)s, now()) ELSE last_read END,
+    last_read = CASE WHEN %(read)s THEN coalesce(%(at)s, now()) - make_interval(secs => %(age)s) ELSE last_read END,
     standing_revision = standing_revision + ((state, message) <> (%(state)s::text, %(message)s::text)
         OR coalesce(%(attached)s::text <> coalesce(attached::text, ''), false)
         OR coalesce(%(attach_by)s::text <> coalesce(attach_by::text, ''), false))::int
@@ -83,14 +76,15 @@ WHERE name = %(device)s
 """
 # A device has more ways of not being well than the table tells apart.
 _RECORDED_STATE = {"drifted": "busy", "refused": "stopped", "failed": "stopped"}
-# The last that is recorded of each pair; a pair of which nothing is recorded is as unproven as one that was inferred.
+# The last that is recorded of each pair. One of which nothing is recorded is as unproven as one that was inferred, unless somebody else
+# has changed the group on the device: then it is theirs, and never was a member.
 _UNPROVEN = """
-SELECT x.key, x.address FROM unnest(%(key)s::text[], %(address)s::text[]) x (key, address)
+SELECT x.key, x.address FROM unnest(%(key)s::text[], %(address)s::text[], %(ours)s::bool[]) x (key, address, ours)
 LEFT JOIN LATERAL (
     SELECT m.inferred FROM address_group g JOIN member_closed m ON m.group_id = g.id AND m.address = x.address::inet
     WHERE g.cluster = split_part(split_part(x.key, ':', 2), '/', 1) AND g.key = x.key
     ORDER BY m.t2 DESC LIMIT 1) last ON true
-WHERE coalesce(last.inferred, true)
+WHERE coalesce(last.inferred, x.ours)
 """
 _SUPERSEDED = "DELETE FROM held_plan WHERE device = %(device)s AND state = 'held' AND digest <> %(digest)s"
 _HOLD = """
@@ -126,17 +120,31 @@ class DeliveryStore:
         with self._database.transaction(snapshot=True) as connection:
             return working.complete(connection, device)
 
-    def unproven(self, removals: Mapping[ObjectKey, frozenset[str]]) -> dict[ObjectKey, frozenset[str]]:
-        """Which of these members, about to leave their groups, left without an event that proves it."""
+    def unproven(
+        self, removals: Mapping[ObjectKey, frozenset[str]], changed: Collection[ObjectKey] = ()
+    ) -> dict[ObjectKey, frozenset[str]]:
+        """Which of these members, about to leave their groups, left without an event that proves it.
+
+        Of groups that somebody else has `changed` on the device, those are not among them that never were members.
+        """
         pairs = [(str(key), address) for key, addresses in removals.items() for address in addresses]
         if not pairs:
             return {}
-        values = {"key": [key for key, _ in pairs], "address": [address for _, address in pairs]}
+        values = {
+            "key": [key for key, _ in pairs],
+            "address": [address for _, address in pairs],
+            "ours": [key not in changed for key, addresses in removals.items() for _ in addresses],
+        }
         found: dict[ObjectKey, set[str]] = {}
         with self._database.transaction() as connection:
             for key, address in connection.execute(_UNPROVEN, values):
                 found.setdefault(ObjectKey.parse(key), set()).add(address)
         return {key: frozenset(addresses) for key, addresses in found.items()}
+
+    def verified(self, device: str) -> dict[ObjectKey, str]:
+        """The digest of every object that the device was last seen to hold, as its audit has it."""
+        with self._database.transaction(snapshot=True) as connection:
+            return audit_rows.verified(connection, device)
 
     def record(
         self,
@@ -158,11 +166,12 @@ class DeliveryStore:
             if head is None:
                 raise LostLease(f"epoch {epoch} does not own device {device} any more")
             with connection.pipeline():
-                _audit(connection, _linked(device, audit, plan_digest, at, head[0], head[1]))
+                audit_rows.append(connection, device, Head(head[0], head[1]), audit, plan_digest, at)
                 _applied(connection, device, list({one.key: one for one in applied}.values()), at)
 
-    def record_health(self, device: str, health: DeviceHealth, at: datetime | None = None) -> None:
-        """What is known of the device itself, at `at` (default: now). What it holds of others counts when it is "ok", that is, was read."""
+    def record_health(self, device: str, health: DeviceHealth, at: datetime | None = None, *, age: float = 0.0) -> None:
+        """What is known of the device itself, at `at` (default: now). What it holds of others counts when it is "ok", that is, was read;
+        the reading began `age` seconds before."""
         read = health.state == "ok"
         values = {
             "device": device,
@@ -174,6 +183,7 @@ class DeliveryStore:
             "attach_by": _by_tier(health.attach_by),
             "read": read,
             "at": at,
+            "age": age,
         }
         self._write(_HEALTH, values)
 
@@ -228,51 +238,3 @@ def _applied(connection: Connection, device: str, applied: Sequence[Applied], at
     gone = [str(one.key) for one in applied if one.gone]
     if gone:
         connection.execute(_FORGOTTEN, {"device": device, "key": gone})
-
-
-def _linked(
-    device: str, audit: Sequence[AuditEntry], plan: str, at: datetime, number: int, head: str
-) -> list[tuple[Link, str]]:
-    """The rows with their hashes, going on from the end of the chain."""
-    linked = []
-    for one in audit:
-        number += 1
-        link = Link(
-            device=device,
-            number=number,
-            at=at,
-            key=str(one.key),
-            op=one.op,
-            cause=clean(one.cause),
-            before=clean(one.before),
-            after=clean(one.after),
-            plan_digest=plan,
-            outcome=clean(one.outcome),
-            lag=one.lag,
-        )
-        head = link.hash_after(head)
-        linked.append((link, head))
-    return linked
-
-
-def _audit(connection: Connection, linked: Sequence[tuple[Link, str]]) -> None:
-    if not linked:
-        return
-    links = [link for link, _ in linked]
-    last, head = linked[-1]
-    values = {
-        "device": last.device,
-        "at": last.at,
-        "plan": last.plan_digest,
-        "key": [one.key for one in links],
-        "op": [one.op for one in links],
-        "cause": [one.cause for one in links],
-        "before": [one.before for one in links],
-        "after": [one.after for one in links],
-        "outcome": [one.outcome for one in links],
-        "lag": [one.lag for one in links],
-        "number": [one.number for one in links],
-        "hash": [each for _, each in linked],
-    }
-    connection.execute(_AUDIT, values)
-    connection.execute(_HEAD, {"device": last.device, "number": last.number, "hash": head})
