@@ -1,1 +1,1 @@
-"""What the cluster's users are told about their own objects."""
+"""Feedback: what became of the objects that people wrote, told on those objects: status, annotations and Events."""

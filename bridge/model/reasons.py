@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NOT_ACCEPTED = "NotAccepted"
     NOT_USED = "NotUsed"
     NO_DESTINATION = "NoDestination"
+    NO_DEVICE = "NoDevice"
     PENDING = "Pending"
     HELD = "Held"
     QUARANTINED = "Quarantined"
@@ -27,6 +28,9 @@ class Reason(StrEnum):
     AWAITING_DEPLOY = "AwaitingDeploy"
     WITHHELD = "Withheld"
     DEVICE_UNREACHABLE = "DeviceUnreachable"
+    HOST_NETWORK = "HostNetwork"
+    ADDRESS_CONFLICT = "AddressConflict"
+    OUTSIDE_POD_RANGES = "OutsidePodRanges"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Meaning:
 
 
 MEANINGS: Mapping[Reason, Meaning] = {
-    Reason.ACCEPTED: Meaning("the object is valid and in force as written"),
+    Reason.ACCEPTED: Meaning("the object is valid, and taken as written"),
     Reason.INVALID: Meaning("the object cannot be taken as written", "correct what the message names", event=True),
     Reason.NAMESPACE_NOT_GOVERNED: Meaning(
         "rules count in governed namespaces only",
@@ -57,15 +61,18 @@ MEANINGS: Mapping[Reason, Meaning] = {
         event=True,
     ),
     Reason.PROGRAMMED: Meaning("every device in scope was seen to hold it"),
-    Reason.NOT_ACCEPTED: Meaning(
-        "nothing of it is in force: no version of it was accepted yet", "see condition Accepted"
-    ),
+    Reason.NOT_ACCEPTED: Meaning("nothing of it is in force: no version of it is accepted", "see condition Accepted"),
     Reason.NOT_USED: Meaning(
         "no device holds it, because no rule in force there names it", "name it in a rule's spec.to"
     ),
     Reason.NO_DESTINATION: Meaning(
-        "every destination lies inside the cluster, where these devices do not decide",
+        "nothing of it reaches the device, which decides only about what leaves the cluster",
         "name a destination outside the cluster",
+        event=True,
+    ),
+    Reason.NO_DEVICE: Meaning(
+        "no device is in its scope",
+        "name devices in spec.devices that serve this cluster and namespace, or leave spec.devices out",
         event=True,
     ),
     Reason.PENDING: Meaning("a change is on its way to the device"),
@@ -93,5 +100,20 @@ MEANINGS: Mapping[Reason, Meaning] = {
     Reason.DEVICE_UNREACHABLE: Meaning(
         "the device cannot be reached or does not let the bridge in; changes wait",
         "nothing on this object: whoever runs the bridge sees the device's words in `fusion-bridge status`",
+    ),
+    Reason.HOST_NETWORK: Meaning(
+        "the pod uses the network of its node, so no device can tell it from whatever else runs there, and rules do not reach it",
+        "give the pod a network of its own (hostNetwork: false), or ask the security team for a rule about the node",
+        event=True,
+    ),
+    Reason.ADDRESS_CONFLICT: Meaning(
+        "another pod holds the same address, and what comes from there counts as the other's",
+        "delete one of the two pods; if it happens again, ask the platform team to look at the address allocation",
+        event=True,
+    ),
+    Reason.OUTSIDE_POD_RANGES: Meaning(
+        "the pod's address is outside the pod ranges that the bridge's settings declare, so it becomes a member of nothing",
+        "ask whoever runs the bridge to add the range to podRanges of the cluster, or the platform team why the pod got this address",
+        event=True,
     ),
 }

@@ -1,6 +1,6 @@
 """Withheld Allows on one device: neither added nor widened (SEMANTICS 4)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bridge.model.identity import ObjectKey, Scope
@@ -91,12 +91,27 @@ def with_withheld(lists: Mapping[ObjectKey, RuleList], refused: Iterable[ObjectK
     for key in sorted(lists, key=_tier_order):
         entries = []
         for entry in lists[key].entries:
-            if _stops(entry) and (key in out or not out.isdisjoint(entry.references())):
+            if _barred(key, entry, out):
                 barred.add(key.cluster)
             withheld = entry.withheld or (not _stops(entry) and key.cluster in barred)
             entries.append(replace(entry, withheld=withheld))
         found[key] = replace(lists[key], entries=tuple(entries))
     return found
+
+
+def not_in_force(
+    lists: Mapping[ObjectKey, RuleList], refused: Iterable[ObjectKey]
+) -> Iterator[tuple[ObjectKey, RuleEntry]]:
+    """The lines, highest first, that would stop something and do not, because of what is refused; each with its list."""
+    out = _with_groups(refused)
+    for key in sorted(lists, key=_tier_order):
+        for entry in lists[key].entries:
+            if _barred(key, entry, out):
+                yield key, entry
+
+
+def _barred(key: ObjectKey, entry: RuleEntry, out: frozenset[ObjectKey]) -> bool:
+    return _stops(entry) and (key in out or not out.isdisjoint(entry.references()))
 
 
 def _with_groups(keys: Iterable[ObjectKey]) -> frozenset[ObjectKey]:

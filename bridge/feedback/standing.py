@@ -1,0 +1,184 @@
+"""Where one object of the cluster stands on one device, judged from the recorded rows alone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.policy import Ref
+from bridge.model.reasons import Reason
+from bridge.policy.withhold import not_in_force, with_withheld
+from bridge.state.desired import ObjectState
+from bridge.state.policy_picture import DeviceRow, Placed, PolicyPicture, Unfinished
+
+_UNKNOWN_DEVICE = DeviceRow("not read yet")
+_REFUSED = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED)
+_STATED = (*_REFUSED, ObjectState.HELD)  # what a row says of itself, the first of these
+_RULE_KINDS = {
+    Scope.CLUSTER: "ClusterEgressRule",
+    Scope.NAMESPACE: "NamespaceEgressRule",
+    Scope.SERVICE: "ServiceEgressRule",
+}
+_LIST = f"{Kind.RULE_LIST}:"
+_PLAN = "the device is in mode plan: changes are planned there and not written"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one object stands on one device; `words` are the device's or the compiler's own, "" for none.
+
+    `holds`: the device was seen to hold the version in force, whether or not it enforces it.
+    """
+
+    device: str
+    reason: Reason
+    words: str = ""
+    holds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A change is on its way and not late: nothing is said yet, at `until` at the latest."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How an object is judged. `fresh`: its version in force was never told of as standing on the device, and `since` is its time.
+
+    `hurry`: it was unsettled for long, so what is still on its way is told as that.
+    """
+
+    fresh: bool = False
+    since: datetime | None = None
+    hurry: bool = False
+
+
+class Standings:
+    """Judges by one picture, at one moment. What waits for less than `patience` does not count: pods come and go all the time."""
+
+    def __init__(self, picture: PolicyPicture, now: datetime, patience: timedelta) -> None:
+        self._picture = picture
+        self._now = now
+        self._patience = patience
+        self._withheld = {device: self._withheld_lines(device) for device in picture.lists}
+
+    def of(self, ref: Ref, placed: Placed, asked: Asked) -> Standing | Unsettled:
+        """How the object stands on the device of `placed`: the first thing that holds of the order in docs/status.md."""
+        name = placed.device
+        if placed.reason:
+            return Standing(name, Reason(placed.reason), placed.message)
+        device = self._picture.devices.get(name, _UNKNOWN_DEVICE)
+        listed = self._rows(placed)
+        rows = list(listed.values())
+        found = (
+            self._planned(name, device, rows)
+            or self._on_its_way(rows, asked)
+            or self._stated(name, rows)
+            or self._withheld_from(ref, placed, listed)
+            or self._late(name, device, rows)
+            or self._undeployed(name, rows, asked)
+            or self._unattached(placed, device, listed, asked)
+        )
+        return found or Standing(name, Reason.PROGRAMMED, holds=True)
+
+    def _rows(self, placed: Placed) -> dict[str, Unfinished]:
+        unfinished = self._picture.unfinished
+        return {key: row for key in placed.keys if (row := unfinished.get((placed.device, key))) is not None}
+
+    def _planned(self, name: str, device: DeviceRow, rows: Iterable[Unfinished]) -> Standing | None:
+        if device.mode == "plan" and any(row.waiting_since for row in rows):
+            return Standing(name, Reason.PENDING, _PLAN)
+        return None
+
+    def _on_its_way(self, rows: Iterable[Unfinished], asked: Asked) -> Unsettled | None:
+        """A new version is told of once it stands, or is late. Later changes of its groups do not count as its own."""
+        if not asked.fresh:
+            return None
+        times = [
+            since
+            for row in rows
+            if (since := row.waiting_since)
+            and not self._over(since)
+            and (not row.applied or asked.since is None or since <= asked.since)
+        ]
+        if not asked.hurry:
+            deploying = (row.verified_at for row in rows if row.state is ObjectState.AWAITING_DEPLOY)
+            times += [time for time in deploying if time and not self._over(time)]
+        return Unsettled(min(times) + self._patience) if times else None
+
+    def _stated(self, name: str, rows: Sequence[Unfinished]) -> Standing | None:
+        for state in _STATED:
+            for row in rows:
+                if row.state is state:
+                    return Standing(name, Reason(state), row.message)
+        return None
+
+    def _withheld_from(self, ref: Ref, placed: Placed, rows: Mapping[str, Unfinished]) -> Standing | None:
+        """A rule by its own lines; besides, whoever uses a group that nobody may join meanwhile."""
+        lines = self._withheld.get(placed.device, {})
+        for key in placed.keys if placed.tier else ():
+            if ref.name in lines.get(key, {}):
+                return Standing(placed.device, Reason.WITHHELD, lines[key][ref.name])
+        for key, row in rows.items():
+            if row.state is ObjectState.WITHHELD and not key.startswith(_LIST):
+                return Standing(placed.device, Reason.WITHHELD, row.message)
+        return None
+
+    def _late(self, name: str, device: DeviceRow, rows: Iterable[Unfinished]) -> Standing | None:
+        if not any(row.waiting_since and self._over(row.waiting_since) for row in rows):
+            return None
+        if device.state == "ok":
+            return Standing(name, Reason.PENDING)
+        return Standing(name, Reason.DEVICE_UNREACHABLE, ": ".join(filter(None, (device.state, device.message))))
+
+    def _undeployed(self, name: str, rows: Iterable[Unfinished], asked: Asked) -> Standing | None:
+        hurry = asked.fresh and asked.hurry
+        for row in rows:
+            if row.state is ObjectState.AWAITING_DEPLOY and (
+                hurry or not row.verified_at or self._over(row.verified_at)
+            ):
+                return Standing(name, Reason.AWAITING_DEPLOY, holds=True)
+        return None
+
+    def _unattached(
+        self, placed: Placed, device: DeviceRow, rows: Mapping[str, Unfinished], asked: Asked
+    ) -> Standing | Unsettled | None:
+        """Whether a policy is attached is known from a reading of the device after the rule was written there."""
+        if not placed.tier or device.attached.get(placed.tier, True):
+            return None
+        written = max(
+            (row.verified_at for key, row in rows.items() if key.startswith(_LIST) and row.verified_at), default=None
+        )
+        unread = written and (device.last_read is None or written > device.last_read)
+        if written and unread and not self._over(written) and not asked.hurry:
+            return Unsettled(written + self._patience)
+        return Standing(placed.device, Reason.NOT_ATTACHED, device.attach_by.get(placed.tier, ""), holds=True)
+
+    def _over(self, since: datetime) -> bool:
+        return since + self._patience <= self._now
+
+    def _withheld_lines(self, device: str) -> dict[str, dict[str, str]]:
+        """By the text of a list's key: the rules whose lines are withheld there, each with the rule that it waits for."""
+        lists = self._picture.lists[device]
+        refused = [
+            ObjectKey.parse(key)
+            for (name, key), row in self._picture.unfinished.items()
+            if name == device and row.state in _REFUSED
+        ]
+        first = next((_rule(key, entry.name) for key, entry in not_in_force(lists, refused)), "a rule above it")
+        found: dict[str, dict[str, str]] = {}
+        for key, each in with_withheld(lists, refused).items():
+            rules = {entry.name.partition("_")[0] for entry in each.entries if entry.withheld}
+            if rules:
+                found[str(key)] = dict.fromkeys(rules, f"{first} takes precedence and is not in force there")
+        return found
+
+
+def _rule(key: ObjectKey, line: str) -> str:
+    """The rule that a line stands for: a line's name is the rule's, and "_" with what it is about."""
+    name, marked, _ = line.partition("_")
+    if not marked or key.scope not in _RULE_KINDS:
+        return f"the line {line!r} of the bridge"
+    return str(Ref(_RULE_KINDS[key.scope], key.namespace, name))
