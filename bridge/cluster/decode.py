@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from bridge.cluster import wire
+from bridge.cluster.kinds import FIELD_MANAGER
 from bridge.cluster.sharing import LabelMaps
 from bridge.model.addresses import canonical_address
 from bridge.model.observed import (
@@ -32,6 +33,7 @@ Value = Observed | Undecodable
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 # The annotations that policy reads. Those that tools leave on every pod would cost more memory than the pods do.
 ANNOTATION_DOMAIN: Final = "fusionbridge.io"
+OWN_ANNOTATION: Final = f"{ANNOTATION_DOMAIN}/status"
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _is_plain_ipv4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}").fullmatch
@@ -148,6 +150,7 @@ class Codec:
             labels=self._labels(metadata.labels),
             annotations=self._annotations(metadata.annotations),
             deleting=metadata.deletion_timestamp is not None,
+            actor=_actor(metadata.managed_fields or ()),
         )
 
     def _service(self, item: wire.ServiceWire) -> Service:
@@ -160,6 +163,7 @@ class Codec:
             labels=self._labels(metadata.labels),
             annotations=self._annotations(metadata.annotations),
             selector=_named("spec.selector", self._labels, item.spec.selector) if item.spec else NO_LABELS,
+            actor=_actor(metadata.managed_fields or ()),
         )
 
     def _endpoint_slice(self, item: wire.EndpointSliceWire) -> EndpointSlice:
@@ -198,12 +202,11 @@ class Codec:
             generation=metadata.generation,
             annotations=self._annotations(metadata.annotations),
             spec=item.spec or {},
-            status=item.status or {},
             actor=_actor(metadata.managed_fields or ()),
         )
 
     def _annotations(self, raw: Raw) -> Labels:
-        """Those of our domain only."""
+        """Those of our domain that people write: what we tell them there ourselves is no news."""
         # The cheap look at the bytes spares decoding what hardly any object has.
         if _ANNOTATION_BYTES not in bytes(raw):
             return NO_LABELS
@@ -211,7 +214,7 @@ class Codec:
         return {
             intern(key): intern(value)
             for key, value in found.items()
-            if key.partition("/")[0].endswith(ANNOTATION_DOMAIN)
+            if key.partition("/")[0].endswith(ANNOTATION_DOMAIN) and key != OWN_ANNOTATION
         }
 
 
@@ -260,7 +263,7 @@ def _owner(owners: Sequence[wire.Owner]) -> str:
 
 
 def _actor(managers: Iterable[wire.Manager]) -> str:
-    """Who wrote the object last; writes to its status are the controllers' own."""
-    written = [each for each in managers if not each.subresource]
+    """Who wrote the object last; writes to its status are the controllers' own, and those to our annotation ours."""
+    written = [each for each in managers if not each.subresource and each.manager != FIELD_MANAGER]
     latest = max(written, key=lambda each: each.time or _LONG_AGO, default=None)
-    return latest.manager if latest else ""
+    return intern(latest.manager) if latest else ""

@@ -102,7 +102,7 @@ class PodWire(msgspec.Struct, gc=False):
 class PlainWire(msgspec.Struct, gc=False):
     """A Namespace: metadata says it all."""
 
-    metadata: Metadata
+    metadata: ManagedMetadata
 
 
 class ServiceSpec(msgspec.Struct, gc=False):
@@ -114,7 +114,7 @@ class ServiceSpec(msgspec.Struct, gc=False):
 class ServiceWire(msgspec.Struct, gc=False):
     """A Service."""
 
-    metadata: Metadata
+    metadata: ManagedMetadata
     spec: ServiceSpec | None = None
 
 
@@ -157,7 +157,6 @@ class PolicyWire(msgspec.Struct, gc=False):
 
     metadata: ManagedMetadata
     spec: dict[str, Any] | None = None
-    status: dict[str, Any] | None = None
 
 
 class BareWire(msgspec.Struct, gc=False):

@@ -6,7 +6,7 @@ the namespace, on a Service the pods behind it, on a pod that pod.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.dialects.fields import dns_label, shown
 from bridge.dialects.kinds import GROUP
@@ -24,10 +24,14 @@ GroupName = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Each group with the sources whose union it is, and what was wrong on which object; an object in error adds to no group."""
+    """Each group with the sources whose union it is, and what was wrong on which object; an object in error adds to no group.
+
+    `carriers` are the Namespaces and Services with the groups that they ask for; pods are not told apart.
+    """
 
     sources: Mapping[GroupName, tuple[Source, ...]]
     errors: Mapping[Ref, PolicyError]
+    carriers: Mapping[Ref, tuple[GroupName, ...]] = field(default_factory=dict)
 
 
 def group_names(annotations: Labels) -> tuple[str, ...]:
@@ -47,13 +51,18 @@ def annotation_groups(namespaces: Iterable[Namespace], services: Iterable[Servic
     """The groups that these objects ask for. Neither their order nor repetition counts; one bad object spoils no other."""
     found: dict[GroupName, set[Source]] = {}
     errors: dict[Ref, PolicyError] = {}
+    carriers: dict[Ref, tuple[GroupName, ...]] = {}
 
     def add(about: Ref, namespace: str, annotations: Labels, source: Source | None) -> None:
         try:
-            for name in group_names(annotations):
-                found.setdefault((namespace, name), set()).add(source or annotated(namespace, name))
+            names = tuple((namespace, name) for name in group_names(annotations))
         except PolicyError as error:
             errors[about] = error
+            return
+        for name in names:
+            found.setdefault(name, set()).add(source or annotated(*name))
+        if names and source:
+            carriers[about] = names
 
     for item in namespaces:
         whole = Source(SourceKind.NAMESPACE, namespace=item.name)
@@ -63,7 +72,7 @@ def annotation_groups(namespaces: Iterable[Namespace], services: Iterable[Servic
         add(Ref("Service", service.namespace, service.name), service.namespace, service.annotations, behind)
     for pod in pods:
         add(Ref("Pod", pod.namespace, pod.name), pod.namespace, pod.annotations, None)
-    return Groups({name: tuple(sorted(sources)) for name, sources in sorted(found.items())}, errors)
+    return Groups({name: tuple(sorted(sources)) for name, sources in sorted(found.items())}, errors, carriers)
 
 
 def annotated(namespace: str, name: str) -> Source:

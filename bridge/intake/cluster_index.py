@@ -1,10 +1,11 @@
 """The picture of one cluster in memory, and which keys its changes made dirty. Events only mark; `Recorder` acts on what is marked."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.intake.annotated_pods import AnnotatedPods
+from bridge.intake.causes import cause
 from bridge.intake.landscape import Landscape
 from bridge.intake.membership import Membership
 from bridge.intake.policies import PolicyBook
@@ -17,6 +18,7 @@ from bridge.model.observed import (
     Event,
     Namespace,
     Node,
+    Observed,
     Pod,
     PolicyObject,
     Resource,
@@ -36,14 +38,18 @@ class Dirty:
     """What one batch of events touched."""
 
     pods: dict[str, Pod] = field(default_factory=dict)
-    pods_gone: set[str] = field(default_factory=set)
+    pods_gone: dict[str, Pod | None] = field(default_factory=dict)  # uid -> as it was last seen, where that is known
     objects: dict[tuple[Resource, str, str], Slim] = field(default_factory=dict)
     objects_gone: set[tuple[Resource, str, str]] = field(default_factory=set)
     addresses: dict[str, None] = field(default_factory=dict)
     unproven: dict[str, datetime | None] = field(default_factory=dict)  # address -> last known present
     namespaces: set[str] = field(default_factory=set)
     policy: bool = False
-    causes: dict[str, None] = field(default_factory=dict)
+    causes: dict[Ref, str] = field(default_factory=dict)  # of everything but the pods of groups, in words
+
+    def changed(self, uid: str) -> bool:
+        """Whether the pod itself changed or went."""
+        return uid in self.pods or uid in self.pods_gone
 
 
 class ClusterIndex:
@@ -75,29 +81,42 @@ class ClusterIndex:
         dirty, self.dirty = self.dirty, Dirty()
         return dirty
 
+    def uid_of_annotated(self, ref: Ref) -> str:
+        """The uid of an object that asks for groups by annotation."""
+        found: Iterable[Namespace | Service | Pod | None]
+        match ref.kind:
+            case "Namespace":
+                found = (self.landscape.namespaces.get(ref.name),)
+            case "Service":
+                found = (self.landscape.services.get((ref.namespace, ref.name)),)
+            case _:
+                found = (pod for pod in self.annotated_pods if (pod.namespace, pod.name) == (ref.namespace, ref.name))
+        return next((one.uid for one in found if one is not None), "")
+
     def _take_pod(self, event: Event, pod: Pod, at: datetime) -> None:
         if event.change is not Change.UPSERT:
-            self._drop_pod(event, pod.uid, pod.addresses)
+            self._drop_pod(event, pod.uid, pod)
             return
         dirty = self.dirty
         dirty.pods[pod.uid] = pod
-        dirty.pods_gone.discard(pod.uid)
+        dirty.pods_gone.pop(pod.uid, None)
         if self.annotated_pods.put(pod):
-            dirty.policy = True
+            self._policy_moved(Change.UPSERT, pod)
         for address in self.workloads.put(pod, at):
             dirty.addresses[address] = None
 
     def _take_unreadable_pod(self, event: Event, uid: str) -> None:
         """The last good version stays until the pod is gone."""
         if event.change is not Change.UPSERT:
-            self._drop_pod(event, uid, ())
+            self._drop_pod(event, uid, None)
 
-    def _drop_pod(self, event: Event, uid: str, addresses: tuple[str, ...]) -> None:
+    def _drop_pod(self, event: Event, uid: str, pod: Pod | None) -> None:
         self.dirty.pods.pop(uid, None)
-        self.dirty.pods_gone.add(uid)
+        # The last version of a pod that was found gone is nobody's word for its going.
+        self.dirty.pods_gone[uid] = replace(pod, resource_version="") if pod and event.change is Change.GONE else pod
         if self.annotated_pods.remove(uid):
-            self.dirty.policy = True
-        for address in self.workloads.remove(uid) or addresses:
+            self._policy_moved(event.change, event.value)
+        for address in self.workloads.remove(uid) or (pod.addresses if pod else ()):
             self.dirty.addresses[address] = None
             if event.change is Change.GONE:
                 self.dirty.unproven[address] = event.since
@@ -126,14 +145,14 @@ class ClusterIndex:
         gone = change is not Change.UPSERT
         match value:
             case Namespace():
-                self._take_namespace(value, gone)
+                self._take_namespace(change, value)
             case Service():
-                self._take_service(value, gone)
+                self._take_service(change, value)
             case EndpointSlice():
-                self._take_slice(value, gone)
+                self._take_slice(change, value)
                 return  # addresses come and go with their pods, which are recorded: nothing here to keep
             case PolicyObject():
-                self._take_policy(value, gone)
+                self._take_policy(change, value)
             case Node():
                 pass
         self._mark_object(value, gone)
@@ -150,8 +169,8 @@ class ClusterIndex:
         self.dirty.objects.pop(key, None)
         self.dirty.objects_gone.add(key)
 
-    def _take_namespace(self, value: Namespace, gone: bool) -> None:
-        known = self.landscape.namespaces
+    def _take_namespace(self, change: Change, value: Namespace) -> None:
+        known, gone = self.landscape.namespaces, change is not Change.UPSERT
         before = known.get(value.name)
         governed = self.landscape.governs(value.name)
         if gone:
@@ -159,12 +178,12 @@ class ClusterIndex:
         else:
             known[value.name] = value
         if before is None or gone or before.labels != value.labels:
-            self.dirty.namespaces.add(value.name)
+            self._members_moved(change, value, value.name)
         if governed != self.landscape.governs(value.name) or _regrouped(before, None if gone else value):
-            self.dirty.policy = True
+            self._policy_moved(change, value)
 
-    def _take_service(self, value: Service, gone: bool) -> None:
-        known, place = self.landscape.services, (value.namespace, value.name)
+    def _take_service(self, change: Change, value: Service) -> None:
+        known, place, gone = self.landscape.services, (value.namespace, value.name), change is not Change.UPSERT
         before = known.get(place)
         if gone:
             known.pop(place, None)
@@ -172,25 +191,26 @@ class ClusterIndex:
             known[place] = value
         changed = gone or before is None or before.selector != value.selector
         if changed and self.membership.uses_service(*place):
-            self.dirty.namespaces.add(value.namespace)
+            self._members_moved(change, value, value.namespace)
         if _regrouped(before, None if gone else value):
-            self.dirty.policy = True
+            self._policy_moved(change, value)
 
-    def _take_slice(self, value: EndpointSlice, gone: bool) -> None:
+    def _take_slice(self, change: Change, value: EndpointSlice) -> None:
         pieces = [self.landscape.drop_slice(value.namespace, value.name), value]
-        if not gone:
+        if change is Change.UPSERT:
             self.landscape.put_slice(value)
         for piece in pieces:
             if piece is not None and self.landscape.by_endpoints(piece.namespace, piece.service):
                 self.dirty.addresses.update(dict.fromkeys(piece.addresses))
+                self._cause(change, value)
 
-    def _take_policy(self, value: PolicyObject, gone: bool) -> None:
-        if gone:
-            self.policies.remove(Ref(KINDS[value.resource], value.namespace, value.name))
-        else:
-            self.policies.put(value)
-        self.dirty.policy = True
-        self._cause(value)
+    def _take_policy(self, change: Change, value: PolicyObject) -> None:
+        """An echo of what we told about the object ourselves says nothing new."""
+        if change is not Change.UPSERT:
+            self.policies.remove(_ref(value))
+        elif not self.policies.put(value):
+            return
+        self._policy_moved(change, value)
 
     def _take_unreadable(self, change: Change, value: Undecodable) -> None:
         """The last good version stays until the object is gone; about a policy object its author is told."""
@@ -198,22 +218,32 @@ class ClusterIndex:
             if change is Change.UPSERT:
                 self.policies.put_unreadable(value)
             else:
-                self.policies.remove(Ref(KINDS[value.resource], value.namespace, value.name))
+                self.policies.remove(_ref(value))
                 self._mark_gone(_place(value))
-            self.dirty.policy = True
+            self._policy_moved(change, value)
         elif change is not Change.UPSERT:
             known = self.landscape.find(value.resource, value.namespace, value.name)
             if known is not None:
                 self._take_object(change, known)
 
-    def _cause(self, value: PolicyObject) -> None:
-        place = f"{value.namespace}/{value.name}" if value.namespace else value.name
-        by = f" by {value.actor}" if value.actor else ""
-        self.dirty.causes[f"{KINDS[value.resource]} {place} at {value.resource_version}{by}"] = None
+    def _policy_moved(self, change: Change, value: Observed | Undecodable) -> None:
+        self.dirty.policy = True
+        self._cause(change, value)
+
+    def _members_moved(self, change: Change, value: Namespace | Service, namespace: str) -> None:
+        self.dirty.namespaces.add(namespace)
+        self._cause(change, value)
+
+    def _cause(self, change: Change, value: Observed | Undecodable) -> None:
+        self.dirty.causes[_ref(value)] = cause(change, value)
 
 
 def _place(value: Slim | Undecodable) -> _Place:
     return (resource_of(value), getattr(value, "namespace", ""), value.name)
+
+
+def _ref(value: Observed | Undecodable) -> Ref:
+    return Ref(KINDS[resource_of(value)], getattr(value, "namespace", ""), value.name)
 
 
 def _regrouped(before: Namespace | Service | None, after: Namespace | Service | None) -> bool:

@@ -3,36 +3,44 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bridge.dialects.annotations import Groups
 from bridge.intake.policies import InForce
 from bridge.model.identity import ObjectKey
-from bridge.model.policy import Governance, Ref, Source
+from bridge.model.policy import Governance, Ref, Rule, Source
+from bridge.model.reasons import Reason
 from bridge.model.rendering import digest_of
-from bridge.policy.compile import ClusterPolicy, Remark, Target, compile_tiered
-from bridge.state.batch import DesiredObject, Verdict
+from bridge.policy.compile import ClusterPolicy, Compiled, Target, compile_tiered
+from bridge.state.batch import DesiredObject, Placement, Verdict
 
 SELECTED = "selected"  # the digest of a group whose members live in the member table
+
+Place = tuple[str, ObjectKey]
+"""Device and key."""
 
 
 @dataclass(slots=True)
 class Outline:
-    """The desired objects of all devices of one cluster, without the members of selected groups."""
+    """The desired objects of all devices of one cluster, without the members of selected groups, and whose they are."""
 
-    desired: dict[tuple[str, ObjectKey], DesiredObject] = field(default_factory=dict)
+    desired: dict[Place, DesiredObject] = field(default_factory=dict)
     definitions: dict[ObjectKey, tuple[Source, ...]] = field(default_factory=dict)
-    remarks: dict[Ref, list[tuple[str, Remark]]] = field(default_factory=dict)
+    placements: dict[tuple[Ref, str], Placement] = field(default_factory=dict)
 
 
 def outline(
-    cluster: str,
-    governance: Governance,
-    in_force: InForce,
-    annotation_groups: Mapping[tuple[str, str], tuple[Source, ...]],
-    targets: Sequence[Target],
+    cluster: str, governance: Governance, in_force: InForce, asked: Groups, targets: Sequence[Target]
 ) -> Outline:
-    """Compile for every device."""
+    """Compile for every device. `asked` are the groups by annotation."""
     policy = ClusterPolicy(
-        cluster, governance, in_force.rules, in_force.externals, in_force.address_groups, annotation_groups
+        cluster,
+        governance,
+        in_force.rules,
+        in_force.externals,
+        in_force.address_groups,
+        asked.sources,
+        asked.carriers,
     )
+    rules = {rule.ref: rule for rule in in_force.rules}
     result = Outline()
     for target in targets:
         compiled = compile_tiered(policy, target)
@@ -41,29 +49,33 @@ def outline(
         for key in compiled.groups:
             result.desired[target.name, key] = DesiredObject(target.name, key, None, SELECTED)
         result.definitions.update(compiled.groups)
-        for ref, remark in compiled.remarks.items():
-            result.remarks.setdefault(ref, []).append((target.name, remark))
+        for one in _placements(compiled, target.name, rules):
+            result.placements[one.ref, target.name] = one
     return result
 
 
-def changes(
-    before: Mapping[tuple[str, ObjectKey], str], after: Mapping[tuple[str, ObjectKey], DesiredObject], cause: str
-) -> tuple[list[DesiredObject], list[tuple[str, ObjectKey]]]:
-    """The desired objects that are new or differ, and those that should no longer exist."""
-    fresh = [replace(one, cause=cause) for place, one in after.items() if before.get(place) != one.digest]
+def _placements(compiled: Compiled, device: str, rules: Mapping[Ref, Rule]) -> Iterable[Placement]:
+    for ref, keys in compiled.placed.items():
+        rule, remark = rules.get(ref), compiled.remarks.get(ref)
+        said = (remark.reason, remark.message) if remark else ("", "")
+        yield Placement(ref, device, tuple(sorted(keys)), rule.tier if rule else None, *said)
+
+
+def changes(before: Mapping[Place, str], after: Mapping[Place, DesiredObject]) -> tuple[list[Place], list[Place]]:
+    """Where desired objects are new or differ, and where there should be none any more."""
+    fresh = [place for place, one in after.items() if before.get(place) != one.digest]
     return fresh, [place for place in before if place not in after]
 
 
-def with_remarks(
-    verdicts: Mapping[Ref, Verdict], remarks: Mapping[Ref, Iterable[tuple[str, Remark]]]
-) -> dict[Ref, Verdict]:
+def with_remarks(verdicts: Mapping[Ref, Verdict], placements: Iterable[Placement]) -> dict[Ref, Verdict]:
     """The verdicts with what the compilers had to say. A rule that some device cannot express is not accepted as it stands."""
     found = dict(verdicts)
-    for ref, said in remarks.items():
-        verdict = found[ref]
-        lines = "; ".join(f"on {device}: {remark.reason}: {remark.message}" for device, remark in said)
-        message = f"{verdict.message}; {lines}" if verdict.message else lines
-        unsupported = any(remark.reason == "Unsupported" for _, remark in said)
-        reason = "Unsupported" if unsupported and verdict.ok else verdict.reason
-        found[ref] = replace(verdict, message=message, reason=reason, ok=verdict.ok and not unsupported)
+    for one in placements:
+        if one.reason != Reason.UNSUPPORTED:
+            continue
+        verdict = found[one.ref]
+        line = f"on {one.device}: {one.reason}: {one.message}"
+        message = f"{verdict.message}; {line}" if verdict.message else line
+        reason = str(Reason.UNSUPPORTED) if verdict.ok else verdict.reason
+        found[one.ref] = replace(verdict, message=message, reason=reason, ok=False)
     return found

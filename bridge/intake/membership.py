@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from bridge.intake.landscape import Landscape
 from bridge.intake.workloads import Workloads
 from bridge.model.addresses import Ranges
-from bridge.model.identity import ObjectKey
+from bridge.model.identity import ObjectKey, Scope
 from bridge.model.observed import Labels, Pod
 from bridge.model.policy import Source, SourceKind
 from bridge.policy.select import ADDRESS_GROUP_ANNOTATION
@@ -87,6 +87,15 @@ class Membership:
             for key in self._local.get(namespace, ())
             for source in self._definitions[key]
         )
+
+    def wanted(self, pod: Pod) -> bool:
+        """Whether a rule's source or a group by name is about this pod, be its addresses what they may."""
+        keys = [key for key in self._candidates(pod) if key.scope is not Scope.BUILTIN]
+        return any(self._selects(key, pod, address) for key in keys for address in pod.addresses or ("",))
+
+    def in_ranges(self, address: str) -> bool:
+        """Whether the address is in the cluster's pod ranges: no other is ever a member."""
+        return address in self._groups_of or address in self._ranges
 
     def update(self, address: str) -> tuple[tuple[ObjectKey, ...], tuple[ObjectKey, ...]]:
         """Bring one address into its groups: returns those that it joined and those that it left."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bridge.dialects import native
 from bridge.errors import PolicyError
+from bridge.intake.likeness import alike
 from bridge.model.observed import KINDS, PolicyObject, Resource, Undecodable
 from bridge.model.policy import AddressGroupSpec, ExternalService, Ref, Rule
 from bridge.state.batch import Verdict
@@ -65,15 +66,18 @@ class PolicyBook:
                 version = _version(verdict.accepted)
                 self._entries[ref] = _Entry(accepted=version if isinstance(version, _Version) else None)
 
-    def put(self, written: PolicyObject) -> None:
-        """Take an object as it is written now. Another uid says that the one before was deleted."""
+    def put(self, written: PolicyObject) -> bool:
+        """Take an object as it is written now; whether it says anything new. Another uid says that the one before was deleted."""
         entry = self._entry(ref_of(written), written.uid)
+        if entry.written is not None and alike(entry.written, written):
+            return False
         entry.written = written
         version = _version(written)
         if isinstance(version, str):
             entry.candidate, entry.problem = None, version
         else:
             entry.candidate, entry.problem = version, ""
+        return True
 
     def put_unreadable(self, found: Undecodable) -> None:
         """An object that is not even readable: its last good version stays."""

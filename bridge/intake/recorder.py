@@ -7,14 +7,17 @@ from datetime import datetime
 from bridge.dialects.annotations import annotation_groups
 from bridge.errors import PolicyError
 from bridge.intake import compiler
+from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
 from bridge.intake.cluster_index import ClusterIndex, Dirty
+from bridge.intake.likeness import alike, same_verdict
+from bridge.intake.unreached import Unreached
 from bridge.intake.workloads import held
-from bridge.model.observed import Pod, PolicyObject
+from bridge.model.identity import ObjectKey
+from bridge.model.observed import Pod
 from bridge.model.policy import Governance, Ref
+from bridge.model.reasons import Reason
 from bridge.policy.compile import Target
-from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Recorded, Slim, Verdict
-
-_CAUSES_NAMED = 3
+from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Placement, Recorded, Verdict
 
 
 class Recorder:
@@ -24,6 +27,7 @@ class Recorder:
         self, cluster: str, governance: Governance, targets: Sequence[Target], index: ClusterIndex, recorded: Recorded
     ) -> None:
         self._cluster = cluster
+        self._beginning = f"first picture of cluster {cluster}"
         self._governance = governance
         self._targets = targets
         self._index = index
@@ -31,7 +35,10 @@ class Recorder:
         self._objects = dict(recorded.objects)
         self._leases = {address: lease.uid for address, lease in recorded.leases.items()}
         self._desired = dict(recorded.desired)
+        self._said: Mapping[Ref, Verdict] = {}  # about what people wrote, as of the last compilation
+        self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
+        self._placements = dict(recorded.placements)
 
     def first(self, at: datetime) -> Batch:
         """The batch that brings the record up to the first complete lists, whatever happened meanwhile."""
@@ -52,16 +59,25 @@ class Recorder:
 
     def _record(self, dirty: Dirty, at: datetime, *, first: bool) -> Batch:
         batch = Batch(at)
+        moved, doubtful = MemberCauses(), self._unreached.doubtful
         self._record_pods(dirty, batch)
         self._record_objects(dirty, batch)
         if dirty.policy:
-            dirty.namespaces |= self._record_policy(dirty, batch)
+            dirty.namespaces |= self._record_policy(dirty, batch, first=first)
         if dirty.namespaces:
             self._index.membership.forget_cache()
             self._spread(dirty)
+        suspects = dict.fromkeys(self._unreached.among(dirty.pods, dirty.pods_gone))
+        suspects.update(dict.fromkeys(self._unreached.on_hosts(None if first else dirty.namespaces)))
         for address in dirty.addresses:
-            self._record_lease(address, dirty, batch, first=first)
-            self._record_membership(address, dirty, batch)
+            owner, before = self._index.workloads.owner(address), self._leases.get(address)
+            self._record_membership(address, owner, before, dirty, batch, moved)
+            self._record_lease(address, owner, before, dirty, batch, first=first)
+            for uid in doubtful(address):
+                suspects[uid] = None
+        batch.causes |= moved.lines(dirty.changed, together(dirty.causes.values()))
+        about = self._unreached.update(suspects)
+        self._record_verdicts({*self._verdicts, *self._said, *about} if dirty.policy else about, batch)
         return batch
 
     def _record_pods(self, dirty: Dirty, batch: Batch) -> None:
@@ -70,40 +86,80 @@ class Recorder:
             known = self._pods.get(uid)
             if known is None and not held(pod):
                 continue
-            if known is None or not _alike(known, pod):
+            if known is None or not alike(known, pod):
                 self._pods[uid] = pod
                 batch.pods.append(pod)
-        for uid in dirty.pods_gone:
-            if self._pods.pop(uid, None) is not None:
+        for uid, last in dirty.pods_gone.items():
+            known = self._pods.pop(uid, None)
+            if known is not None:
                 batch.pods_gone.append(uid)
+                dirty.pods_gone[uid] = last or known
 
     def _record_objects(self, dirty: Dirty, batch: Batch) -> None:
-        """Heartbeats of nodes and status written to policy objects are no change that anybody needs."""
         for key, value in dirty.objects.items():
             known = self._objects.get(key)
-            if known is None or not _alike(known, value):
+            if known is None or not alike(known, value):
                 self._objects[key] = value
                 batch.objects.append(value)
         for key in dirty.objects_gone:
             if self._objects.pop(key, None) is not None:
                 batch.objects_gone.append(key)
 
-    def _record_policy(self, dirty: Dirty, batch: Batch) -> set[str]:
+    def _record_policy(self, dirty: Dirty, batch: Batch, *, first: bool) -> set[str]:
         """Compile anew; returns the namespaces whose members must be looked at, "" for all."""
         index, landscape = self._index, self._index.landscape
         in_force = index.policies.settle(landscape.governs)
         asked = annotation_groups(landscape.namespaces.values(), landscape.services.values(), index.annotated_pods)
-        drawn = compiler.outline(self._cluster, self._governance, in_force, asked.sources, self._targets)
-        batch.desired, batch.desired_gone = compiler.changes(self._desired, drawn.desired, cause_of(dirty.causes))
+        drawn = compiler.outline(self._cluster, self._governance, in_force, asked, self._targets)
+        fresh, batch.desired_gone = compiler.changes(self._desired, drawn.desired)
+        otherwise = self._beginning if first and not self._desired else together(dirty.causes.values()) or OF_OURSELVES
+        causes = self._causes(dirty, drawn.placements)
+        batch.desired = [replace(drawn.desired[place], cause=causes.get(place[1], otherwise)) for place in fresh]
+        batch.causes = {key: causes.get(key, otherwise) for _, key in batch.desired_gone}
         self._desired = {place: one.digest for place, one in drawn.desired.items()}
-        verdicts = {**compiler.with_remarks(in_force.verdicts, drawn.remarks), **_complaints(asked.errors)}
-        batch.verdicts = [verdict for ref, verdict in verdicts.items() if self._verdicts.get(ref) != verdict]
-        batch.verdicts_gone = [ref for ref in self._verdicts if ref not in verdicts]
-        self._verdicts = verdicts
+        self._said = {
+            **compiler.with_remarks(in_force.verdicts, drawn.placements.values()),
+            **self._complaints(asked.errors),
+        }
+        self._record_placements(drawn.placements, batch)
         batch.groups, batch.groups_gone, touched = index.membership.define(drawn.definitions)
         for key in batch.groups_gone:
             batch.left += [MemberChange(key, address) for address in index.membership.forget(key)]
         return touched
+
+    def _causes(self, dirty: Dirty, after: Mapping[tuple[Ref, str], Placement]) -> dict[ObjectKey, str]:
+        """For each object of a device that something changed became, or becomes now: what changed."""
+        found: dict[ObjectKey, dict[str, None]] = {}
+        for ref, words in dirty.causes.items():
+            for target in self._targets:
+                for placements in (self._placements, after):
+                    one = placements.get((ref, target.name))
+                    for key in one.keys if one else ():
+                        found.setdefault(key, {})[words] = None
+        return {key: together(words) for key, words in found.items()}
+
+    def _record_placements(self, after: dict[tuple[Ref, str], Placement], batch: Batch) -> None:
+        before, self._placements = self._placements, after
+        batch.placements = [one for place, one in after.items() if before.get(place) != one]
+        batch.placements_gone = [place for place in before if place not in after]
+
+    def _record_verdicts(self, about: Iterable[Ref], batch: Batch) -> None:
+        """What is said about these objects now, where it is not what was said."""
+        for ref in about:
+            verdict = self._said.get(ref) or self._unreached.verdicts.get(ref)
+            if verdict is None:
+                if self._verdicts.pop(ref, None) is not None:
+                    batch.verdicts_gone.append(ref)
+            elif not same_verdict(self._verdicts.get(ref), verdict):
+                self._verdicts[ref] = verdict
+                batch.verdicts.append(verdict)
+
+    def _complaints(self, errors: Mapping[Ref, PolicyError]) -> dict[Ref, Verdict]:
+        """What is wrong with annotations, said about the objects that carry them."""
+        return {
+            ref: Verdict(ref, self._index.uid_of_annotated(ref), 0, False, str(Reason.INVALID), str(error))
+            for ref, error in errors.items()
+        }
 
     def _spread(self, dirty: Dirty) -> None:
         """Mark every address of the namespaces that must be looked at."""
@@ -115,8 +171,9 @@ class Recorder:
             for pod in workloads.of_namespace(namespace):
                 dirty.addresses.update(dict.fromkeys(held(pod)))
 
-    def _record_lease(self, address: str, dirty: Dirty, batch: Batch, *, first: bool) -> None:
-        owner, before = self._index.workloads.owner(address), self._leases.get(address)
+    def _record_lease(
+        self, address: str, owner: Pod | None, before: str | None, dirty: Dirty, batch: Batch, *, first: bool
+    ) -> None:
         if owner is not None and owner.uid == before:
             return
         if before is not None:
@@ -127,33 +184,22 @@ class Recorder:
             batch.leases.append(LeaseStart(address, owner, since=owner.started if first else None))
             self._leases[address] = owner.uid
 
-    def _record_membership(self, address: str, dirty: Dirty, batch: Batch) -> None:
+    def _record_membership(
+        self, address: str, owner: Pod | None, before: str | None, dirty: Dirty, batch: Batch, moved: MemberCauses
+    ) -> None:
         joined, left = self._index.membership.update(address)
-        batch.joined += [MemberChange(key, address) for key in joined]
+        if joined and owner is not None:
+            batch.joined += [MemberChange(key, address) for key in joined]
+            moved.add(joined, owner, joined=True)
         if left:
-            unproven = address in dirty.unproven and self._index.workloads.owner(address) is None
+            unproven = address in dirty.unproven and owner is None
             batch.left += [MemberChange(key, address, unproven) for key in left]
+            leaver = self._known(before, dirty)
+            if leaver is not None:
+                moved.add(left, leaver, joined=False)
 
-
-def _alike(known: Pod | Slim, value: Pod | Slim) -> bool:
-    """Whether two versions of an object are the same to us: versions, a pod's way through its life and status are not looked at."""
-    match known, value:
-        case Pod(), Pod():
-            level = replace(known, resource_version=value.resource_version, deleting=value.deleting, phase=value.phase)
-            return level == value and known.terminal == value.terminal
-        case PolicyObject(), PolicyObject():
-            return replace(known, resource_version=value.resource_version, status=value.status) == value
-        case _:
-            return replace(known, resource_version=value.resource_version) == value
-
-
-def cause_of(causes: Iterable[str]) -> str:
-    """The causes of a batch in one line."""
-    listed = list(causes)
-    more = f" and {len(listed) - _CAUSES_NAMED} more" if len(listed) > _CAUSES_NAMED else ""
-    return ", ".join(listed[:_CAUSES_NAMED]) + more
-
-
-def _complaints(errors: Mapping[Ref, PolicyError]) -> dict[Ref, Verdict]:
-    """What is wrong with annotations, said about the objects that carry them."""
-    return {ref: Verdict(ref, "", 0, False, "Invalid", str(error)) for ref, error in errors.items()}
+    def _known(self, uid: str | None, dirty: Dirty) -> Pod | None:
+        """The pod as it is or was last."""
+        if uid is None:
+            return None
+        return dirty.pods.get(uid) or dirty.pods_gone.get(uid) or self._pods.get(uid)

@@ -18,6 +18,7 @@ class Workloads:
     def __init__(self) -> None:
         self.pods: dict[str, Pod] = {}
         self._by_namespace: dict[str, set[str]] = {}
+        self._on_hosts: set[str] = set()
         self._claims: dict[str, tuple[str, ...]] = {}
         self._late: dict[tuple[str, str], datetime] = {}
 
@@ -27,6 +28,8 @@ class Workloads:
         self.pods[pod.uid] = pod
         if old is None:
             self._by_namespace.setdefault(pod.namespace, set()).add(pod.uid)
+            if pod.host_network:
+                self._on_hosts.add(pod.uid)
         after = held(pod)
         if old is None:
             for address in after:
@@ -44,6 +47,7 @@ class Workloads:
         pod = self.pods.pop(uid, None)
         if pod is None:
             return ()
+        self._on_hosts.discard(uid)
         members = self._by_namespace[pod.namespace]
         members.discard(uid)
         if not members:
@@ -60,9 +64,14 @@ class Workloads:
             return self.pods[claimants[0]]
         return self.pods[max(claimants, key=lambda uid: self._rank(address, uid))]
 
-    def contested(self, address: str) -> bool:
-        """Whether more than one pod claims the address."""
-        return len(self._claims.get(address, ())) > 1
+    def claimants(self, address: str) -> tuple[str, ...]:
+        """The uids of all pods that claim the address: more than one where it is contested."""
+        return self._claims.get(address, ())
+
+    @property
+    def on_hosts(self) -> Iterable[str]:
+        """The uids of the pods that use the network of their node."""
+        return self._on_hosts
 
     def of_namespace(self, namespace: str) -> Iterator[Pod]:
         """The pods of one namespace."""

@@ -1,7 +1,7 @@
 """What a cluster shows, slimmed to what policy needs. A value per Kubernetes object, made once where the bytes are decoded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -83,7 +83,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A namespace and its labels."""
+    """A namespace and its labels. `actor` is whoever wrote it last, as far as the cluster tells."""
 
     uid: str
     name: str
@@ -91,6 +91,7 @@ class Namespace:
     labels: Labels
     annotations: Labels
     deleting: bool
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Service:
     labels: Labels
     annotations: Labels
     selector: Labels
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class PolicyObject:
-    """A custom resource as it was written: `spec` is plain JSON, for a dialect to make sense of."""
+    """A custom resource as it was written: `spec` is plain JSON, for a dialect to make sense of. Its status is ours, and not read."""
 
     resource: Resource
     uid: str
@@ -141,7 +143,6 @@ class PolicyObject:
     generation: int
     annotations: Labels
     spec: Mapping[str, Any]
-    status: Mapping[str, Any] = field(default_factory=dict)
     actor: str = ""
 
 

@@ -5,21 +5,16 @@ exactly as one list over all of them would, and a change in one namespace leaves
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from bridge.model import addresses
 from bridge.model.capabilities import Capabilities
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList
+from bridge.model.intent import Group, Policy, Ports, RuleEntry, RuleList
 from bridge.model.policy import (
     Action,
-    AddressGroupSpec,
-    DefaultAction,
-    Defaults,
     ExternalService,
-    Governance,
     Operator,
-    Protocol,
     Ref,
     Requirement,
     Rule,
@@ -28,52 +23,26 @@ from bridge.model.policy import (
     SourceKind,
     Tier,
     Traffic,
-    UnknownAddresses,
 )
+from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.overlap import rules_overlap
+from bridge.policy.remainder import EXEMPT, GOVERNED, KNOWN, add_default, builtin, exempt, fixed_group
 from bridge.policy.select import NAME_LABEL
 
-GOVERNED, EXEMPT, KNOWN = "governed", "exempt", "known"
+__all__ = [
+    "EXEMPT",
+    "GOVERNED",
+    "KNOWN",
+    "ClusterPolicy",
+    "Compiled",
+    "Remark",
+    "Target",
+    "compile_tiered",
+    "policies",
+    "source_key",
+]
+
 _TIER_SCOPE = {Tier.CLUSTER: Scope.CLUSTER, Tier.NAMESPACE: Scope.NAMESPACE, Tier.SERVICE: Scope.SERVICE}
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterPolicy:
-    """Everything written in one cluster that is accepted, and how it is governed."""
-
-    cluster: str
-    governance: Governance
-    rules: tuple[Rule, ...]
-    externals: Mapping[Ref, ExternalService]
-    address_groups: tuple[AddressGroupSpec, ...] = ()
-    annotation_groups: Mapping[tuple[str, str], tuple[Source, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One device as the compiler sees it."""
-
-    name: str
-    capabilities: Capabilities
-    defaults: Defaults
-    namespaces: frozenset[str] | None = None  # None: every namespace
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What a compiler has to say about a rule on one device; `reason` is a word of SEMANTICS 9."""
-
-    reason: str
-    message: str
-
-
-@dataclass(slots=True)
-class Compiled:
-    """What one cluster asks of one device: groups by selection, fixed objects, and remarks on rules."""
-
-    groups: dict[ObjectKey, tuple[Source, ...]] = field(default_factory=dict)
-    objects: dict[ObjectKey, DeviceObject] = field(default_factory=dict)
-    remarks: dict[Ref, Remark] = field(default_factory=dict)
 
 
 def compile_tiered(policy: ClusterPolicy, target: Target) -> Compiled:
@@ -84,14 +53,11 @@ def compile_tiered(policy: ClusterPolicy, target: Target) -> Compiled:
     result.remarks.update(barred)
     withheld = _withheld(rules, barred.keys(), policy.externals)
     result.remarks.update(withheld)
+    for rule in rules:
+        result.place(rule.ref)
     for key, listed in _by_list(policy.cluster, (rule for rule in rules if rule.ref not in barred)).items():
-        entries = [entry for rule in listed for entry in _entries(rule, policy, rule.ref in withheld, result)]
-        if not entries:
-            continue
-        if any(rule.source.whole_cluster for rule in listed):
-            entries.insert(0, _exempt(policy, result))
-        result.objects[key] = RuleList(key, tuple(entries))
-    _add_default(policy, target, result)
+        _add_list(key, listed, policy, withheld.keys(), result)
+    add_default(policy, target, result)
     if target.namespaces is not None:
         _confine(result, target.name, target.namespaces)
     _add_named_groups(policy, target, result)
@@ -115,7 +81,7 @@ def source_key(cluster: str, rule: Rule) -> ObjectKey:
     if source.kind is SourceKind.SERVICE:
         return ObjectKey(Kind.GROUP, cluster, Scope.SERVICE, source.namespace, source.service)
     if source.whole_cluster:
-        return _builtin(cluster, "pod-ranges")
+        return builtin(cluster, "pod-ranges")
     if source.kind is SourceKind.CLUSTER:
         return ObjectKey(Kind.GROUP, cluster, Scope.CLUSTER, "", ref.name)
     if source.pods.requirements or source.service_accounts:
@@ -167,6 +133,22 @@ def _withheld(rules: list[Rule], barred: Iterable[Ref], externals: Mapping[Ref, 
     return found
 
 
+def _add_list(
+    key: ObjectKey, listed: Iterable[Rule], policy: ClusterPolicy, withheld: Iterable[Ref], result: Compiled
+) -> None:
+    """The list of these rules, before them who is exempt where one is about the whole cluster; none where no rule has a line."""
+    made = [(rule, tuple(_entries(rule, policy, rule.ref in withheld, result))) for rule in listed]
+    entries = [entry for _, lines in made for entry in lines]
+    if not entries:
+        return
+    first = (exempt(policy, result),) if any(rule.source.whole_cluster for rule, _ in made) else ()
+    for rule, lines in made:
+        parts = (*first, *lines) if rule.source.whole_cluster else lines
+        if lines:
+            result.place(rule.ref, key, *(ref for entry in parts for ref in entry.references()))
+    result.objects[key] = RuleList(key, (*first, *entries))
+
+
 def _by_list(cluster: str, rules: Iterable[Rule]) -> dict[ObjectKey, list[Rule]]:
     lists: dict[ObjectKey, list[Rule]] = {}
     for rule in rules:
@@ -183,11 +165,14 @@ def _entries(rule: Rule, policy: ClusterPolicy, withheld: bool, result: Compiled
         service = policy.externals[ref]
         outside = addresses.subtract(service.addresses, policy.governance.internal)
         if not outside and not service.fqdns:
+            result.remarks[ref] = Remark("NoDestination", "every address of it lies inside the cluster")
+            result.place(ref)
             continue
         made = True
         destination = _external_group(policy.cluster, service, outside, result)
         for traffic in service.traffic:
             ports = _ports(policy.cluster, service, traffic, result)
+            result.place(ref, destination, *([ports] if ports else ()))
             name = f"{rule.ref.name}_{_short(ref)}_{traffic.protocol.lower()}"  # no name of Kubernetes holds a "_"
             yield RuleEntry(
                 name, rule.action, (source,), (destination,), traffic.protocol, ports, rule.log, withheld=withheld
@@ -197,7 +182,7 @@ def _entries(rule: Rule, policy: ClusterPolicy, withheld: bool, result: Compiled
             rule.ref, Remark("NoDestination", "every destination lies inside the cluster: the rule has no effect")
         )
     elif rule.source.whole_cluster:
-        _fixed_group(_builtin(policy.cluster, "pod-ranges"), policy.governance.pod_ranges, result)
+        fixed_group(builtin(policy.cluster, "pod-ranges"), policy.governance.pod_ranges, result)
     else:
         result.groups[source] = (replace(rule.source, governed_only=True),)
 
@@ -224,29 +209,6 @@ def _short(ref: Ref) -> str:
     return ref.name if ref.namespace else f"cluster_{ref.name}"
 
 
-def _add_default(policy: ClusterPolicy, target: Target, result: Compiled) -> None:
-    """What follows the last tier. The deny matches pod ranges only, and never the inside: other traffic is not ours to match."""
-    cluster, defaults = policy.cluster, target.defaults
-    ranges = _builtin(cluster, "pod-ranges")
-    entries: list[RuleEntry] = []
-    if defaults.unknown_addresses is UnknownAddresses.DENY:
-        if defaults.action is DefaultAction.DENY:
-            entries = [_exempt(policy, result), _default_deny(ranges, policy, result)]
-        else:
-            known = _known_group(cluster, KNOWN, result)
-            entries = [_onward("known", known, policy, result), _default_deny(ranges, policy, result)]
-        _fixed_group(ranges, policy.governance.pod_ranges, result)
-    elif defaults.action is DefaultAction.DENY:
-        entries = [_default_deny(_known_group(cluster, GOVERNED, result), policy, result)]
-    if entries:
-        key = ObjectKey(Kind.RULE_LIST, cluster, Scope.DEFAULT)
-        result.objects[key] = RuleList(key, tuple(entries))
-
-
-def _exempt(policy: ClusterPolicy, result: Compiled) -> RuleEntry:
-    return _onward("exempt", _known_group(policy.cluster, EXEMPT, result), policy, result)
-
-
 def _confine(result: Compiled, device: str, namespaces: frozenset[str]) -> None:
     """On a device for some namespaces only: whom the whole cluster's rules and the default reach there, and who is exempt from them.
 
@@ -263,45 +225,12 @@ def _confine(result: Compiled, device: str, namespaces: frozenset[str]) -> None:
                 replace(entry, sources=tuple(renamed.get(one, one) for one in entry.sources)) for entry in value.entries
             )
             result.objects[key] = RuleList(key, tuple(entries))
+    for ref, keys in result.placed.items():
+        result.placed[ref] = {renamed.get(key, key) for key in keys}
 
 
 def _within(source: Source, inside: Requirement) -> Source:
     return replace(source, namespaces=Selector((*source.namespaces.requirements, inside)))
-
-
-def _onward(name: str, group: ObjectKey, policy: ClusterPolicy, result: Compiled) -> RuleEntry:
-    return RuleEntry(name, Action.PASS, (group,), (_outside(policy, result),))
-
-
-def _default_deny(source: ObjectKey, policy: ClusterPolicy, result: Compiled) -> RuleEntry:
-    return RuleEntry("default-deny", Action.DENY, (source,), (_outside(policy, result),), Protocol.ANY, None, log=True)
-
-
-def _outside(policy: ClusterPolicy, result: Compiled) -> ObjectKey:
-    """Everything outside the cluster, in the address families that its pods have."""
-    governance = policy.governance
-    families = [everything for everything in addresses.ALL if _same_family(everything, governance.pod_ranges)]
-    key = _builtin(policy.cluster, "outside")
-    _fixed_group(key, addresses.subtract(families, governance.internal), result)
-    return key
-
-
-def _same_family(everything: str, ranges: Iterable[str]) -> bool:
-    return any((":" in everything) == (":" in prefix) for prefix in ranges)
-
-
-def _builtin(cluster: str, name: str) -> ObjectKey:
-    return ObjectKey(Kind.GROUP, cluster, Scope.BUILTIN, "", name)
-
-
-def _known_group(cluster: str, name: str, result: Compiled) -> ObjectKey:
-    key = _builtin(cluster, name)
-    result.groups[key] = (Source(SourceKind.BUILTIN, service=name),)
-    return key
-
-
-def _fixed_group(key: ObjectKey, members: Iterable[str], result: Compiled) -> None:
-    result.objects[key] = Group(key, frozenset(members))
 
 
 def _add_named_groups(policy: ClusterPolicy, target: Target, result: Compiled) -> None:
@@ -310,7 +239,13 @@ def _add_named_groups(policy: ClusterPolicy, target: Target, result: Compiled) -
         if not spec.devices or target.name in spec.devices:
             key = ObjectKey(Kind.GROUP, policy.cluster, Scope.ADDRESS_GROUP, "", spec.ref.name)
             result.groups[key] = (spec.source,)
+            result.place(spec.ref, key)
     for (namespace, value), sources in policy.annotation_groups.items():
         if target.namespaces is None or namespace in target.namespaces:
             key = ObjectKey(Kind.GROUP, policy.cluster, Scope.ANNOTATION, namespace, value)
             result.groups[key] = sources
+    for ref, names in policy.annotation_carriers.items():
+        keys = (ObjectKey(Kind.GROUP, policy.cluster, Scope.ANNOTATION, *name) for name in names)
+        here = [key for key in keys if key in result.groups]
+        if here:
+            result.place(ref, *here)

@@ -101,7 +101,23 @@ class Batch:
     verdicts_gone: list[Ref] = field(default_factory=list)
     placements: list[Placement] = field(default_factory=list)
     placements_gone: list[tuple[Ref, str]] = field(default_factory=list)  # object, device
+    causes: dict[ObjectKey, str] = field(
+        default_factory=dict
+    )  # why the members of a group change, or an object is to go
     synced: dict[Resource, str] = field(default_factory=dict)  # resource -> resource version of its last complete list
+
+    @property
+    def of_policy(self) -> bool:
+        """Whether more changes than pods and members: policy, what it becomes on the devices, or what is said about it."""
+        parts = (
+            self.verdicts,
+            self.verdicts_gone,
+            self.placements,
+            self.placements_gone,
+            self.desired,
+            self.desired_gone,
+        )
+        return any(parts)
 
     @property
     def empty(self) -> bool:
@@ -129,3 +145,4 @@ class Recorded:
     members: Mapping[ObjectKey, frozenset[str]]
     desired: Mapping[tuple[str, ObjectKey], str]  # device, key -> digest
     verdicts: Mapping[Ref, Verdict]
+    placements: Mapping[tuple[Ref, str], Placement] = field(default_factory=dict)  # object, device

@@ -9,8 +9,8 @@ from typing import Any, LiteralString
 from bridge.errors import StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod, Resource
-from bridge.model.policy import Ref
-from bridge.state.batch import OpenLease, Recorded, Slim, Verdict
+from bridge.model.policy import Ref, Tier
+from bridge.state.batch import OpenLease, Placement, Recorded, Slim, Verdict
 from bridge.state.database import Connection
 from bridge.state.encoding import PodReader, decode_policy_object, decode_slim
 
@@ -31,6 +31,7 @@ def load(connection: Connection, cluster: str) -> Recorded:
         members=_members(connection, cluster),
         desired=_desired(connection, cluster),
         verdicts=verdicts(connection, cluster),
+        placements=placements(connection, cluster),
     )
 
 
@@ -94,4 +95,22 @@ def verdicts(connection: Connection, cluster: str) -> dict[Ref, Verdict]:
         found[ref] = Verdict(
             ref, uid, generation, ok, reason, message, decode_policy_object(accepted) if accepted else None
         )
+    return found
+
+
+def placements(connection: Connection, cluster: str) -> dict[tuple[Ref, str], Placement]:
+    """What every policy object, and every object with an annotation, becomes on each device."""
+    query = """
+        SELECT kind, namespace, name, device, keys, tier, reason, message
+        FROM placement WHERE cluster = %(cluster)s ORDER BY kind, namespace, name, device
+    """
+    parsed: dict[str, ObjectKey] = {}  # one key for all who share it
+    found = {}
+    for kind, namespace, name, device, keys, tier, reason, message in stream(connection, query, {"cluster": cluster}):
+        ref = Ref(intern(kind), intern(namespace), name)
+        for text in keys:
+            if text not in parsed:
+                parsed[text] = ObjectKey.parse(text)
+        one = tuple(parsed[text] for text in keys)
+        found[ref, device] = Placement(ref, intern(device), one, Tier(tier) if tier else None, reason, message)
     return found

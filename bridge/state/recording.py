@@ -1,16 +1,17 @@
 """How one intake batch is recorded: rows become arrays, one statement per kind of change."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, LiteralString
 
 from bridge.errors import StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod
+from bridge.model.policy import Ref
 from bridge.state import statements as sql
-from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, MemberChange, Slim, Verdict
+from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, Placement, Slim, Verdict
 from bridge.state.database import Connection
 from bridge.state.encoding import clean, encode_object, encode_rest, encode_slim, json_text, place_of
 from bridge.state.tables import CHANNEL
@@ -63,10 +64,13 @@ class Recording:
         self._objects({place_of(one): one for one in batch.objects})
         self._leases_ended(batch.leases_ended)
         self._leases(list({one.address: one for one in batch.leases}.values()))
-        refs = batch.verdicts_gone
-        kinds, namespaces, names = _columns([(ref.kind, ref.namespace, ref.name) for ref in refs], 3)
-        self._run(sql.VERDICTS_GONE, refs, kind=kinds, namespace=namespaces, name=names)
+        self._run(sql.VERDICTS_GONE, batch.verdicts_gone, **_refs(batch.verdicts_gone))
         self._verdicts(list({one.ref: one for one in batch.verdicts}.values()))
+        refs, devices = _columns(batch.placements_gone, 2)
+        self._run(sql.PLACEMENTS_GONE, batch.placements_gone, device=devices, **_refs(refs))
+        self._placements(list({(one.ref, one.device): one for one in batch.placements}.values()))
+        if batch.of_policy:
+            self.connection.execute(sql.POLICY_REVISION, {"cluster": self.cluster, "revision": self.revision})
         self._run(sql.SYNCED, list(batch.synced), synced=json_text(batch.synced))
 
     def _pods(self, pods: Sequence[Pod]) -> None:
@@ -125,15 +129,25 @@ class Recording:
         self._run(
             sql.VERDICTS,
             verdicts,
-            kind=[one.ref.kind for one in verdicts],
-            namespace=[one.ref.namespace for one in verdicts],
-            name=[one.ref.name for one in verdicts],
+            **_refs(one.ref for one in verdicts),
             uid=[one.uid for one in verdicts],
             generation=[one.generation for one in verdicts],
             ok=[one.ok for one in verdicts],
             reason=[clean(one.reason) for one in verdicts],
             message=[clean(one.message) for one in verdicts],
             accepted=[encode_slim(one.accepted) if one.accepted else None for one in verdicts],
+        )
+
+    def _placements(self, placements: Sequence[Placement]) -> None:
+        self._run(
+            sql.PLACEMENTS,
+            placements,
+            **_refs(one.ref for one in placements),
+            device=[one.device for one in placements],
+            keys=["\n".join(_keys(one.keys)) for one in placements],
+            tier=[str(one.tier or "") for one in placements],
+            reason=[one.reason for one in placements],
+            message=[clean(one.message) for one in placements],
         )
 
     def _members(self, batch: Batch, ids: Mapping[ObjectKey, int]) -> None:
@@ -149,12 +163,18 @@ class Recording:
         self._run(sql.JOINED, joined, id=[ids[one.group] for one in joined], address=[one.address for one in joined])
 
     def _device_side(self, batch: Batch) -> None:
-        moved = _causes(batch.joined, batch.left)
+        moved = _causes(batch)
         desired = {(one.device, one.key): one for one in batch.desired}
         gone = batch.desired_gone
         touched = {*moved, *(str(key) for _, key in gone), *(str(key) for _, key in desired)}
         self._run(sql.LOCK, list(touched), key=sorted(touched))
-        self._run(sql.DESIRED_GONE, gone, device=[device for device, _ in gone], key=_keys(key for _, key in gone))
+        self._run(
+            sql.DESIRED_GONE,
+            gone,
+            device=[device for device, _ in gone],
+            key=_keys(key for _, key in gone),
+            cause=[clean(batch.causes.get(key, "no longer wanted")) for _, key in gone],
+        )
         self._run(sql.MOVED, list(moved), key=list(moved), cause=list(moved.values()))
         self._desired(list(desired.values()))
 
@@ -180,8 +200,12 @@ def _keys(keys: Iterable[ObjectKey]) -> list[str]:
     return [str(key) for key in keys]
 
 
-def _causes(joined: Iterable[MemberChange], left: Iterable[MemberChange]) -> dict[str, str]:
-    """For each group that changes, by the text of its key, how much of it."""
-    plus = Counter(one.group for one in joined)
-    minus = Counter(one.group for one in left)
-    return {str(key): f"members +{plus[key]} -{minus[key]}" for key in {**plus, **minus}}
+def _refs(refs: Iterable[Ref]) -> dict[str, list[str]]:
+    kinds, namespaces, names = _columns([(ref.kind, ref.namespace, ref.name) for ref in refs], 3)
+    return {"kind": kinds, "namespace": namespaces, "name": names}
+
+
+def _causes(batch: Batch) -> dict[str, str]:
+    """For each group whose members change, by the text of its key, why."""
+    moved = dict.fromkeys(one.group for one in chain(batch.joined, batch.left))
+    return {str(key): clean(batch.causes.get(key, "members changed")) for key in moved}

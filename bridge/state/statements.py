@@ -95,9 +95,12 @@ LOCK = """
 SELECT FROM device_object WHERE key = ANY(%(key)b::text[]) ORDER BY key, device FOR UPDATE
 """
 _WAITING = """CASE WHEN d.desired_generation > d.applied_generation THEN d.waiting_since ELSE %(at)b END"""
+# Changes that a device has not taken yet are done together in the end: the newest first, as much as a line bears.
+_CAUSE = """CASE WHEN d.desired_generation > d.applied_generation AND d.cause <> '' AND d.cause <> x.cause
+    THEN left(x.cause || '; before: ' || d.cause, 400) ELSE x.cause END"""
 MOVED = f"""
 UPDATE device_object d SET
-    desired_generation = d.desired_generation + 1, cause = x.cause, changed_at = %(at)b, waiting_since = {_WAITING}
+    desired_generation = d.desired_generation + 1, cause = {_CAUSE}, changed_at = %(at)b, waiting_since = {_WAITING}
 FROM (
     SELECT o.ctid AS place, x.cause FROM unnest(%(key)b::text[], %(cause)b::text[]) x (key, cause)
     CROSS JOIN LATERAL (SELECT ctid FROM device_object o WHERE o.key = x.key AND NOT o.gone OFFSET 0) o) x
@@ -106,9 +109,9 @@ WHERE d.ctid = x.place
 DESIRED_GONE = f"""
 UPDATE device_object d SET
     gone = true, body = NULL, desired_generation = d.desired_generation + 1, desired_digest = '',
-    cause = 'no longer wanted', changed_at = %(at)b, waiting_since = {_WAITING}
+    cause = {_CAUSE}, changed_at = %(at)b, waiting_since = {_WAITING}
 FROM (
-    SELECT o.ctid AS place FROM unnest(%(device)b::text[], %(key)b::text[]) x (device, key)
+    SELECT o.ctid AS place, x.cause FROM unnest(%(device)b::text[], %(key)b::text[], %(cause)b::text[]) x (device, key, cause)
     CROSS JOIN LATERAL (
         SELECT ctid FROM device_object o WHERE o.key = x.key AND o.device = x.device AND NOT o.gone OFFSET 0) o) x
 WHERE d.ctid = x.place
@@ -119,7 +122,8 @@ INSERT INTO device_object AS d
 SELECT %(cluster)b, %(revision)b, %(at)b, %(at)b, x.* FROM unnest(
     %(device)b::text[], %(key)b::text[], %(kind)b::text[], %(body)b::text[]::json[], %(digest)b::text[], %(cause)b::text[]) x
 ON CONFLICT (key, device) DO UPDATE SET
-    cluster = excluded.cluster, body = excluded.body, desired_digest = excluded.desired_digest, cause = excluded.cause,
+    cluster = excluded.cluster, body = excluded.body, desired_digest = excluded.desired_digest,
+    cause = {_CAUSE.replace("x.cause", "excluded.cause")},
     desired_generation = d.desired_generation + 1, changed_at = %(at)b, waiting_since = {_WAITING}, gone = false,
     since_revision = CASE WHEN d.gone THEN %(revision)b ELSE d.since_revision END
 WHERE d.gone OR d.desired_digest <> excluded.desired_digest OR d.body::text IS DISTINCT FROM excluded.body::text
@@ -141,5 +145,23 @@ DELETE FROM policy_object WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM policy_object p
         WHERE p.cluster = %(cluster)b AND p.kind = x.kind AND p.namespace = x.namespace AND p.name = x.name OFFSET 0) p))
 """
+PLACEMENTS = """
+INSERT INTO placement (cluster, kind, namespace, name, device, keys, tier, reason, message)
+SELECT %(cluster)b, x.kind, x.namespace, x.name, x.device, string_to_array(x.keys, chr(10)), x.tier, x.reason, x.message
+FROM unnest(
+    %(kind)b::text[], %(namespace)b::text[], %(name)b::text[], %(device)b::text[], %(keys)b::text[], %(tier)b::text[],
+    %(reason)b::text[], %(message)b::text[]) x (kind, namespace, name, device, keys, tier, reason, message)
+ON CONFLICT (cluster, kind, namespace, name, device) DO UPDATE SET
+    keys = excluded.keys, tier = excluded.tier, reason = excluded.reason, message = excluded.message
+"""
+PLACEMENTS_GONE = """
+DELETE FROM placement WHERE ctid = ANY(ARRAY(
+    SELECT p.ctid FROM unnest(%(kind)b::text[], %(namespace)b::text[], %(name)b::text[], %(device)b::text[])
+        x (kind, namespace, name, device)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM placement p WHERE p.cluster = %(cluster)b AND p.kind = x.kind AND p.namespace = x.namespace
+        AND p.name = x.name AND p.device = x.device OFFSET 0) p))
+"""
+POLICY_REVISION = "UPDATE cluster SET policy_revision = %(revision)b WHERE name = %(cluster)b"
 SYNCED = "UPDATE cluster SET synced = synced || %(synced)b::text::jsonb WHERE name = %(cluster)b"
 NOTIFY = "SELECT pg_notify(%(channel)s, %(cluster)s)"

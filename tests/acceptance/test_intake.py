@@ -226,7 +226,7 @@ def test_closed_withholding(site: World) -> None:
     eventually(
         "the Deny is Unsupported", lambda: site.problem("NamespaceEgressRule closed/no-names").startswith("Unsupported")
     )
-    query = "SELECT namespace || '/' || name, message FROM policy_object WHERE message LIKE '%Withheld%'"
+    query = "SELECT namespace || '/' || name, message FROM placement WHERE reason = 'Withheld'"
     with site.bridge.state() as connection:
         withheld = {str(name): str(message) for name, message in connection.execute(query)}
     assert "closed/more-wider" in withheld

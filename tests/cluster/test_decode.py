@@ -148,7 +148,6 @@ def test_a_policy_object_and_who_wrote_it() -> None:
         3,
         {},
         {"action": "Allow", "ports": [{"port": 443}]},
-        {"conditions": []},
         "argocd",
     )
 

@@ -21,7 +21,7 @@ from bridge.model.policy import (
     UnknownAddresses,
 )
 from bridge.policy.compile import Target
-from bridge.state.batch import Batch, LeaseEnd, OpenLease, Recorded, Slim, Verdict
+from bridge.state.batch import Batch, LeaseEnd, OpenLease, Placement, Recorded, Slim, Verdict
 from bridge.state.encoding import place_of
 from tests.state.builders import at
 
@@ -47,6 +47,7 @@ class Record:
     desired: dict[tuple[str, ObjectKey], str] = field(default_factory=dict)
     bodies: dict[tuple[str, ObjectKey], DeviceObject | None] = field(default_factory=dict)
     verdicts: dict[Ref, Verdict] = field(default_factory=dict)
+    placements: dict[tuple[Ref, str], Placement] = field(default_factory=dict)
     inferred: dict[tuple[ObjectKey, str], bool] = field(default_factory=dict)
 
     def take(self, batch: Batch) -> None:
@@ -62,6 +63,14 @@ class Record:
         for ref in batch.verdicts_gone:
             del self.verdicts[ref]
         self.verdicts.update({one.ref: one for one in batch.verdicts})
+        self._take_placements(batch)
+
+    def _take_placements(self, batch: Batch) -> None:
+        for place in batch.placements_gone:
+            del self.placements[place]
+        for one in batch.placements:
+            assert self.placements.get((one.ref, one.device)) != one, "nothing new about it"
+            self.placements[one.ref, one.device] = one
 
     def _take_pods(self, batch: Batch) -> None:
         assert not {pod.uid for pod in batch.pods} & set(batch.pods_gone)
@@ -112,6 +121,7 @@ class Record:
             members,
             dict(self.desired),
             dict(self.verdicts),
+            dict(self.placements),
         )
 
     def check(self) -> None:
@@ -128,6 +138,8 @@ class Record:
             assert not pod.host_network
         selected = {key for (_, key), body in self.bodies.items() if body is None}
         assert selected == set(self.members)
+        for one in self.placements.values():
+            assert {(one.device, key) for key in one.keys} <= self.desired.keys(), "names what is not there"
 
     def group(self, scope: Scope, name: str, namespace: str = "shop") -> set[str]:
         """The members of one group."""
@@ -192,6 +204,7 @@ def substance(batch: Batch) -> bool:
     """Whether a batch changes more than versions of objects."""
     parts = (
         batch.leases, batch.leases_ended, batch.joined, batch.left, batch.groups, batch.groups_gone, batch.desired,
-        batch.desired_gone, batch.verdicts, batch.verdicts_gone, batch.pods_gone, batch.objects_gone, batch.pods,
+        batch.desired_gone, batch.verdicts, batch.verdicts_gone, batch.placements, batch.placements_gone, batch.pods_gone,
+        batch.objects_gone, batch.pods,
     )  # fmt: skip
     return any(parts)

@@ -167,6 +167,7 @@ def _same(one: Bench, other: Bench) -> None:
     assert mine.desired == theirs.desired
     assert mine.bodies == theirs.bodies
     assert mine.leases == theirs.leases
+    assert mine.placements == theirs.placements
     assert {ref: (v.ok, v.reason, v.message) for ref, v in mine.verdicts.items()} == {
         ref: (v.ok, v.reason, v.message) for ref, v in theirs.verdicts.items()
     }

@@ -95,7 +95,6 @@ policy_objects = st.builds(
     generation=st.integers(0, 2**40),
     annotations=labels,
     spec=st.dictionaries(words, json_values, max_size=4),
-    status=st.dictionaries(words, json_values, max_size=2),
     actor=words,
 )
 slim: st.SearchStrategy[Slim] = st.one_of(

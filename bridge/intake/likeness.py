@@ -1,0 +1,27 @@
+"""Whether two versions of an object are the same to us: heartbeats, a pod's way through its life and our own writes change nothing."""
+
+from dataclasses import replace
+
+from bridge.model.observed import Namespace, Pod, PolicyObject, Service
+from bridge.state.batch import Slim, Verdict
+
+
+def alike(known: Pod | Slim, value: Pod | Slim) -> bool:
+    """Versions are not looked at, nor who wrote last."""
+    match known, value:
+        case Pod(), Pod():
+            level = replace(known, resource_version=value.resource_version, deleting=value.deleting, phase=value.phase)
+            return level == value and known.terminal == value.terminal
+        case Namespace() | Service() | PolicyObject(), Namespace() | Service() | PolicyObject():
+            return replace(known, resource_version=value.resource_version, actor=value.actor) == value
+        case _:
+            return replace(known, resource_version=value.resource_version) == value
+
+
+def same_verdict(known: Verdict | None, verdict: Verdict) -> bool:
+    """Whether a verdict says what is known, about a version that is the same to us."""
+    if known is None:
+        return False
+    if known.accepted is None or verdict.accepted is None:
+        return known == verdict
+    return replace(known, accepted=verdict.accepted) == verdict and alike(known.accepted, verdict.accepted)
