@@ -12,12 +12,17 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from bridge import metrics
+from bridge.cli import gauges
+from bridge.cli.loops import Loops, Pulse
+from bridge.cli.probe import Probe
 from bridge.cli.tenure import LeaseTimes, Tenure
 from bridge.clock import Clock
 from bridge.cluster.client import Connection
 from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.contract import AdapterFactory, DeviceConfig
+from bridge.delivery.timed import Timed
 from bridge.delivery.worker import Worker, WorkerSettings
 from bridge.errors import BridgeError, FencedOff, LostLease, Refused
 from bridge.intake import collector
@@ -33,6 +38,8 @@ from bridge.state.pruning import prune
 from bridge.state.wakeups import ANY, Wakeups
 
 log = structlog.get_logger(__name__)
+
+_SCHEDULE_BEAT = 15  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,51 +86,70 @@ class Controller:
     ) -> None:
         self._database = database
         self._clusters = clusters
-        self._devices = devices
-        self._clock = clock
+        self.devices = devices
+        self.clock = clock
         self._settings = settings or ControllerSettings()
         self._intake_store = IntakeStore(database)
         self._delivery_store = DeliveryStore(database)
         self._leases = ReplicaLeases(database)
-        self._holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self.holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._tenures: list[Tenure] = []
+        self.running = False
+        self.loops = Loops(clock)
+        self.probe = Probe(database, clock)
+        self.tenures = {
+            (role, name): Tenure(role, name, self.holder, self._leases, clock, self._settings.lease)
+            for role, names in (("cluster", self.cluster_names), ("device", self.device_names))
+            for name in names
+        }
         self.intakes: dict[str, Intake] = {}
         self.watchers: dict[str, ClusterWatcher] = {}
         self.workers: dict[str, Worker] = {}
         self._wakeups = Wakeups(database)
         self._scheduler = BackgroundScheduler(timezone="UTC")
+        gauges.expect(self)
+
+    @property
+    def cluster_names(self) -> list[str]:
+        """As in the settings."""
+        return [one.config.name for one in self._clusters]
+
+    @property
+    def device_names(self) -> list[str]:
+        """As in the settings."""
+        return [one.config.name for one in self.devices]
 
     def start(self) -> None:
         """Register what the settings name, and begin. Raises StateUnavailable, StateError."""
         collector.relax()
         self._installation = self._database.installation()
-        for device in self._devices:
+        for device in self.devices:
             self._delivery_store.register_device(device.config.name, device.config.kind)
         for cluster in self._clusters:
             self._intake_store.register_cluster(cluster.config.name)
-        make_months(self._database, self._clock.now())
+        make_months(self._database, self.clock.now())
         self._wakeups.register(self._wake)
         self._wakeups.start()
         for cluster in self._clusters:
             self._begin("cluster", cluster.config.name, partial(self._serve_cluster, cluster))
-        for device in self._devices:
+        for device in self.devices:
             self._begin("device", device.config.name, partial(self._serve_device, device))
             self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
         self._scheduler.add_job(self._keep_history, "interval", hours=6)
+        self._scheduler.add_job(self.loops.pulse("schedule").beat, "interval", seconds=_SCHEDULE_BEAT)
         self._scheduler.start()
-        self._thread("leases", self._renew)
+        self.loops.start("leases", self._renew)
+        self.loops.start("probe", partial(self.probe.run, self._stop))
+        self.running = True
 
-    def unready(self) -> list[str]:
-        """What is not up yet: clusters without a first picture, devices without a worker. Empty when ready."""
-        clusters = [one.config.name for one in self._clusters]
-        waiting = [name for name in clusters if name not in self.intakes or not self.intakes[name].settled.is_set()]
-        devices = [one.config.name for one in self._devices if one.config.name not in self.workers]
-        return [f"cluster {name}" for name in waiting] + [f"device {name}" for name in devices]
+    def threads_gone(self) -> list[str]:
+        """Which threads that rooms keep for themselves do not run although they should."""
+        found = [] if self._wakeups.alive else ["wake-ups"]
+        return found + [f"watch of {name}/{one}" for name, each in list(self.watchers.items()) for one in each.ended]
 
     def stop(self) -> None:
         """End every loop, give up the leases."""
+        self.running = False
         self._stop.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
@@ -131,23 +157,21 @@ class Controller:
             worker.wake()
         for intake in list(self.intakes.values()):
             intake.sink(())
-        for thread in self._threads:
-            thread.join()
+        self.loops.join()
         self._wakeups.close()
 
-    def _begin(self, role: str, name: str, serve: Callable[[Tenure], None]) -> None:
-        tenure = Tenure(role, name, self._holder, self._leases, self._clock, self._settings.lease)
-        self._tenures.append(tenure)
-        self._thread(f"{role} {name}", lambda: self._hold(tenure, serve))
+    def _begin(self, role: str, name: str, serve: Callable[[Tenure, Pulse], None]) -> None:
+        self.loops.start(f"{role} {name}", partial(self._hold, self.tenures[role, name], serve))
 
-    def _hold(self, tenure: Tenure, serve: Callable[[Tenure], None]) -> None:
+    def _hold(self, tenure: Tenure, serve: Callable[[Tenure, Pulse], None], clock: Pulse) -> None:
         """Take the lease, serve until it is lost or something breaks, and begin again: no failure of one ends the others."""
         while not self._stop.is_set():
             pause = self._settings.retry
             try:
                 if tenure.take():
-                    serve(tenure)
+                    serve(tenure, clock)
             except LostLease as error:
+                metrics.tenure(tenure.role, tenure.name).lost.inc()
                 log.warning("lease lost", role=tenure.role, name=tenure.name, error=str(error))
             except (Refused, FencedOff) as error:
                 log.warning("stopped until a person decides", role=tenure.role, name=tenure.name, error=str(error))
@@ -158,21 +182,22 @@ class Controller:
                 log.exception("begins again", role=tenure.role, name=tenure.name, retry_in=pause)
             finally:
                 tenure.release()
-            self._clock.wait(self._stop, pause)
+            clock.wait(self._stop, pause)
 
-    def _serve_cluster(self, unit: ClusterUnit, tenure: Tenure) -> None:
+    def _serve_cluster(self, unit: ClusterUnit, tenure: Tenure, clock: Pulse) -> None:
         name = unit.config.name
-        connection = Connection(unit.config, self._clock)
-        intake = Intake(name, unit.governance, unit.targets, self._intake_store, self._clock)
+        connection = Connection(unit.config, self.clock)
+        intake = Intake(name, unit.governance, unit.targets, self._intake_store, clock)
         try:
             known = intake.start_from()
             self._identify(connection, intake)
-            watcher = ClusterWatcher(connection, intake.sink, self._clock, settings=self._settings.watch, known=known)
-            self.intakes[name], self.watchers[name] = intake, watcher
+            watcher = ClusterWatcher(connection, intake.sink, self.clock, settings=self._settings.watch, known=known)
             watcher.start()
+            self.intakes[name], self.watchers[name] = intake, watcher
             try:
                 intake.run(self._stop, tenure.epoch)
             finally:
+                del self.intakes[name], self.watchers[name]
                 watcher.stop()
         finally:
             connection.close()
@@ -188,25 +213,27 @@ class Controller:
         if not intake.identity:
             self._intake_store.identify(connection.name, uid)
 
-    def _serve_device(self, unit: DeviceUnit, tenure: Tenure) -> None:
-        adapter = unit.factory.open(unit.config)
+    def _serve_device(self, unit: DeviceUnit, tenure: Tenure, clock: Pulse) -> None:
+        name = unit.config.name
+        adapter = Timed(unit.factory.open(unit.config), self.clock)
+        clock.follow(lambda: adapter.calls)  # a long plan is many calls: each shows that it goes on
+        worker = Worker(adapter, self._delivery_store, clock, self._installation, unit.settings, unit.clusters)
+        self.workers[name] = worker
         try:
-            worker = Worker(
-                adapter, self._delivery_store, self._clock, self._installation, unit.settings, unit.clusters
-            )
-            self.workers[unit.config.name] = worker
             worker.run(self._stop, tenure.epoch)
         finally:
+            del self.workers[name]
+            clock.follow(None)
             adapter.close()
 
-    def _renew(self) -> None:
+    def _renew(self, clock: Pulse) -> None:
         while not self._stop.is_set():
-            for tenure in self._tenures:
+            for tenure in self.tenures.values():
                 tenure.renew()
-            self._clock.wait(self._stop, self._settings.lease.renewal)
+            clock.wait(self._stop, self._settings.lease.renewal)
 
     def _wake(self, cluster: str) -> None:
-        for device in self._devices:
+        for device in self.devices:
             worker = self.workers.get(device.config.name)
             if worker is not None and (cluster == ANY or cluster in device.clusters):
                 worker.wake()
@@ -218,14 +245,9 @@ class Controller:
 
     def _keep_history(self) -> None:
         """Room for what will end, and an end for what ended long ago."""
-        now = self._clock.now()
+        now = self.clock.now()
         try:
             make_months(self._database, now)
             prune(self._database, now - timedelta(days=self._settings.history_days))
         except BridgeError as error:
             log.warning("history not kept as it should be", error=str(error))
-
-    def _thread(self, name: str, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()

@@ -1,57 +1,32 @@
 """Metrics and health of the running controller over HTTP: /metrics for Prometheus, /livez and /readyz for whoever restarts it."""
 
+import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import make_wsgi_app
+
+from bridge import metrics
+from bridge.cli import gauges
+from bridge.cli.health import Health
 
 if TYPE_CHECKING:
     from bridge.cli.controller import Controller
 
-_PREFIX = "fusion_bridge"
-
-
-class ControllerMetrics(Collector):
-    """Reads the controller when it is asked, so that nothing is counted twice or kept."""
-
-    def __init__(self, controller: "Controller") -> None:
-        self._controller = controller
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Every series, from the start."""
-        waiting = _gauge("intake_waiting_events", "Events of a cluster that wait to be recorded.", "cluster")
-        revision = _gauge("cluster_revision", "How many batches of a cluster have been recorded.", "cluster")
-        for name, intake in list(self._controller.intakes.items()):
-            waiting.add_metric([name], intake.waiting)
-            revision.add_metric([name], intake.revision)
-        synced = _gauge("watch_synced", "1 once a complete list of the resource was delivered.", "cluster", "resource")
-        silent = _gauge("watch_silent_seconds", "Since anything was heard of the resource.", "cluster", "resource")
-        for name, watcher in list(self._controller.watchers.items()):
-            for resource, health in watcher.health().items():
-                synced.add_metric([name, resource], float(health.synced))
-                if health.silent_for is not None:
-                    silent.add_metric([name, resource], health.silent_for)
-        step = _gauge("device_in_step", "1 while nothing is left to bring onto the device.", "device")
-        opened = _gauge("device_breaker_open", "1 while a device that refuses is left alone.", "device")
-        for name, worker in list(self._controller.workers.items()):
-            step.add_metric([name], float(worker.in_step.is_set()))
-            opened.add_metric([name], float(worker.pacing.open))
-        yield from (waiting, revision, synced, silent, step, opened)
+HANG_AFTER = 600.0  # seconds without a sign, after which a loop hangs: far beyond any single call of any of them
 
 
 class Monitoring:
-    """The endpoint, served from a thread of its own between `start` and `stop`."""
+    """The endpoint, served from threads of its own between `start` and `stop`. No answer waits for a database, a device or a cluster."""
 
-    def __init__(self, controller: "Controller", address: str, port: int) -> None:
-        registry = CollectorRegistry()
-        registry.register(ControllerMetrics(controller))
-        self._metrics = make_wsgi_app(registry)
+    def __init__(self, controller: "Controller", address: str, port: int, hang_after: float = HANG_AFTER) -> None:
         self._controller = controller
-        self._server = make_server(address, port, self._answer, WSGIServer, _Quiet)
+        self._health = Health(controller, hang_after)
+        self._metrics = make_wsgi_app(metrics.REGISTRY)
+        self._server = make_server(address, port, self._answer, _Server, _Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, name="monitoring", daemon=True)
 
     @property
@@ -72,25 +47,40 @@ class Monitoring:
     def _answer(self, environ: dict[str, str], start: Callable[..., object]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
+            gauges.show(self._controller, ready=not self._health.missing())
             answer: Iterable[bytes] = self._metrics(environ, start)
             return answer
         if path == "/livez":
-            return _plain(start, "200 OK", "alive")
+            return _verdict(start, self._health.dead(), "alive")
         if path == "/readyz":
-            missing = self._controller.unready()
-            return _plain(start, "503 Service Unavailable" if missing else "200 OK", ", ".join(missing) or "ready")
+            return _verdict(start, self._health.missing(), "ready")
         return _plain(start, "404 Not Found", "there is /metrics, /livez and /readyz")
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each request: nobody who connects and says nothing keeps a probe waiting."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
+
 class _Quiet(WSGIRequestHandler):
-    """Without a line on standard error for each scrape."""
+    """Without a line on standard error for each scrape, and without patience for who does not ask."""
+
+    timeout = 10
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name of the base)
         """Say nothing."""
 
 
-def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"{_PREFIX}_{name}", help_text, labels=labels)
+def _verdict(start: Callable[..., object], wrong: list[str], well: str) -> Iterable[bytes]:
+    if wrong:
+        return _plain(start, "503 Service Unavailable", "\n".join(wrong))
+    return _plain(start, "200 OK", well)
 
 
 def _plain(start: Callable[..., object], status: str, text: str) -> Iterable[bytes]:

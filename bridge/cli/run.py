@@ -30,18 +30,18 @@ def run(context: typer.Context) -> None:
     log = structlog.get_logger("bridge.cli.run")
     with stopped_by_signal() as stop, opened(settings, asked.folder(settings), make=True) as database:
         controller = composed(settings, database)
-        with monitored(controller, settings.monitoring.listen):
+        with monitored(controller, settings.monitoring.listen) as listening:
             controller.start()
             names = {"clusters": [c.name for c in settings.clusters], "devices": [d.name for d in settings.devices]}
-            log.info("running", monitoring=settings.monitoring.listen, **names)
+            log.info("running", monitoring=listening, **names)
             stop.wait()
             log.info("stopping")
             controller.stop()
 
 
 @contextmanager
-def monitored(controller: "Controller", listen: str) -> "Iterator[None]":
-    """Metrics and health at `address:port`. BridgeError when that is taken."""
+def monitored(controller: "Controller", listen: str) -> "Iterator[str]":
+    """Metrics and health at `address:port`; the same with the port that was taken for 0. BridgeError when it is in use."""
     from bridge.cli.monitoring import Monitoring
 
     address, _, port = listen.rpartition(":")
@@ -51,7 +51,7 @@ def monitored(controller: "Controller", listen: str) -> "Iterator[None]":
         raise BridgeError(f"monitoring.listen {listen}: {error.strerror}; set another address or port") from error
     endpoint.start()
     try:
-        yield
+        yield f"{address}:{endpoint.port}"
     finally:
         endpoint.stop()
 

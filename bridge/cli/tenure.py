@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 
 from bridge.clock import Clock
-from bridge.errors import LostLease, StateUnavailable
+from bridge.errors import LostLease, StateError
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ class Tenure:
         self.role, self.name = role, name
         self._holder, self._leases, self._clock, self._times = holder, leases, clock, times
         self._epoch: int | None = None
-        self._until = 0.0
+        self._until = self._taken = 0.0
         self._lock = threading.Lock()
 
     def take(self) -> bool:
@@ -52,7 +52,7 @@ class Tenure:
         started = self._clock.elapsed()
         epoch = self._leases.acquire(self.role, self.name, self._holder, self._times.term)
         with self._lock:
-            self._epoch, self._until = epoch, started + self._times.deadline
+            self._epoch, self._until, self._taken = epoch, started + self._times.deadline, started
         return epoch is not None
 
     def epoch(self) -> int:
@@ -61,6 +61,22 @@ class Tenure:
             if self._epoch is None or self._clock.elapsed() > self._until:
                 raise LostLease(f"the lease of {self.role} {self.name} was not renewed in time")
             return self._epoch
+
+    @property
+    def current(self) -> int | None:
+        """The epoch while the tenure is certain, None otherwise. From any thread."""
+        with self._lock:
+            return self._epoch if self._clock.elapsed() <= self._until else None
+
+    @property
+    def held(self) -> bool:
+        """Whether we act now."""
+        return self.current is not None
+
+    @property
+    def held_for(self) -> float:
+        """Seconds since it was taken; 0 while it is not held."""
+        return self._clock.elapsed() - self._taken if self.held else 0.0
 
     def renew(self) -> None:
         """Prolong it; a failure leaves the deadline where it was, a refusal ends the tenure."""
@@ -71,7 +87,7 @@ class Tenure:
         started = self._clock.elapsed()
         try:
             kept = self._leases.renew(self.role, self.name, self._holder, epoch, self._times.term)
-        except StateUnavailable as error:
+        except StateError as error:
             log.warning("lease not renewed", role=self.role, name=self.name, error=str(error))
             return
         with self._lock:
@@ -88,5 +104,5 @@ class Tenure:
             return
         try:
             self._leases.release(self.role, self.name, self._holder, epoch)
-        except StateUnavailable as error:
+        except StateError as error:
             log.warning("lease not released", role=self.role, name=self.name, error=str(error))

@@ -109,6 +109,11 @@ class Reflector:
             self._connection.interrupt()
             self._thread.join(_JOIN_INTERVAL)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs, whatever the cluster does."""
+        return self._thread.is_alive()
+
     def health(self) -> Health:
         """How it stands. From any thread."""
         heard = self._heard

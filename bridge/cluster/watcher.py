@@ -52,6 +52,11 @@ class ClusterWatcher:
         for reflector in self._reflectors.values():
             reflector.stop()
 
+    @property
+    def ended(self) -> list[Resource]:
+        """The resources whose reflector does not run, before the start and after the end too."""
+        return [resource for resource, reflector in self._reflectors.items() if not reflector.alive]
+
     def health(self) -> dict[Resource, Health]:
         """How each resource stands."""
         return {resource: reflector.health() for resource, reflector in self._reflectors.items()}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg.adapt import Loader
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy import Connection as CoreConnection
 
+from bridge import metrics
 from bridge.errors import SchemaOutdated, SettingsError, StateError, StateUnavailable
 from bridge.model.addresses import canonical_member
 from bridge.resources import shipped
@@ -71,7 +73,7 @@ class Database:
 
         With `snapshot` it only reads, and everything as of one moment. Raises StateUnavailable, StateError, SchemaOutdated.
         """
-        with self.translating():
+        with self._using("snapshot" if snapshot else "transaction"):
             pooled = self.engine.raw_connection()
             connection: Connection = pooled.driver_connection  # type: ignore[assignment]
             try:
@@ -90,7 +92,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[CoreConnection]:
         """A SQLAlchemy connection on one snapshot, which only reads. Raises as `transaction`."""
-        with self.translating(), self.engine.connect() as connection:
+        with self._using("reading"), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @contextmanager
@@ -99,7 +101,19 @@ class Database:
         try:
             yield
         except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
-            raise self._translated(error) from None
+            known = self._translated(error)
+            metrics.database.errors["unavailable" if isinstance(known, StateUnavailable) else "refused"].inc()
+            raise known from None
+
+    @contextmanager
+    def _using(self, kind: str) -> Iterator[None]:
+        """The same, timed: waiting for a connection included."""
+        began = time.perf_counter()
+        try:
+            with self.translating():
+                yield
+        finally:
+            metrics.database.seconds[kind].observe(time.perf_counter() - began)
 
     def upgrade(self) -> list[str]:
         """Bring the schema to the head, in one transaction and one process at a time. Returns the revisions applied, oldest first."""
@@ -122,10 +136,7 @@ class Database:
 
     def head(self) -> str:
         """The revision that this version of the code needs."""
-        revision = ScriptDirectory.from_config(_alembic()).get_current_head()
-        if revision is None:
-            raise StateError("the installation brings no migrations")
-        return revision
+        return _head()
 
     def require_current(self) -> None:
         """Raises SchemaOutdated when the schema is another than this version needs."""
@@ -224,6 +235,14 @@ def _alembic() -> Config:
     config = Config()
     config.set_main_option("script_location", str(shipped("migrations")).replace("%", "%%"))
     return config
+
+
+@cache
+def _head() -> str:
+    revision = ScriptDirectory.from_config(_alembic()).get_current_head()
+    if revision is None:
+        raise StateError("the installation brings no migrations")
+    return revision
 
 
 def _known() -> set[str]:

@@ -43,6 +43,11 @@ class Wakeups:
         """Begin to listen; returns at once."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs, whatever the database does."""
+        return self._thread.is_alive()
+
     def wait_until_listening(self, seconds: float) -> bool:
         """Whether the connection stands, after at most that long."""
         return self._listening.wait(seconds)

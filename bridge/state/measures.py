@@ -1,0 +1,87 @@
+"""What the tables say about how everything stands, in figures for those who watch over the bridge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import LiteralString
+
+from bridge.state.database import Connection, Database
+
+_BACKLOG = """
+SELECT device, count(*), min(waiting_since) FROM device_object WHERE desired_generation > applied_generation GROUP BY device
+"""
+_OWNERS = "SELECT role, name, holder FROM replica_lease WHERE expires_at > clock_timestamp()"
+_DEVICES: LiteralString = """
+SELECT d.name, d.state, d.last_read, d.last_verified, d.audit_number, coalesce(h.members, 0)
+FROM device d LEFT JOIN (
+    SELECT device, sum(json_array_length(step -> 'members')) AS members
+    FROM held_plan, json_array_elements(steps) step WHERE state = 'held' GROUP BY device) h ON h.device = d.name
+"""
+_OBJECTS = "SELECT device, state, count(*) FROM device_object WHERE NOT gone GROUP BY device, state"
+_LEASES = "SELECT cluster, count(*) FROM lease_open GROUP BY cluster"
+_REPORTS = "SELECT origin, max(at) FROM report GROUP BY origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The objects of a device of which a change is not applied, and the time of the oldest such change."""
+
+    objects: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Urgent:
+    """What must be known at once: what waits, by device, and who acts, by role and name."""
+
+    backlog: Mapping[str, Backlog]
+    owners: Mapping[tuple[str, str], str]
+
+
+@dataclass(slots=True)
+class DeviceFigures:
+    """How one device stands. `objects` counts what is wanted on it by its state, `held_members` what waits for a person."""
+
+    state: str
+    last_read: datetime | None
+    last_verified: datetime | None
+    audit_rows: int
+    held_members: int
+    objects: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How everything stands: devices by name, open leases by cluster, the last kept report by its origin."""
+
+    devices: Mapping[str, DeviceFigures]
+    leases: Mapping[str, int]
+    reports: Mapping[str, datetime]
+
+
+class Measures:
+    """Reads figures. Both methods raise StateUnavailable, and SchemaOutdated where the tables are others than we need."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def urgent(self) -> Urgent:
+        """Costs little whatever the state holds: the work list has an index of its own."""
+        with self._database.transaction(snapshot=True) as connection:
+            backlog = {name: Backlog(count, since) for name, count, since in connection.execute(_BACKLOG)}
+            owners = {(role, name): holder for role, name, holder in connection.execute(_OWNERS)}
+        return Urgent(backlog, owners)
+
+    def standing(self) -> Standing:
+        """Counts objects and leases: tens of milliseconds in a large fleet, so not every second."""
+        with self._database.transaction(snapshot=True) as connection:
+            devices = _devices(connection)
+            for name, state, count in connection.execute(_OBJECTS):
+                devices[name].objects[state] = count
+            leases: dict[str, int] = dict(connection.execute(_LEASES).fetchall())
+            reports: dict[str, datetime] = dict(connection.execute(_REPORTS).fetchall())
+        return Standing(devices, leases, reports)
+
+
+def _devices(connection: Connection) -> dict[str, DeviceFigures]:
+    return {name: DeviceFigures(*figures) for name, *figures in connection.execute(_DEVICES)}
