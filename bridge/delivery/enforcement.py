@@ -12,7 +12,7 @@ from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Todo, Wanted
 from bridge.errors import Drifted, FencedOff, NotOwned, Rejected, Unsupported
 from bridge.model.identity import ObjectKey
-from bridge.model.intent import EVERYTHING, DeviceObject, Intent, Snapshot
+from bridge.model.intent import EVERYTHING, DeviceObject, FenceState, Intent, Objects, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
 from bridge.policy.diff import diff, plan
 
@@ -28,6 +28,10 @@ class Enforcement:
         self.quarantine = Quarantine()
         self.objects: dict[ObjectKey, DeviceObject] = {}
         self.known = False  # False: read everything before anything else
+        self.seen = False  # whether `objects` is what was seen, if not at once then some time ago
+        self.overtaken: FenceState | None = (
+            None  # what the fence said before we raised it, until somebody has noted that
+        )
         self._series = metrics.device(adapter.device)
         self._asked: Mapping[ObjectKey, DeviceObject] = {}  # what the last plan was to bring about
 
@@ -44,13 +48,14 @@ class Enforcement:
                 f"ours is {fence.epoch}: stop the other bridge, or see `fusion-bridge fence reset`",
             )
         if write and (snapshot.fence.epoch, snapshot.fence.installation) != (fence.epoch, fence.installation):
+            self.overtaken = snapshot.fence
             self.adapter.raise_fence(fence)
         return snapshot
 
     def take(self, snapshot: Snapshot) -> None:
         """Go on from this snapshot."""
         self.objects = dict(snapshot.objects)
-        self.known = True
+        self.known = self.seen = True
 
     def reconsider(self, wanted: Wanted) -> bool:
         """Whether something that was refused is wanted otherwise now: what was withheld for its sake is then to be looked at again."""
@@ -85,12 +90,12 @@ class Enforcement:
             self._set_aside({ObjectKey.parse(text): words for text, words in error.objects.items()}, made, error)
             raise
         self._set_aside(outcome.refused, made, None)
+        self._check(made, outcome)
         for key, value in outcome.observed.items():
             if value is None:
                 self.objects.pop(key, None)
             else:
                 self.objects[key] = value
-        self._check(made, outcome)
         return outcome
 
     def observe(self, todo: Todo, wanted: Wanted, now: datetime) -> None:
@@ -117,6 +122,15 @@ class Enforcement:
         for key, meant in {step.key: step.after for step in made.steps}.items():
             if key not in outcome.refused and (key not in outcome.observed or outcome.observed[key] != meant):
                 raise Drifted(self.device, f"{key} is not as it was written")
+
+    def expected(self, wanted: Wanted) -> Objects:
+        """All that is wanted, as the device would show it; what it cannot express is left out."""
+        intent = Intent(self.device, wanted.everything())
+        try:
+            return self.adapter.normalize(intent)
+        except Unsupported as error:
+            rest = {key: value for key, value in intent.objects.items() if str(key) not in error.objects}
+            return self.adapter.normalize(replace(intent, objects=rest))
 
     def _normalized(self, intent: Intent) -> Mapping[ObjectKey, DeviceObject]:
         """As the device would report it, less what it cannot express."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bridge.delivery.auditor import Note
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Wanted
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, RuleList
 from bridge.model.plan import Held, Outcome, Plan
-from bridge.model.rendering import change_lines
 from bridge.state.desired import Applied, AuditEntry, DesiredRow, DeviceHealth, ObjectState
 
 
@@ -29,8 +29,8 @@ class Store(Protocol):
         """Record what became true of the device."""
         ...
 
-    def record_health(self, device: str, health: DeviceHealth) -> None:
-        """Record how the device itself is."""
+    def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0) -> None:
+        """Record how the device itself is, of a reading that began `age` seconds ago."""
         ...
 
     def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
@@ -44,8 +44,8 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    applied: list[Applied]
-    audit: list[AuditEntry]
+    applied: Sequence[Applied]
+    audit: Sequence[AuditEntry]
     digest: str
     at: datetime
 
@@ -62,6 +62,11 @@ class Ledger:
         self._held: tuple[Held, ...] = ()
 
     @property
+    def rows(self) -> Mapping[ObjectKey, DesiredRow]:
+        """Every row of the device as last heard of."""
+        return self._rows
+
+    @property
     def awaiting(self) -> bool:
         """Whether something is stored on the device and not yet enforced."""
         return ObjectState.AWAITING_DEPLOY in self._unsettled.values()
@@ -74,8 +79,9 @@ class Ledger:
         wanted: Wanted,
         quarantine: Quarantine,
         at: datetime,
+        told: Note,
     ) -> None:
-        """Note what one plan made of these rows, and of those that were not settled before."""
+        """Note what one plan made of these rows, and of those that were not settled before; `told` is what the audit says of it."""
         fresh = rows.keys() - self._rows.keys()  # how these stood is not known here
         self._rows.update(rows)
         active = outcome.active and not (made.empty and self.awaiting)
@@ -90,13 +96,16 @@ class Ledger:
                 self._unsettled.pop(key, None)
             else:
                 self._unsettled[key] = state
-        causes = {key: row.cause for key, row in self._rows.items() if row.cause} if not made.empty else {}
-        audit = [_entry(made, index, causes, outcome) for index in range(len(made.steps))]
-        if applied or audit:
-            self._unwritten.append(_Record(applied, audit, made.digest, at))
+        if applied or told.entries:
+            self._unwritten.append(_Record(applied, told.entries, told.plan_digest, at))
         for key in [key for key in keys if self._rows[key].gone]:
             del self._rows[key]
             self._unsettled.pop(key, None)
+
+    def note(self, told: Note, at: datetime) -> None:
+        """Note what the audit has to say beside what a plan brought about."""
+        if told.entries:
+            self._unwritten.append(_Record((), told.entries, told.plan_digest, at))
 
     def activated(self, wanted: Wanted, quarantine: Quarantine, at: datetime) -> None:
         """All that is stored is enforced now."""
@@ -137,11 +146,3 @@ def _state(key: ObjectKey, wanted: Wanted, quarantine: Quarantine, *, active: bo
     if isinstance(body, Group | type(None)) and key in wanted.frozen:
         return ObjectState.WITHHELD, "an Allow that names this group is withheld: nobody joins meanwhile"
     return (ObjectState.PROGRAMMED, "") if active else (ObjectState.AWAITING_DEPLOY, "stored, not yet enforced")
-
-
-def _entry(made: Plan, index: int, causes: Mapping[ObjectKey, str], outcome: Outcome) -> AuditEntry:
-    step = made.steps[index]
-    before, after = change_lines(step.before, step.after)
-    refused = outcome.refused.get(step.key)
-    cause = causes.get(step.key.group, "")
-    return AuditEntry(step.key, step.op, cause, before, after, f"refused: {refused}" if refused else "done")

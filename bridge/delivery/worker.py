@@ -1,24 +1,26 @@
 """The loop that keeps one device in step with the state."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
 
+from bridge import metrics
 from bridge.clock import Clock
 from bridge.contract import Adapter
-from bridge.delivery import ledger
+from bridge.delivery import drift, ledger
+from bridge.delivery.auditor import Auditor, Findings
 from bridge.delivery.enforcement import Enforcement
 from bridge.delivery.ledger import Ledger
 from bridge.delivery.pacing import Pacing, PacingSettings
-from bridge.delivery.wanted import Todo, Wanted
+from bridge.delivery.wanted import Todo, Unproven, Wanted
 from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Rejected, StateUnavailable
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Snapshot
-from bridge.model.plan import Fence
-from bridge.model.rendering import digest_of
+from bridge.model.plan import Fence, Outcome, Plan
 from bridge.policy.guard import GuardLimits
 from bridge.state.desired import DeviceHealth, Work
 
@@ -36,8 +38,14 @@ class Store(ledger.Store, Protocol):
         """Everything that the device should hold."""
         ...
 
-    def unproven(self, removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
-        """Which of these removals no event proved."""
+    def unproven(
+        self, removals: Mapping[ObjectKey, frozenset[str]], changed: Collection[ObjectKey] = ()
+    ) -> Mapping[ObjectKey, frozenset[str]]:
+        """Which of these removals no event proved; of `changed` groups, what never was a member is not ours to prove."""
+        ...
+
+    def verified(self, device: str) -> Mapping[ObjectKey, str]:
+        """The digests of what the device was last seen to hold."""
         ...
 
 
@@ -51,6 +59,14 @@ class WorkerSettings:
     save_after: float = 10.0
     guard: GuardLimits = field(default_factory=GuardLimits)
     pacing: PacingSettings = field(default_factory=PacingSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A complete reading of the device, and when it began."""
+
+    snapshot: Snapshot
+    began: float
 
 
 class Worker:
@@ -79,10 +95,12 @@ class Worker:
         self._enforcement = Enforcement(adapter)
         self._wanted = Wanted(adapter.limits, self._settings.guard)
         self._ledger = Ledger(self.device, store)
+        self._auditor = Auditor(writes=self._settings.write)
         self.pacing = Pacing(self._settings.pacing)
         self._revisions: dict[str, int] = {}
         self._complete = True
         self._audit_asked = True
+        self._reading: _Reading | None = None  # whole, and not yet told of
         self._save_due: float | None = None
         self._activation_due = 0.0
         self._wake = threading.Event()
@@ -98,7 +116,7 @@ class Worker:
         self._wake.set()
 
     def audit(self) -> None:
-        """Read everything at the next turn, and try again what was refused."""
+        """Read everything at the next turn, and try again what was refused. A reading that is under way does not count."""
         self._audit_asked = True
         self._wake.set()
 
@@ -113,57 +131,103 @@ class Worker:
 
     def turn(self, epoch: int) -> float:
         """One cycle, with its errors turned into their reactions; returns the seconds to wait, unless woken."""
+        fence = Fence(epoch, self._installation)
         try:
-            self._cycle(Fence(epoch, self._installation))
+            self._cycle(fence)
         except (LostLease, FencedOff):
             raise
         except StateUnavailable as error:
             log.warning("database unavailable", device=self.device, error=str(error))
             return self._settings.pacing.first
         except Exception as error:  # noqa: BLE001 (no error of one device may end its loop)
-            return self._failed(error)
-        if self.pacing.state != "ok":
-            self.pacing.well()
-            self._record_health(None)
+            return self._failed(error, fence)
         return self._pause()
 
     def _cycle(self, fence: Fence) -> None:
-        now = self._clock.now()
-        self._ledger.write(fence.epoch, tuple(self._wanted.held.values()), now)
+        self._write(fence)
         if not self._enforcement.known or self._audit_asked:
             if not self._reload(fence):
                 return
         else:
             self._forward(fence)
-        if self._settings.write:
-            while self._deliver(fence) and self._wake.is_set():
-                self._wake.clear()
-                self._forward(fence)
-            self._follow_activation(fence)
-            self._save(now=False)
-            self.in_step.set()
+        if not self._settings.write:
+            self._well(fence)
+            return
+        more = self._deliver(fence)
+        self._well(fence)
+        while more and self._wake.is_set() and not self._audit_asked:
+            self._wake.clear()
+            self._forward(fence)
+            more = self._deliver(fence)
+        self._follow_activation(fence)
+        self._save(now=False)
+        self.in_step.set()
+
+    def _well(self, fence: Fence) -> None:
+        """Say so, once everything that was found is written down: whoever waits for a reading may look then."""
+        self._write(fence)
+        if self.pacing.state != "ok":
+            self.pacing.well()
+        if self._reading is not None:
+            self._record_health()
+
+    def _write(self, fence: Fence) -> None:
+        self._ledger.write(fence.epoch, tuple(self._wanted.held.values()), self._clock.now())
 
     def _reload(self, fence: Fence) -> bool:
         """Read the state and the device whole, and go on from there; False while the state does not know all clusters yet."""
+        asked, self._audit_asked = self._audit_asked, False
+        try:
+            return self._read_again(fence, asked)
+        except Exception:
+            self._audit_asked |= asked
+            raise
+
+    def _read_again(self, fence: Fence, asked: bool) -> bool:
         work = self._store.complete_work(self.device)
         unknown = [name for name in self._clusters if not work.revisions.get(name)]
         if unknown:
             # A cluster that was never recorded asks for nothing as far as the tables go: that is no wish to have nothing.
             log.info("waiting for the first picture", device=self.device, clusters=unknown)
+            self._audit_asked |= asked
             return False
-        audit = self._enforcement.known
+        began = self._clock.elapsed()
         snapshot = self._enforcement.read(fence, write=self._settings.write)
-        if audit:
-            self._report_drift(snapshot)
-        if self._audit_asked:
+        self._note_take_over(fence)
+        if asked:
             self._enforcement.quarantine.clear()
-        self._wanted.load(work, snapshot.objects, self._store.unproven, self._enforcement.quarantine.keys)
+        if self._enforcement.seen:
+            changes = drift.watched(self._enforcement.objects, snapshot.objects)
+            self._load(work, snapshot, self._store.unproven)
+            found = self._auditor.watched(changes, self._clock.now())
+        else:
+            found = self._first_reading(work, snapshot)
+        for note in found.notes:
+            self._ledger.note(note, self._clock.now())
+        self._report_drift(found.drift)
         self._enforcement.take(snapshot)
+        self._reading = _Reading(snapshot, began)
         self._revisions = dict(work.revisions)
         self._complete = True
-        self._audit_asked = False
-        self._record_health(snapshot)
         return True
+
+    def _first_reading(self, work: Work, snapshot: Snapshot) -> Findings:
+        """What changed since a bridge before this one, or this one before it was stopped, recorded what it saw."""
+        verified = self._store.verified(self.device)
+        changes = drift.unwatched(verified, snapshot.objects)
+        groups = drift.touched_groups(changes, verified)
+        self._load(work, snapshot, lambda removals: self._store.unproven(removals, groups))
+        expected = self._enforcement.expected(self._wanted) if changes else {}
+        rows = {row.key: row for row in work.rows}
+        return self._auditor.unwatched(changes, expected, rows, first=not verified)
+
+    def _load(self, work: Work, snapshot: Snapshot, unproven: Unproven) -> None:
+        self._wanted.load(work, snapshot.objects, unproven, self._enforcement.quarantine.keys)
+
+    def _note_take_over(self, fence: Fence) -> None:
+        before, self._enforcement.overtaken = self._enforcement.overtaken, None
+        if before is not None:
+            self._ledger.note(self._auditor.taken_over(before, fence), self._clock.now())
 
     def _forward(self, fence: Fence) -> None:
         """Read what changed in the state since the last time."""
@@ -183,7 +247,7 @@ class Worker:
             if not made.empty:
                 self.in_step.clear()
                 log.info("applying", device=self.device, steps=len(made.steps), plan=made.digest)
-            outcome = self._enforcement.apply(made, fence)
+            outcome = self._applied(made, todo, fence)
         except Exception:
             self._wanted.todo = todo
             raise
@@ -192,7 +256,8 @@ class Worker:
             self._save_due = self._clock.elapsed() + self._settings.save_after
         now = self._clock.now()
         self._enforcement.observe(todo, self._wanted, now)
-        self._ledger.enter(todo.rows, made, outcome, self._wanted, self._enforcement.quarantine, now)
+        told = self._auditor.done(outcome, now, self._aside)
+        self._ledger.enter(todo.rows, made, outcome, self._wanted, self._enforcement.quarantine, now, told)
         self._ledger.write(fence.epoch, made.held, now)
         if complete:
             self._store.touch_verified(self.device, None, now)
@@ -202,7 +267,15 @@ class Worker:
             raise Rejected(self.device, {str(key): why for key, why in outcome.refused.items()})
         return not made.empty
 
-    def _failed(self, error: Exception) -> float:
+    def _applied(self, made: Plan, todo: Todo, fence: Fence) -> Outcome:
+        self._auditor.sends(made, todo.rows, self._ledger.rows)
+        try:
+            return self._enforcement.apply(made, fence)
+        except (Rejected, NotOwned) as error:
+            self._ledger.note(self._auditor.refused(error.objects), self._clock.now())
+            raise
+
+    def _failed(self, error: Exception, fence: Fence) -> float:
         """Nothing is known for certain any more: the next turn reads everything."""
         self.in_step.clear()
         self._enforcement.known = False
@@ -213,7 +286,10 @@ class Worker:
             log.warning("device refused", device=self.device, state=self.pacing.state, error=str(error), retry_in=pause)
         else:
             log.exception("delivery failed", device=self.device, retry_in=pause)
-        self._record_health(None)
+        self._ledger.note(self._auditor.failed(str(error)), self._clock.now())
+        with suppress(StateUnavailable):
+            self._write(fence)
+        self._record_health()
         return pause
 
     def _follow_activation(self, fence: Fence) -> None:
@@ -236,29 +312,33 @@ class Worker:
             log.warning("not saved yet", device=self.device, error=str(error))
             self._save_due = self._clock.elapsed() + self._settings.save_after
 
-    def _report_drift(self, snapshot: Snapshot) -> None:
-        """Name what differs from what was last verified: somebody else changed it."""
-        ours, theirs = self._enforcement.objects, snapshot.objects
-        drifted = [k for k in ours.keys() | theirs.keys() if digest_of(ours.get(k)) != digest_of(theirs.get(k))]
-        if drifted:
-            log.warning(
-                "drift", device=self.device, objects=sorted(str(key) for key in drifted)[:20], count=len(drifted)
-            )
+    def _aside(self, key: ObjectKey) -> str:
+        """Why an object is left as it was found; "" when it is not."""
+        if key in self._enforcement.quarantine:
+            return f"the device refuses what is wanted: {self._enforcement.quarantine.message(key)}"
+        held = self._wanted.held.get(key.group)
+        return f"it waits for a person: {held.reason}" if held else ""
 
-    def _record_health(self, snapshot: Snapshot | None) -> None:
-        health = DeviceHealth(
-            self.pacing.state if snapshot is None else "ok", self.pacing.message if snapshot is None else ""
-        )
-        if snapshot is not None:
-            health = DeviceHealth(
-                "ok",
+    def _report_drift(self, drifted: Sequence[ObjectKey]) -> None:
+        if drifted:
+            metrics.device(self.device).drift.inc(len(drifted))
+            log.warning("drift", device=self.device, objects=[str(key) for key in drifted[:20]], count=len(drifted))
+
+    def _record_health(self) -> None:
+        """As far as it is known, and what the last reading has shown beside our objects."""
+        health, age = DeviceHealth(self.pacing.state, self.pacing.message), 0.0
+        if self._reading is not None:
+            snapshot, age = self._reading.snapshot, self._clock.elapsed() - self._reading.began
+            health = replace(
+                health,
                 identity=snapshot.identity,
                 foreign=tuple((one.name, one.look_alike) for one in snapshot.foreign),
                 attached={tier.value: reachable for tier, reachable in snapshot.attached.items()},
                 attach_by={tier.value: how for tier, how in snapshot.attach_by.items()},
             )
+        self._reading = None
         try:
-            self._store.record_health(self.device, health)
+            self._store.record_health(self.device, health, age=age)
         except StateUnavailable as error:
             log.warning("health not recorded", device=self.device, error=str(error))
 

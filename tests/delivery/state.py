@@ -1,14 +1,14 @@
 # ruff: noqa: ARG002 (the store has more to tell apart)
 """The state as delivery sees it, in dictionaries: generations, members with revisions, what was recorded."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bridge.model.identity import ObjectKey
+from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.plan import Held
-from bridge.model.rendering import digest_of
+from bridge.model.rendering import digest_in, digest_of
 from bridge.state.desired import Applied, AuditEntry, DesiredRow, DeviceHealth, MemberRow, ObjectState, Work
 from tests.state.builders import START
 
@@ -25,6 +25,7 @@ class State:
     failures: list[Exception] = field(default_factory=list)
     applied: dict[ObjectKey, Applied] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
+    seen: dict[ObjectKey, str] = field(default_factory=dict)
     held: tuple[Held, ...] = ()
     health: list[DeviceHealth] = field(default_factory=list)
 
@@ -129,10 +130,12 @@ class State:
         )
         return Work(tuple(self.rows.values()), members, {"east": self.revision}, complete=True)
 
-    def unproven(self, removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
+    def unproven(
+        self, removals: Mapping[ObjectKey, frozenset[str]], changed: Collection[ObjectKey] = ()
+    ) -> Mapping[ObjectKey, frozenset[str]]:
         self._fail()
         found = {
-            key: frozenset(a for a in addresses if self.closed.get((key, a), (0, True))[1])
+            key: frozenset(a for a in addresses if self.closed.get((key, a), (0, key not in changed))[1])
             for key, addresses in removals.items()
         }
         return {key: addresses for key, addresses in found.items() if addresses}
@@ -148,6 +151,12 @@ class State:
     ) -> None:
         self._fail()
         self.audit += audit
+        for entry in audit:
+            if entry.key.kind is Kind.FENCE:
+                continue
+            self.seen.pop(entry.key, None)
+            if digest := digest_in(entry.after):
+                self.seen[entry.key] = digest
         for one in applied:
             row = self.rows.get(one.key)
             if row is None:
@@ -158,7 +167,11 @@ class State:
             if one.gone and row.gone and done == row.generation:
                 del self.rows[one.key], self.applied[one.key]
 
-    def record_health(self, device: str, health: DeviceHealth) -> None:
+    def verified(self, device: str) -> Mapping[ObjectKey, str]:
+        self._fail()
+        return dict(self.seen)
+
+    def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0) -> None:
         self._fail()
         self.health.append(health)
 
