@@ -39,7 +39,7 @@ def show(controller: "Controller", *, ready: bool) -> None:
 
 def _show_cluster(controller: "Controller", cluster: str) -> None:
     series = metrics.cluster(cluster)
-    series.open_leases.set(controller.probe.standing.leases.get(cluster, 0))
+    series.open_leases.set(controller.probe.leases.get(cluster, 0))
     intake = controller.intakes.get(cluster)
     series.waiting_events.set(intake.waiting if intake else 0)
     series.unrecorded.set(intake.unrecorded_for if intake else 0)

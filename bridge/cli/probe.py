@@ -13,30 +13,31 @@ from bridge.state.measures import Measures, Standing, Urgent
 
 log = structlog.get_logger(__name__)
 
-INTERVAL, STANDING_INTERVAL = 2.0, 15.0
+_INTERVAL, _STANDING_INTERVAL, _LEASES_INTERVAL = 2.0, 5.0, 60.0
 _PATIENCE = 15.0  # seconds without an answer, after which nothing is believed
 
 
 class Probe:
-    """What the database said last. `urgent` and `standing` stay what they were while it is away: what waited then waits still."""
+    """What the database said last. `urgent`, `standing` and `leases` stay what they were while it is away: what waited then waits still."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._measures = Measures(database)
         self._clock = clock
-        self._standing_due = 0.0
+        self._standing_due = self._leases_due = 0.0
         self._answered: float | None = None
         self._problem = "was not asked yet"
         self._since: float | None = None  # when it began to answer after it last did not
         self.schema = ""  # what is wrong with it
         self.urgent = Urgent({}, {})
-        self.standing = Standing({}, {}, {})
+        self.standing = Standing({}, {})
+        self.leases: dict[str, int] = {}
 
     def run(self, stop: threading.Event, clock: Clock) -> None:
         """Look until `stop` is set."""
         while not stop.is_set():
             self.look()
-            clock.wait(stop, INTERVAL)
+            clock.wait(stop, _INTERVAL)
 
     def look(self) -> None:
         """Look once. Raises nothing that the database may do."""
@@ -75,7 +76,10 @@ class Probe:
         self._database.require_current()
         self.schema = ""
         self.standing = self._measures.standing()
-        self._standing_due = self._clock.elapsed() + STANDING_INTERVAL
+        self._standing_due = self._clock.elapsed() + _STANDING_INTERVAL
+        if self._clock.elapsed() >= self._leases_due:
+            self.leases = self._measures.leases()
+            self._leases_due = self._clock.elapsed() + _LEASES_INTERVAL
 
     def _well(self) -> None:
         self._answered = self._clock.elapsed()

@@ -71,7 +71,7 @@ class Wanted:
             key: Delta(wanted[key] - set(self.views[key].members), set(leaving[key]), set(doubtful.get(key, ())))
             for key in wanted
         }
-        self.todo = Todo(rows={row.key: row for row in work.rows})
+        self.todo = Todo(rows={row.key: row for row in work.rows}, handed=self.todo.handed)
         self._waiting = set()
         self._freeze(present, refused)
         self._admit(deltas, first)

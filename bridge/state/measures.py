@@ -52,15 +52,14 @@ class DeviceFigures:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How everything stands: devices by name, open leases by cluster, the last kept report by its origin."""
+    """How everything stands: devices by name, the last kept report by its origin."""
 
     devices: Mapping[str, DeviceFigures]
-    leases: Mapping[str, int]
     reports: Mapping[str, datetime]
 
 
 class Measures:
-    """Reads figures. Both methods raise StateUnavailable, and SchemaOutdated where the tables are others than we need."""
+    """Reads figures. Every method raises StateUnavailable, and SchemaOutdated where the tables are others than we need."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,14 +72,18 @@ class Measures:
         return Urgent(backlog, owners)
 
     def standing(self) -> Standing:
-        """Counts objects and leases: tens of milliseconds in a large fleet, so not every second."""
+        """Counts the objects of all devices: milliseconds."""
         with self._database.transaction(snapshot=True) as connection:
             devices = _devices(connection)
             for name, state, count in connection.execute(_OBJECTS):
                 devices[name].objects[state] = count
-            leases: dict[str, int] = dict(connection.execute(_LEASES).fetchall())
             reports: dict[str, datetime] = dict(connection.execute(_REPORTS).fetchall())
-        return Standing(devices, leases, reports)
+        return Standing(devices, reports)
+
+    def leases(self) -> dict[str, int]:
+        """Open leases by cluster: tens of milliseconds in a large fleet, so seldom."""
+        with self._database.transaction(snapshot=True) as connection:
+            return dict(connection.execute(_LEASES).fetchall())
 
 
 def _devices(connection: Connection) -> dict[str, DeviceFigures]:
