@@ -229,3 +229,17 @@ def test_a_pod_whose_labels_need_escaping() -> None:
     )
     assert isinstance(value, Pod)
     assert value.labels == {"a/b": 'ü"\\'}
+
+
+def test_what_we_tell_people_on_their_objects_is_no_news() -> None:
+    managers = [
+        {"manager": "kubectl-label", "operation": "Update", "time": "2026-01-01T00:00:00Z"},
+        {"manager": "fusion-bridge", "operation": "Apply", "time": "2026-01-04T00:00:00Z"},
+    ]
+    annotations = {"fusionbridge.io/status": "Programmed", "fusionbridge.io/address-group": "payments", "team": "red"}
+    thing = {"metadata": PLACE | {"annotations": annotations, "managedFields": managers}}
+    for resource in (Resource.NAMESPACES, Resource.SERVICES):
+        value = decoded(resource, thing)
+        assert isinstance(value, Namespace | Service)
+        assert value.annotations == {"fusionbridge.io/address-group": "payments"}
+        assert value.actor == "kubectl-label"

@@ -8,9 +8,10 @@ from bridge.errors import LostLease, StateError
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Ports
 from bridge.model.observed import EndpointSlice, Namespace, Node, Resource, Service
-from bridge.model.policy import PortRange, Ref
-from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, MemberChange, OpenLease, Verdict
+from bridge.model.policy import PortRange, Ref, Tier
+from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, MemberChange, OpenLease, Placement, Verdict
 from bridge.state.database import Database
+from bridge.state.desired import Applied, ObjectState
 from bridge.state.report_store import ReportStore
 from tests.state.builders import Stores, at, batch, group, pod, selected
 
@@ -34,6 +35,11 @@ def test_everything_recorded_is_found_at_the_next_start(database: Database) -> N
     changes.desired = [selected("edge", group("web")), DesiredObject("edge", ports, body, "abc")]
     ref = Ref("ServiceEgressRule", "shop", "pay")
     changes.verdicts = [Verdict(ref, "r1", 2, ok=True, reason="Accepted", message="")]
+    keys = (group("web"), ports)
+    changes.placements = [
+        Placement(ref, "edge", keys, Tier.SERVICE, "Withheld", "Deny shop/no takes precedence"),
+        Placement(replace(ref, name="nowhere"), "edge", ()),
+    ]
     changes.synced = {Resource.PODS: "17"}
     stores.intake.identify("east", "kube-system-uid")
 
@@ -52,6 +58,7 @@ def test_everything_recorded_is_found_at_the_next_start(database: Database) -> N
     assert found.members == {group("web"): frozenset(web.addresses), group("empty"): frozenset()}
     assert found.desired == {("edge", group("web")): "selected", ("edge", ports): "abc"}
     assert found.verdicts == {ref: changes.verdicts[0]}
+    assert found.placements == {(one.ref, "edge"): one for one in changes.placements}
     assert ReportStore(database).clusters()[0].synced == {"pods": "17"}
 
 
@@ -64,17 +71,19 @@ def test_what_goes_is_gone_at_the_next_start(database: Database) -> None:
     changes.groups, changes.desired = [group("web")], [selected("edge", group("web"))]
     changes.joined = [MemberChange(group("web"), "10.0.0.1")]
     changes.verdicts = [Verdict(ref, "r1", 2, ok=True, reason="Accepted", message="")]
+    changes.placements = [Placement(ref, "edge", (group("web"),), Tier.SERVICE)]
     stores.commit(changes)
 
     changes = batch(1)
     changes.pods_gone = ["uid-web-1"]
     changes.objects_gone = [(Resource.NAMESPACES, "", "shop")]
     changes.groups_gone, changes.desired_gone = [group("web")], [("edge", group("web"))]
-    changes.verdicts_gone = [ref]
+    changes.verdicts_gone, changes.placements_gone = [ref], [(ref, "edge")]
     stores.commit(changes)
 
     found = stores.intake.load_cluster("east")
     assert (found.pods, found.objects, found.members, found.desired, found.verdicts) == ({}, {}, {}, {}, {})
+    assert found.placements == {}
 
 
 def test_an_address_changes_hands_within_one_batch(database: Database) -> None:
@@ -174,3 +183,60 @@ def test_a_verdict_replaces_the_one_before(database: Database) -> None:
     assert ReportStore(database).verdicts("east") == {ref: rejected}
     stores.commit(Batch(at(2), verdicts_gone=[ref]))
     assert ReportStore(database).verdicts("east") == {}
+
+
+def _policy_revision(database: Database) -> int:
+    with database.transaction() as connection:
+        row = connection.execute("SELECT policy_revision FROM cluster WHERE name = 'east'").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_the_policy_revision_moves_with_policy_and_not_with_pods(database: Database) -> None:
+    stores = Stores(database)
+    ref = Ref("ServiceEgressRule", "shop", "pay")
+    of_policy = [
+        {"desired": [selected("edge", group("web"))], "groups": [group("web")]},
+        {"verdicts": [Verdict(ref, "r1", 2, ok=True, reason="Accepted", message="")]},
+        {"placements": [Placement(ref, "edge", (group("web"),), Tier.SERVICE)]},
+        {"placements_gone": [(ref, "edge")]},
+        {"verdicts_gone": [ref]},
+        {"desired_gone": [("edge", group("web"))]},
+    ]
+    web = pod("web-1", "10.0.0.1")
+    churn = [
+        {"pods": [web], "leases": [LeaseStart("10.0.0.1", web)], "joined": [MemberChange(group("web"), "10.0.0.1")]},
+        {"left": [MemberChange(group("web"), "10.0.0.1")], "causes": {group("web"): "Pod shop/web-1 left"}},
+        {"objects": [Namespace("n1", "shop", "3", {}, {}, deleting=False)], "synced": {Resource.PODS: "17"}},
+    ]
+    for changes in of_policy:
+        assert stores.commit(Batch(at(0), **changes)) == _policy_revision(database), changes  # type: ignore[arg-type]
+        before = _policy_revision(database)
+        for other in churn:
+            stores.commit(Batch(at(0), **other))  # type: ignore[arg-type]
+        assert _policy_revision(database) == before
+
+
+def test_causes_reach_the_work_list_and_those_of_changes_done_together_are_joined(database: Database) -> None:
+    stores = Stores(database)
+    web = group("web")
+
+    def cause() -> str:
+        (row,) = stores.delivery.complete_work("edge").rows
+        return row.cause
+
+    def member(address: str, words: str) -> None:
+        stores.commit(Batch(at(1), joined=[MemberChange(web, address)], causes={web: words}))
+
+    stores.commit(Batch(at(0), groups=[web], desired=[selected("edge", web)]))
+    member("10.0.0.1", "Pod shop/web-1 at 41 joined")
+    assert cause() == "Pod shop/web-1 at 41 joined; before: a rule"
+    (row,) = stores.delivery.complete_work("edge").rows
+    stores.delivery.record("edge", 1, [Applied(web, row.generation, ObjectState.PROGRAMMED)], [], "plan", at(1))
+    member("10.0.0.2", "Pod shop/web-2 at 42 joined")
+    assert cause() == "Pod shop/web-2 at 42 joined", "what was done is not told again"
+    for number in range(30):
+        member(f"10.0.1.{number}", f"Pod shop/web-{number} at 50 joined")
+    assert len(cause()) == 400, "however long a device is away"
+    stores.commit(Batch(at(2), groups_gone=[web], desired_gone=[("edge", web)], causes={web: "Rule deleted at 9"}))
+    assert cause().startswith("Rule deleted at 9; before: ")
