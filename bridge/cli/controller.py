@@ -1,11 +1,12 @@
 """The controller process: the loops of its clusters and devices around one database."""
 
+import contextlib
 import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -25,12 +26,14 @@ from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.timed import Timed
 from bridge.delivery.worker import Worker, WorkerSettings
 from bridge.errors import BridgeError, FencedOff, LostLease, Refused
+from bridge.feedback.feedback import Feedback
 from bridge.intake import collector
 from bridge.intake.intake import Intake
 from bridge.model.policy import Governance
 from bridge.policy.compile import Target
 from bridge.state.database import Database
 from bridge.state.delivery_store import DeliveryStore
+from bridge.state.feedback_store import FeedbackStore
 from bridge.state.intake_store import IntakeStore
 from bridge.state.leases import ReplicaLeases
 from bridge.state.partitions import make_months
@@ -40,6 +43,7 @@ from bridge.state.wakeups import ANY, Wakeups
 log = structlog.get_logger(__name__)
 
 _SCHEDULE_BEAT = 15  # seconds
+_FEEDBACK_SECONDS = 10.0  # for one write into a cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class Controller:
         }
         self.intakes: dict[str, Intake] = {}
         self.watchers: dict[str, ClusterWatcher] = {}
+        self.feedbacks: dict[str, Feedback] = {}
         self.workers: dict[str, Worker] = {}
         self._wakeups = Wakeups(database)
         self._scheduler = BackgroundScheduler(timezone="UTC")
@@ -124,7 +129,8 @@ class Controller:
         collector.relax()
         self._installation = self._database.installation()
         for device in self.devices:
-            self._delivery_store.register_device(device.config.name, device.config.kind)
+            mode = "apply" if device.settings.write else "plan"
+            self._delivery_store.register_device(device.config.name, device.config.kind, mode)
         for cluster in self._clusters:
             self._intake_store.register_cluster(cluster.config.name)
         make_months(self._database, self.clock.now())
@@ -195,12 +201,35 @@ class Controller:
             watcher.start()
             self.intakes[name], self.watchers[name] = intake, watcher
             try:
-                intake.run(self._stop, tenure.epoch)
+                with self._feedback(unit.config, tenure):
+                    intake.run(self._stop, tenure.epoch)
             finally:
                 del self.intakes[name], self.watchers[name]
                 watcher.stop()
         finally:
             connection.close()
+
+    @contextlib.contextmanager
+    def _feedback(self, config: ClusterConfig, tenure: Tenure) -> Iterator[None]:
+        """Tell the cluster's objects what becomes of them, over a connection of its own: nobody waits for it, and it gives up soon."""
+        brief = replace(config, read_timeout=min(config.read_timeout, _FEEDBACK_SECONDS))
+        connection, stop = Connection(brief, self.clock), threading.Event()
+
+        def tell(clock: Pulse) -> None:
+            feedback = Feedback(config.name, connection, FeedbackStore(self._database), clock, tenure.epoch)
+            self.feedbacks[config.name] = feedback
+            feedback.run(stop)
+
+        thread = self.loops.start(f"feedback {config.name}", tell)
+        try:
+            yield
+        finally:
+            stop.set()
+            connection.close()
+            if telling := self.feedbacks.get(config.name):
+                telling.wake()
+            thread.join()
+            self.feedbacks.pop(config.name, None)
 
     def _identify(self, connection: Connection, intake: Intake) -> None:
         """A cluster is who it was: another one under the same name must not empty the groups of the first."""
@@ -233,6 +262,9 @@ class Controller:
             clock.wait(self._stop, self._settings.lease.renewal)
 
     def _wake(self, cluster: str) -> None:
+        for name, feedback in list(self.feedbacks.items()):
+            if cluster in (ANY, name):
+                feedback.wake()
         for device in self.devices:
             worker = self.workers.get(device.config.name)
             if worker is not None and (cluster == ANY or cluster in device.clusters):

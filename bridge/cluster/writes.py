@@ -19,18 +19,26 @@ _NAMESPACE_OF_CLUSTER_EVENTS: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a Kubernetes Event says about one object. `warning` sets its type; `reason` is one word in UpperCamelCase."""
+    """What a Kubernetes Event says about one object. `warning` sets its type; `reason` is one word in UpperCamelCase.
+
+    With a `name` a second attempt creates no second Event; without one the server makes one up.
+    """
 
     reason: str
     message: str
     warning: bool = False
+    name: str = ""
 
 
 def apply_status(
-    connection: Connection, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]
+    connection: Connection, resource: Resource, namespace: str, name: str, uid: str, status: Mapping[str, Any]
 ) -> None:
-    """Make `status` our part of the object's status by server-side apply. RequestRefused 404 when the object or its kind is not there."""
-    _apply(connection, resource, namespace, name, {"status": status}, subresource="status")
+    """Make `status` our part of the object's status by server-side apply.
+
+    RequestRefused 404 when the object or its kind is not there, 409 for a namesake of another `uid` ("": whichever bears the name).
+    """
+    guard = {"uid": uid} if uid else {}
+    _apply(connection, resource, namespace, name, {"status": status}, metadata=guard, subresource="status")
 
 
 def apply_annotations(
@@ -48,7 +56,10 @@ def apply_annotations(
 def create_event(
     connection: Connection, resource: Resource, namespace: str, name: str, uid: str, notice: Notice, now: datetime
 ) -> None:
-    """Create a core/v1 Event about the object, in its namespace ("default" for cluster-scoped ones)."""
+    """Create a core/v1 Event about the object, in its namespace ("default" for cluster-scoped ones).
+
+    RequestRefused 409 when there is one of its name.
+    """
     kind = KINDS[resource]
     home = namespace or _NAMESPACE_OF_CLUSTER_EVENTS
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -56,7 +67,8 @@ def create_event(
     event = {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{name[:200]}.", "namespace": home},
+        "metadata": ({"name": notice.name} if notice.name else {"generateName": f"{name[:200]}."})
+        | {"namespace": home},
         "involvedObject": about | ({"namespace": namespace} if namespace else {}),
         "type": "Warning" if notice.warning else "Normal",
         "reason": notice.reason,

@@ -45,7 +45,7 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How an object is judged. `fresh`: its version in force was never told of as standing on the device, and `since` is its time.
+    """How an object is judged. `fresh`: its version in force was never told of as standing on the device; `since` is its time, if known.
 
     `hurry`: it was unsettled for long, so what is still on its way is told as that.
     """
@@ -101,7 +101,7 @@ class Standings:
             for row in rows
             if (since := row.waiting_since)
             and not self._over(since)
-            and (not row.applied or asked.since is None or since <= asked.since)
+            and (not row.applied or (since <= asked.since if asked.since else not asked.hurry))
         ]
         if not asked.hurry:
             deploying = (row.verified_at for row in rows if row.state is ObjectState.AWAITING_DEPLOY)

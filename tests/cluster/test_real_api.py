@@ -133,7 +133,9 @@ def test_writes(control_plane: ControlPlane, connection: Connection, fresh_names
         "message": "",
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     }
-    apply_status(connection, Resource.SERVICE_RULES, fresh_namespace, name, {"conditions": [condition]})
+    apply_status(
+        connection, Resource.SERVICE_RULES, fresh_namespace, name, made["metadata"]["uid"], {"conditions": [condition]}
+    )
     after = control_plane.api.get(f"{rules}/{name}")
     assert after["status"]["conditions"] == [condition]
     assert after["metadata"]["generation"] == made["metadata"]["generation"]

@@ -210,13 +210,13 @@ def test_status_is_applied_as_our_own(cluster: LabCluster, connection: Connectio
         "reason": "Accepted",
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     }
-    apply_status(connection, Resource.SERVICE_RULES, "shop", "r", {"conditions": [condition]})
+    apply_status(connection, Resource.SERVICE_RULES, "shop", "r", "", {"conditions": [condition]})
     rule = cluster.get("serviceegressrules", "shop", "r")
     assert rule["status"]["conditions"] == [condition]
     assert rule["spec"] == {"action": "Allow"}
     assert {entry["manager"] for entry in rule["metadata"]["managedFields"]} >= {"fusion-bridge"}
     with pytest.raises(RequestRefused) as missing:
-        apply_status(connection, Resource.SERVICE_RULES, "shop", "none", {"conditions": []})
+        apply_status(connection, Resource.SERVICE_RULES, "shop", "none", "", {"conditions": []})
     assert missing.value.code == 404
 
 

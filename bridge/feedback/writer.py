@@ -1,0 +1,94 @@
+"""What an account says, brought into the cluster: content first, then the Events that are due."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from bridge.clock import Clock
+from bridge.cluster.answers import RequestRefused
+from bridge.cluster.client import Connection
+from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event
+from bridge.errors import ClusterDenied, ClusterError, ClusterUnavailable
+from bridge.feedback.account import Account
+from bridge.feedback.annotation import STATUS
+from bridge.model.observed import KINDS, Resource
+
+_RESOURCES: Mapping[str, Resource] = {kind: resource for resource, kind in KINDS.items()}
+_EXISTS = "AlreadyExists"
+
+
+class Fate(Enum):
+    """What came of an attempt."""
+
+    TOLD = auto()
+    GONE = auto()  # no object of that uid is there any more
+    REFUSED = auto()  # trying again at once would not help
+    DENIED = auto()  # nor would it for others like it
+    AWAY = auto()  # nothing helps anybody now
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How far an account was brought, and the server's words where it ended early."""
+
+    account: Account
+    fate: Fate
+    error: ClusterError | None = None
+
+
+class Writer:
+    """Writes into one cluster over a connection of its own. `allowed` is asked before each call and raises when it is not."""
+
+    def __init__(self, connection: Connection, clock: Clock, allowed: Callable[[], object]) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._allowed = allowed
+
+    def tell(self, account: Account) -> Attempt:
+        """Bring the account as far as it goes. Raises nothing but what `allowed` raises."""
+        try:
+            if not account.body.written:
+                self._write(account)
+                account = account.written()
+            while account.body.due:
+                self._announce(account)
+                account = account.announced()
+        except ClusterError as error:
+            return Attempt(account, _fate(error), error)
+        return Attempt(account, Fate.TOLD)
+
+    def _write(self, account: Account) -> None:
+        self._allowed()
+        ref, content = account.ref, account.body.content
+        resource = _RESOURCES[ref.kind]
+        if isinstance(content, dict):
+            apply_status(self._connection, resource, ref.namespace, ref.name, account.uid, content)
+        elif resource is not Resource.PODS:
+            said = {STATUS: content} if content else {}
+            apply_annotations(self._connection, resource, ref.namespace, ref.name, account.uid, said)
+
+    def _announce(self, account: Account) -> None:
+        self._allowed()
+        ref, due = account.ref, account.body.due[0]
+        notice = Notice(due.reason, due.message, warning=True, name=due.name)
+        place = (_RESOURCES[ref.kind], ref.namespace, ref.name, account.uid)
+        try:
+            create_event(self._connection, *place, notice, self._clock.now())
+        except RequestRefused as error:
+            if error.reason != _EXISTS:
+                raise
+
+
+def _fate(error: ClusterError) -> Fate:
+    if isinstance(error, ClusterUnavailable):
+        return Fate.AWAY
+    if isinstance(error, ClusterDenied):
+        return Fate.DENIED
+    if isinstance(error, RequestRefused) and (error.code == 404 or (error.code in (409, 422) and _is_namesake(error))):
+        return Fate.GONE
+    return Fate.REFUSED
+
+
+def _is_namesake(error: RequestRefused) -> bool:
+    """Whether it is refused because another object, or none, bears the name now: uids are what such refusals speak of."""
+    return "uid" in str(error).lower()
