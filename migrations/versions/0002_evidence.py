@@ -18,7 +18,9 @@ def upgrade() -> None:
     _reports()
     for table in ("lease", "member"):
         _by_month(table)
-    op.execute("CREATE INDEX ix_lease_closed_pod ON lease_closed USING hash (pod)")
+    for part in ("lease_open", "lease_closed"):
+        op.execute(f"CREATE INDEX ix_{part}_pod ON {part} (hashtextextended(namespace || '/' || pod, 0), t2)")
+        op.execute(f"CREATE INDEX ix_{part}_uid ON {part} (hashtextextended(uid, 0))")
 
 
 def _told() -> None:
