@@ -119,7 +119,7 @@ class Client:
             if answer.content and not _is_json(answer.content):
                 raise Busy(self.device, f"{what}: the answer is cut or not JSON; read again")
             return answer.content
-        text = _words(answer)
+        text = self._tokens.hide(_words(answer))[:500]
         if status in (401, 403):
             raise Denied(self.device, f"{what} refused with {status}: {text or 'no reason given'}")
         if status < 400:
@@ -146,6 +146,6 @@ def _is_json(content: bytes) -> bool:
 def _words(answer: httpx.Response) -> str:
     """What the device says in either of its shapes; empty for HTML."""
     try:
-        return msgspec.json.decode(answer.content, type=wire.Error).message[:500]
+        return msgspec.json.decode(answer.content, type=wire.Error).message
     except msgspec.MsgspecError:
         return ""

@@ -37,6 +37,7 @@ class Tokens:
         self._seconds = seconds
         self._now = now
         self._token = ""
+        self._password = ""
         self._renew_at = 0.0
 
     def headers(self) -> dict[str, str]:
@@ -46,6 +47,12 @@ class Tokens:
         if not self._token:
             self._log_in()
         return {"X-F5-Auth-Token": self._token}
+
+    def hide(self, text: str) -> str:
+        """The device's words without the secrets that it may repeat in them."""
+        for secret in (self._token, self._password):
+            text = text.replace(secret, "…") if secret else text
+        return text
 
     def forget(self) -> None:
         """The device does not know the token any more."""
@@ -62,7 +69,8 @@ class Tokens:
                 return
 
     def _log_in(self) -> None:
-        body = {"username": self._secret("username"), "password": self._secret("password")}
+        self._password = self._secret("password")
+        body = {"username": self._secret("username"), "password": self._password}
         encoded = msgspec.json.encode(body | {"loginProviderName": self._provider})
         answer = self._transport.send("POST", _LOGIN, encoded, {"Content-Type": "application/json"}, repeatable=True)
         if answer.status_code != 200:
@@ -97,7 +105,7 @@ class Tokens:
     def _refused(self, answer: httpx.Response) -> DeviceError:
         device, status = self._transport.device, answer.status_code
         try:
-            text = msgspec.json.decode(answer.content, type=Error).message[:300]
+            text = self.hide(msgspec.json.decode(answer.content, type=Error).message)[:300]
         except msgspec.MsgspecError:
             text = ""
         if "maximum active login tokens" in text:

@@ -46,11 +46,11 @@ class Writer:
         return observed
 
     def _check_owned(self, steps: Iterable[Step]) -> None:
-        """Refuse what does not carry our mark: known from the last read, else looked at now."""
+        """Refuse what does not carry our mark: known from the last read, else looked at now; before it is deleted, always now."""
         reader = self._reader()
         strange: list[ObjectKey] = []
         for step in steps:
-            if step.op is Op.CREATE or step.key in self._known.owned:
+            if step.op is Op.CREATE or (step.op is Op.UPDATE and step.key in self._known.owned):
                 continue
             raw = reader.raw(step.key)
             if raw is not None and reader.one(step.key, raw) is None:

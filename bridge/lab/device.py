@@ -2,16 +2,23 @@
 
 A simulator is found by entry point (`fusion_bridge.lab_devices`); the entry is a factory of the form `SimulatorFactory`.
 The same object serves in-process tests (it runs in threads of its own) and `fusion-bridge lab device <kind>` (see `serve`).
+
+A `Rig` is a device of any kind in the hands of the conformance suite: simulated or real, spoken to over HTTP or not.
 """
 
 import json
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from types import FrameType
 from typing import Protocol, TextIO, runtime_checkable
+
+from bridge.contract import DeviceConfig
+from bridge.model.identity import ObjectKey
+from bridge.policy.evaluate import Packet, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,95 @@ class SimulatorFactory(Protocol):
         self, *, tls: bool = True, port: int = 0, username: str | None = None, password: str | None = None
     ) -> Simulator:
         """A simulator that is not started yet. Port 0 takes a free one; a password that is not given is made at random."""
+        ...
+
+
+class Trouble(StrEnum):
+    """What can happen to a call on its way, in the words of no vendor. Each device says it in its own."""
+
+    UNAUTHORIZED = "unauthorized"  # HTTP 401: the credentials or the session are not known
+    FORBIDDEN = "forbidden"  # 403: known, and without the right
+    MISSING = "missing"  # 404: what the call is about is not there
+    CONFLICT = "conflict"  # 409: it is there already, or not as the call supposes
+    TOO_MANY = "too-many"  # 429
+    UNAVAILABLE = "unavailable"  # any 5xx
+    HTML = "html"  # a page for people where data was expected
+    SILENCE = "silence"  # no answer in the time that the settings allow
+    CUT = "cut"  # the connection ends and the call was not done
+    LOST = "lost"  # the connection ends and the call was done
+    ECHO = "echo"  # a refusal whose words repeat every secret that the device knows of the caller
+
+
+class Moment(Protocol):
+    """A device as it stood after one of its changes."""
+
+    def verdict(self, packet: Packet) -> Verdict:
+        """What it does with the packet, read from what the device enforces and by nothing of the adapter's."""
+        ...
+
+    def dangling(self) -> Sequence[str]:
+        """References to what is not there, each in a line; empty on a sound device."""
+        ...
+
+
+class Rig(Protocol):
+    """One device, with all that the conformance suite does to it and asks of it. Used by one thread.
+
+    `troubles` are those that can be put in the way of its calls, `limits` what `narrow` makes its own, by the names of `Limits`.
+    """
+
+    troubles: frozenset[Trouble]
+    limits: Mapping[str, int]
+
+    def config(self, *, owner: str = "fb", batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
+        """Settings by which an adapter reaches it, and under which what the owner "fb" writes is enforced.
+
+        With `batch`, so few writes are made at once, or as few as the device can.
+        """
+        ...
+
+    def reset(self) -> None:
+        """As from the factory: no object, no fence, wide limits, nothing in the way, `moments` begun anew."""
+        ...
+
+    def plant(self) -> Collection[str]:
+        """Put there what others own, whatever could be mistaken for ours above all; the names of those, as `Snapshot.foreign` has them."""
+        ...
+
+    def contents(self) -> Mapping[str, bytes]:
+        """Every object by its own name, ours and others', as bytes that are equal when nobody changed it. Attachment slots are left out."""
+        ...
+
+    def calls(self) -> int:
+        """How many calls it has had so far, or been sent."""
+        ...
+
+    def moments(self) -> Sequence[Moment]:
+        """How it stood after each change since the reset, oldest first. A change that changes nothing counts too."""
+        ...
+
+    def disturb(self, trouble: Trouble, *, skip: int = 0, times: int | None = None, writes: bool = False) -> None:
+        """Put the trouble in the way of the next calls (of those that write), after `skip`; `times` None: until `calm`."""
+        ...
+
+    def calm(self) -> int:
+        """End every trouble; how many calls met one since the last time."""
+        ...
+
+    def narrow(self) -> None:
+        """Take no more than `limits` from now on."""
+        ...
+
+    def unmark(self, key: ObjectKey) -> str:
+        """Somebody takes the mark off our object and makes it his own; its name in `contents`."""
+        ...
+
+    def tamper(self, key: ObjectKey) -> None:
+        """Somebody adds a member to our group of this key."""
+        ...
+
+    def secrets(self) -> Collection[str]:
+        """Every password and token in use by now."""
         ...
 
 

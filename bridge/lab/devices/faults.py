@@ -19,7 +19,10 @@ from typing import Literal
 
 @dataclass(slots=True)
 class Fault:
-    """One disturbance. Empty `method` and `path` match all, `path` any part of the path. `times=None` lasts until cleared."""
+    """One disturbance. Empty `method` and `path` match all, `path` any part of the path, `method` may name several ("POST PATCH").
+
+    `times=None` lasts until cleared.
+    """
 
     kind: str
     times: int | None = 1
@@ -35,7 +38,7 @@ class Fault:
 
     def matches(self, method: str, path: str) -> bool:
         """Whether the fault is meant for this call."""
-        return (not self.method or self.method == method) and self.path in path
+        return (not self.method or method in self.method.split()) and self.path in path
 
     @property
     def spent(self) -> bool:
