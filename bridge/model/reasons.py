@@ -103,7 +103,7 @@ MEANINGS: Mapping[Reason, Meaning] = {
     ),
     Reason.HOST_NETWORK: Meaning(
         "the pod uses the network of its node, so no device can tell it from whatever else runs there, and rules do not reach it",
-        "give the pod a network of its own (hostNetwork: false), or ask the security team for a rule about the node",
+        "give the pod a network of its own (hostNetwork: false); what leaves by the address of a node is for the firewall's own rules",
         event=True,
     ),
     Reason.ADDRESS_CONFLICT: Meaning(
