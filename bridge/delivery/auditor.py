@@ -23,6 +23,7 @@ _FIRST = "stood on the device when its audit began"
 _REPAIR = "repair of what was changed on the device"
 _LEFTOVER = "nothing that is recorded asks for it"
 _UNRECORDED = "a change of which no cause was recorded"
+_FRAME = "a policy for each tier, which rule lists join later"
 _ATTACHED = "the settings say where our policy is attached"
 _LEFT = "left: the device is in mode plan"
 
@@ -86,14 +87,17 @@ class Auditor:
         self._repairs -= {step.key for step in steps} - outcome.refused.keys()
         return Note((*ended, *entries), "" if attempt.plan.empty else attempt.plan.digest)
 
-    def refused(self, words: Mapping[str, str]) -> Note:
-        """It broke off because the device refuses these objects; what else of it happened, the next reading will show."""
+    def refused(self, words: Mapping[str, str], seen: Objects) -> Note:
+        """It broke off because the device refuses these objects. What of it happened, the next reading will show; until then it holds
+        what was last `seen`.
+        """
         attempt = self._attempt
         if attempt is None:
             return Note(())
         last = {step.key: step for step in attempt.plan.steps if str(step.key) in words}
-        told = (self._refused(step, step.before, words[str(key)], attempt.causes[key]) for key, step in last.items())
-        return Note(tuple(entry for entries in told for entry in entries), attempt.plan.digest)
+        told = (self._refused(step, seen.get(key), words[str(key)], attempt.causes[key]) for key, step in last.items())
+        drift = self._given_up(last.keys(), "not repaired: the device refuses what is wanted")
+        return Note((*drift, *(entry for entries in told for entry in entries)), attempt.plan.digest)
 
     def failed(self, why: str) -> Note:
         """It broke off, and nothing is tried again for a while."""
@@ -200,9 +204,8 @@ class Auditor:
         if self._refusals.get(step.key) == refusal:
             return []
         self._refusals[step.key] = refusal
-        before, after = change_lines(step.before, stands)
-        outcome = f"refused: {why}; asked for: {change_lines(step.before, step.after)[1]}"
-        return [AuditEntry(step.key, step.op, cause, before, after, outcome)]
+        same, asked = change_lines(stands, stands)[1], change_lines(stands, step.after)[1]
+        return [AuditEntry(step.key, step.op, cause, same, same, f"refused: {why}; asked for: {asked}")]
 
     def _cause(self, step: Step, rows: Rows, known: Rows) -> str:
         causes = []
@@ -224,6 +227,8 @@ def _behind_policy(step: Step, rows: Rows, known: Rows) -> list[str]:
     had = set(step.before.lists) if isinstance(step.before, Policy) else set()
     has = set(step.after.lists) if isinstance(step.after, Policy) else set()
     moved = sorted(had ^ has)
+    if not moved and step.op is Op.CREATE:
+        return [_FRAME]
     found = (rows.get(key) or known.get(key) for key in moved)
     causes = list(dict.fromkeys(row.cause for row in found if row is not None and row.cause))
     more = [f"{len(causes) - _CAUSES_NAMED} more"] if len(causes) > _CAUSES_NAMED else []

@@ -272,7 +272,7 @@ class Worker:
         try:
             return self._enforcement.apply(made, fence)
         except (Rejected, NotOwned) as error:
-            self._ledger.note(self._auditor.refused(error.objects), self._clock.now())
+            self._ledger.note(self._auditor.refused(error.objects, self._enforcement.objects), self._clock.now())
             raise
 
     def _failed(self, error: Exception, fence: Fence) -> float:
