@@ -181,31 +181,27 @@ def _at_rest(controller: "Controller") -> bool:
 
 def _proof(settings: "Settings", database: "Database") -> "Report":
     """The same report that `fusion-bridge report` makes: the device read whole, against the state."""
-    from datetime import UTC, datetime
+    from bridge.cli.reporting import made
 
-    from bridge.cli.comparison import compare_all
-    from bridge.cli.report import device_report
-    from bridge.report.model import Report
-    from bridge.state.report_store import ReportStore
-
-    store = ReportStore(database)
-    return Report(datetime.now(UTC), tuple(device_report(one, store) for one in compare_all(settings, [], database)))
+    return made(settings, (), database)
 
 
 def _tell(asked: Invocation, folder: Path, report: "Report") -> None:
     import json
 
     from bridge.report.document import report_document
+    from bridge.report.page import page
     from bridge.report.text import report_sheets
 
     document = report_document(report, members=True)
     (folder / "report.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+    (folder / "report.html").write_text(page(report), encoding="utf-8")
     if asked.output.json:
         asked.output.document(document)
     else:
         for sheet in report_sheets(report, objects=True):
             asked.output.table(sheet.title, sheet.columns, sheet.rows)
-        asked.output.line(f"report: {folder / 'report.json'}")
+        asked.output.line(f"report: {folder / 'report.html'}, and as JSON in {folder / 'report.json'}")
         asked.output.line(closing_line(report))
     if not report.in_step:
         raise typer.Exit(FINDINGS)
@@ -213,8 +209,6 @@ def _tell(asked: Invocation, folder: Path, report: "Report") -> None:
 
 def closing_line(report: "Report") -> str:
     """What was proved, in one line."""
-    has, devices = report.actual, len(report.devices)
-    return (
-        f"demo: {has.groups} groups, {has.members} members, {has.rules} rules on {devices} devices, "
-        f"{report.missing} missing, {report.extra} extra"
-    )
+    from bridge.report.words import report_line
+
+    return f"demo: {report_line(report)}"

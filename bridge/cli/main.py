@@ -109,7 +109,7 @@ def version(context: typer.Context) -> None:
 app.command(short_help="Keep the devices in step with the clusters.")(run.run)
 app.command(short_help="Print what would be done to each device now.")(plan.plan)
 app.command(short_help="Show how far everything has got.")(status.status)
-app.command(short_help="Compare what devices hold with what they should.")(report.report)
+app.add_typer(report.app, name="report", short_help="Compare what devices hold with what they should.")
 app.command(short_help="Check manifests without a cluster.")(validate.validate)
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

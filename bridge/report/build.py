@@ -2,37 +2,94 @@
 
 from collections.abc import Iterable, Mapping
 
-from bridge.model.addresses import sort_key
+import msgspec
+
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import Attachment, DeviceObject, Group, Objects, Policy, Ports, RuleList, Shard, Snapshot
+from bridge.model.intent import DeviceObject, Group, Objects, RuleList, Snapshot
 from bridge.model.plan import Plan
-from bridge.model.rendering import entry_line
-from bridge.report.model import Counts, DeviceReport, HeldPart, LookAlike, ObjectReport, SetAside
+from bridge.model.reasons import MEANINGS, Reason
+from bridge.report.evidence import Evidence
+from bridge.report.items import aligned, differences, joined, member_order, parts, standing
+from bridge.report.model import (
+    AuditHead,
+    Counts,
+    DeviceReport,
+    HeldPart,
+    LookAlike,
+    ObjectReport,
+    SetAside,
+    about,
+)
+from bridge.report.rules import rule_lines
 from bridge.state.desired import ObjectState
 from bridge.state.reported import HeldPlan, ObjectStanding
 
-_ORDERED = (Kind.RULE_LIST, Kind.POLICY)
+_REFUSED = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED)
+
+# How a person decides about what is held, by what the guard says of it (bridge.policy.guard).
+_DECIDE_SIZE = (
+    "if it is meant, raise delivery.guard in the settings above these numbers and restart the bridge; "
+    "if it is not, set right in the cluster what brought it about: it is then no longer wanted, and goes from this list"
+)
+_DECIDE_WIDENING = (
+    "if it is meant, write it as an external service of its own and name that in the rule; "
+    "if it is not, take the edit back: it then goes from this list"
+)
 
 
 def device_report(
-    kind: str, snapshot: Snapshot, plan: Plan, standings: Iterable[ObjectStanding], held: Iterable[HeldPlan]
+    kind: str, snapshot: Snapshot, plan: Plan, standings: Iterable[ObjectStanding], evidence: Evidence
 ) -> DeviceReport:
     """One device. What it should hold is what it holds once the plan is applied: neither held nor refused parts are in it."""
     desired, actual = joined(after(snapshot.objects, plan)), joined(snapshot.objects)
-    return DeviceReport(
-        device=snapshot.device,
-        kind=kind,
+    rows = {one.key: one for one in standings}
+    quarantined = set_aside(rows.values())
+    objects = compared(desired, actual, plan, rows, evidence)
+    return msgspec.structs.replace(
+        recorded(snapshot.device, kind, evidence),
         identity=snapshot.identity,
         active=snapshot.active,
         attached={tier.value: reachable for tier, reachable in sorted(snapshot.attached.items())},
         attach_by={tier.value: line for tier, line in sorted(snapshot.attach_by.items())},
         desired=counts(desired),
         actual=counts(actual),
-        objects=compared(desired, actual),
+        missing=sum(len(one.missing) for one in objects),
+        extra=sum(len(one.extra) for one in objects),
+        objects=objects,
         foreign=len(snapshot.foreign),
         look_alikes=tuple(LookAlike(one.name, one.look_alike) for one in snapshot.foreign if one.look_alike),
-        held=held_parts(plan, held),
-        quarantined=set_aside(standings),
+        held=held_parts(plan, evidence.held),
+        quarantined=quarantined,
+        in_step=all(one.equal for one in objects) and not quarantined,
+        rules=rule_lines(desired, actual, frozenset(one.key for one in quarantined)),
+    )
+
+
+def recorded(device: str, kind: str, evidence: Evidence, error: str = "") -> DeviceReport:
+    """What the state says of a device, whether or not it could be read now."""
+    found = DeviceReport(
+        device=device,
+        kind=kind,
+        error=error,
+        oldest_unapplied=evidence.oldest_unapplied,
+        since=evidence.since,
+        drift_total=evidence.drift_total,
+        drift=evidence.drift,
+        changes=evidence.changes,
+        picture=evidence.picture,
+    )
+    told = evidence.standing
+    if told is None:
+        return found
+    return msgspec.structs.replace(
+        found,
+        identity=told.health.identity,
+        state=told.health.state,
+        message=told.health.message,
+        mode=told.mode,
+        last_read=told.last_read,
+        last_verified=told.last_verified,
+        audit=AuditHead(told.audit_number, told.audit_head),
     )
 
 
@@ -47,22 +104,6 @@ def after(objects: Objects, plan: Plan) -> dict[ObjectKey, DeviceObject]:
     return result
 
 
-def joined(objects: Objects) -> dict[ObjectKey, DeviceObject]:
-    """The objects with the shards of each group put together: how a group is split is no difference."""
-    members: dict[ObjectKey, set[str]] = {}
-    result: dict[ObjectKey, DeviceObject] = {}
-    for key, value in objects.items():
-        if isinstance(value, Shard):
-            members.setdefault(key.group, set()).update(value.members)
-        else:
-            result[key] = value
-    for key, found in members.items():
-        group = result.get(key)
-        own, names = (group.members, group.fqdns) if isinstance(group, Group) else (frozenset(), frozenset())
-        result[key] = Group(key, own | found, names)
-    return result
-
-
 def counts(objects: Objects) -> Counts:
     """How much these are; groups must be joined."""
     groups = [value for value in objects.values() if isinstance(value, Group)]
@@ -71,67 +112,79 @@ def counts(objects: Objects) -> Counts:
     return Counts(len(groups), members, sum(len(one.entries) for one in lists))
 
 
-def compared(desired: Objects, actual: Objects) -> tuple[ObjectReport, ...]:
+def compared(
+    desired: Objects, actual: Objects, plan: Plan, standings: Mapping[ObjectKey, ObjectStanding], evidence: Evidence
+) -> tuple[ObjectReport, ...]:
     """Every object of either side, by key."""
-    return tuple(_compared(key, desired.get(key), actual.get(key)) for key in sorted(desired.keys() | actual.keys()))
+    held = held_members(plan)
+    keys = sorted(desired.keys() | actual.keys())
+    return tuple(
+        _compared(key, desired, actual, held.get(key, frozenset()), standings.get(key), evidence) for key in keys
+    )
 
 
-def items(value: DeviceObject) -> tuple[str, ...]:
-    """What an object is made of, each part as a person reads it; sets in the order of addresses."""
-    match value:
-        case Group():
-            return (*sorted(value.members, key=sort_key), *sorted(value.fqdns))
-        case Shard():
-            return tuple(sorted(value.members, key=sort_key))
-        case Ports():
-            return tuple(str(port) for port in value.ports)
-        case RuleList():
-            return tuple(entry_line(entry) for entry in value.entries)
-        case Policy():
-            return tuple(str(key) for key in value.lists)
-        case Attachment():
-            return (str(value.policy),)
+def held_members(plan: Plan) -> Mapping[ObjectKey, frozenset[str]]:
+    """The members of each group that wait for a person."""
+    found: dict[ObjectKey, frozenset[str]] = {}
+    for one in plan.held:
+        found[one.key] = found.get(one.key, frozenset()) | one.members
+    return found
 
 
 def held_parts(plan: Plan, recorded: Iterable[HeldPlan]) -> tuple[HeldPart, ...]:
     """What waits for a person now, with the time and the digest under which it was recorded."""
     known = {part.key: one for one in recorded if one.state == "held" for part in one.held}
-    return tuple(_held(part.key, part.members, part.reason, known) for part in plan.held)
+    return tuple(_held(part.key, part.members, part.reason, known.get(part.key)) for part in plan.held)
 
 
 def set_aside(standings: Iterable[ObjectStanding]) -> tuple[SetAside, ...]:
     """The objects that the device refuses or cannot express."""
-    states = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED)
-    return tuple(SetAside(one.key, one.message) for one in standings if one.state in states)
+    return tuple(
+        SetAside(*about(one.key), one.message, one.state.value, MEANINGS[Reason(one.state.value)].remedy)
+        for one in standings
+        if one.state in _REFUSED
+    )
 
 
-def _held(key: ObjectKey, members: frozenset[str], reason: str, known: Mapping[ObjectKey, HeldPlan]) -> HeldPart:
-    plan = known.get(key)
-    return HeldPart(key, tuple(sorted(members)), reason, plan.since if plan else None, plan.digest if plan else "")
+def _held(key: ObjectKey, members: frozenset[str], reason: str, plan: HeldPlan | None) -> HeldPart:
+    decide = _DECIDE_WIDENING if "widens" in reason else _DECIDE_SIZE
+    since, digest = (plan.since, plan.digest) if plan else (None, "")
+    return HeldPart(*about(key), tuple(sorted(members)), reason, since, digest, decide)
 
 
-def _compared(key: ObjectKey, desired: DeviceObject | None, actual: DeviceObject | None) -> ObjectReport:
-    wanted, present = None if desired is None else items(desired), None if actual is None else items(actual)
-    if desired == actual:
-        return ObjectReport(key, wanted, present)
-    if wanted is None or present is None:
-        return ObjectReport(key, wanted, present, _whole(wanted), _whole(present))
-    if key.kind in _ORDERED and sorted(wanted) == sorted(present):
-        wanted_at, present_at = _placed(wanted), _placed(present)
-    else:
-        wanted_at, present_at = wanted, present
-    missing, extra = _less(wanted_at, present_at), _less(present_at, wanted_at)
-    return ObjectReport(key, wanted, present, missing, extra)
-
-
-def _whole(parts: tuple[str, ...] | None) -> tuple[str, ...]:
-    return () if parts is None else parts or ("(empty)",)
-
-
-def _placed(parts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{place}. {part}" for place, part in enumerate(parts, 1))
-
-
-def _less(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
-    out = set(right)
-    return tuple(part for part in left if part not in out)
+def _compared(
+    key: ObjectKey,
+    desired: Objects,
+    actual: Objects,
+    held: frozenset[str],
+    told: ObjectStanding | None,
+    evidence: Evidence,
+) -> ObjectReport:
+    wanted = parts(desired[key], desired) if key in desired else None
+    present = parts(actual[key], actual) if key in actual else None
+    sizes = [None if one is None else len(one) for one in (wanted, present)]
+    if wanted is not None and present is not None:
+        wanted, present = aligned(key.kind, wanted, present)
+    missing, extra = differences(wanted, present)
+    refused = told is not None and told.state in _REFUSED
+    holders = evidence.holders.get(key.cluster, {}) if key.kind is Kind.GROUP else {}
+    items = standing(wanted or {}, present or {}, held, refused=refused, holders=holders)
+    report = ObjectReport(
+        *about(key),
+        desired=sizes[0],
+        actual=sizes[1],
+        missing=missing,
+        extra=extra,
+        items=member_order(items) if key.kind is Kind.GROUP else items,
+    )
+    if told is None:
+        return report
+    return msgspec.structs.replace(
+        report,
+        state=told.state.value,
+        message=told.message,
+        cause=told.cause,
+        changed_at=told.changed_at,
+        waiting_since=told.waiting_since,
+        verified_at=told.verified_at,
+    )

@@ -1,26 +1,66 @@
-"""Reports and plans as plain values for JSON: stable names, stable order, times in ISO 8601."""
+"""Reports and plans as JSON: stable names, stable order, times in ISO 8601."""
 
-from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from bridge.errors import StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held, Plan, Step
-from bridge.report.build import items
-from bridge.report.model import Counts, DeviceReport, HeldPart, ObjectReport, Report
+from bridge.report.difference import Difference
+from bridge.report.items import items
+from bridge.report.model import SCHEMA, ItemState, Report, Summary
+from bridge.state.reported import KeptReport
 
 
 def report_document(report: Report, *, members: bool = False) -> dict[str, Any]:
-    """The whole report. With `members` each object comes with all its items, wanted and present."""
+    """The whole report as plain values. With `members` each object also lists its items as plain texts, wanted and present."""
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(report))
+    if members:
+        for device, found in zip(report.by_device, document["byDevice"], strict=True):
+            for one, written in zip(device.objects, found["objects"], strict=True):
+                written["desiredItems"] = [item.item for item in one.items if item.state is not ItemState.EXTRA]
+                written["actualItems"] = [item.item for item in one.items if item.on_device]
+    return document
+
+
+def report_text(report: Report) -> str:
+    """The whole report as JSON text, as it is kept."""
+    return msgspec.json.encode(report).decode()
+
+
+def report_from(text: str) -> Report:
+    """A report that was kept. StateError for one that this version cannot read."""
+    try:
+        return msgspec.json.decode(text, type=Report)
+    except msgspec.DecodeError as error:
+        raise StateError(f"this report was kept by another version, which can show it: {error}") from None
+
+
+def report_schema() -> dict[str, Any]:
+    """A JSON schema of the document."""
+    (found,), definitions = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
     return {
-        "at": time_text(report.at),
-        "inStep": report.in_step,
-        "held": report.held,
-        "devices": len(report.devices),
-        **counts_document(report.actual),
-        "missing": report.missing,
-        "extra": report.extra,
-        "byDevice": [_device(device, members) for device in report.devices],
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Fusion Bridge reconciliation report, schema {SCHEMA}",
+        **found,
+        "$defs": definitions,
     }
+
+
+def difference_document(found: Difference) -> dict[str, Any]:
+    """Two reports side by side, as plain values."""
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
+    return document
+
+
+def kept_document(kept: KeptReport) -> dict[str, Any]:
+    """A kept report in a list: number, time, why it was made, and its numbers."""
+    summary = msgspec.json.decode(kept.summary, type=Summary)
+    times = {"at": kept.at, "slot": kept.slot}
+    document: dict[str, Any] = msgspec.to_builtins({"number": kept.number, "origin": kept.origin, **times})
+    document.update(msgspec.to_builtins(summary))
+    return document
 
 
 def plan_document(kind: str, plan: Plan) -> dict[str, Any]:
@@ -35,11 +75,6 @@ def plan_document(kind: str, plan: Plan) -> dict[str, Any]:
     }
 
 
-def counts_document(counts: Counts) -> dict[str, int]:
-    """Groups, members and rules."""
-    return {"groups": counts.groups, "members": counts.members, "rules": counts.rules}
-
-
 def key_document(key: ObjectKey) -> dict[str, str]:
     """An object's key, whole and in its parts."""
     return {
@@ -52,57 +87,8 @@ def key_document(key: ObjectKey) -> dict[str, str]:
     }
 
 
-def time_text(at: datetime | None) -> str | None:
-    """ISO 8601, or null."""
-    return None if at is None else at.isoformat()
-
-
-def _device(device: DeviceReport, members: bool) -> dict[str, Any]:
-    return {
-        "device": device.device,
-        "kind": device.kind,
-        "error": device.error,
-        "identity": device.identity,
-        "active": device.active,
-        "attached": dict(device.attached),
-        "attachBy": dict(device.attach_by),
-        "desired": counts_document(device.desired),
-        "actual": counts_document(device.actual),
-        "missing": device.missing,
-        "extra": device.extra,
-        "objects": [_object(one, members) for one in device.objects],
-        "foreign": device.foreign,
-        "lookAlikes": [{"name": one.name, "why": one.why} for one in device.look_alikes],
-        "held": [_held(one) for one in device.held],
-        "quarantined": [{**key_document(one.key), "message": one.message} for one in device.quarantined],
-    }
-
-
-def _object(one: ObjectReport, members: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        **key_document(one.key),
-        "desired": None if one.desired is None else len(one.desired),
-        "actual": None if one.actual is None else len(one.actual),
-        "missing": list(one.missing),
-        "extra": list(one.extra),
-    }
-    if members:
-        found["desiredItems"], found["actualItems"] = list(one.desired or ()), list(one.actual or ())
-    return found
-
-
-def _held(one: HeldPart) -> dict[str, Any]:
-    return {
-        **key_document(one.key),
-        "members": list(one.members),
-        "reason": one.reason,
-        "since": time_text(one.since),
-        "digest": one.digest,
-    }
-
-
 def _step(step: Step, phase: int) -> dict[str, Any]:
-    before, after = items(step.before) if step.before else (), items(step.after) if step.after else ()
+    before, after = items(step.before, {}) if step.before else (), items(step.after, {}) if step.after else ()
     return {
         "phase": phase,
         "op": step.op.value,

@@ -1,14 +1,26 @@
-"""A reconciliation report as values: what each device should hold, what it does hold, and everything between."""
+"""A reconciliation report as values: what each device should hold, what it does hold, and everything between.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+One model for every rendering. Its fields, in camelCase, are the names of the JSON document, which is also the form in which reports are
+kept; so the types are msgspec's, and what a reader of JSON would have to add up stands in a field of its own. Names and their meaning
+stay; new ones may come. All times are UTC.
+"""
+
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from enum import StrEnum
+
+import msgspec
 
 from bridge.model.identity import ObjectKey
 
+SCHEMA = 1  # rises when a name goes or changes its meaning
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+
+class Value(msgspec.Struct, frozen=True, rename="camel"):
+    """A part of a report."""
+
+
+class Counts(Value, frozen=True):
     """How much of everything: groups (shards belong to their group), their members, lines of rule lists."""
 
     groups: int = 0
@@ -19,19 +31,72 @@ class Counts:
         return Counts(self.groups + other.groups, self.members + other.members, self.rules + other.rules)
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectReport:
-    """One object: its items (members, ports, lines, lists) as they should be and as they are; None where it should not be, or is not.
+class ItemState(StrEnum):
+    """How one item stands: as it should be; not there though it should; there though it should not; waiting; refused."""
+
+    OK = "ok"
+    MISSING = "missing"
+    EXTRA = "extra"
+    HELD = "held"
+    QUARANTINED = "quarantined"
+
+
+class Item(Value, frozen=True):
+    """A member, a port range, a line of a rule list or a list of a policy. A member that a pod holds now names pod and workload."""
+
+    item: str
+    state: ItemState = ItemState.OK
+    on_device: bool = True
+    namespace: str = ""
+    pod: str = ""
+    workload: str = ""
+
+    @property
+    def stands_for(self) -> str:
+        """The pod that holds the address, as `namespace/name`; "" when none is known to."""
+        return f"{self.namespace}/{self.pod}" if self.pod else ""
+
+
+class About(Value, frozen=True):
+    """Which object something is said of: its key, whole and in its parts."""
+
+    object: str
+    kind: str
+    cluster: str
+    scope: str
+    namespace: str
+    name: str
+
+    @property
+    def key(self) -> ObjectKey:
+        """The key; ValueError for one of a version that knew other kinds."""
+        return ObjectKey.parse(self.object)
+
+
+def about(key: ObjectKey) -> tuple[str, str, str, str, str, str]:
+    """The fields of About."""
+    return str(key), key.kind.value, key.cluster, key.scope.value, key.namespace, key.name
+
+
+class ObjectReport(About, frozen=True):
+    """One object: how many items it should have and has; None where it should not be, or is not.
 
     An object that is missing or extra as a whole counts at least one item. Where only the order differs, the items out of place
-    bear their position.
+    bear their position. `state`, `message`, `cause` and the times are what the bridge has recorded of it: `cause` and `changed_at` of its
+    last change, `waiting_since` while a change is not applied, `verified_at` when it was last seen to be as recorded.
     """
 
-    key: ObjectKey
-    desired: tuple[str, ...] | None
-    actual: tuple[str, ...] | None
+    desired: int | None
+    actual: int | None
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    state: str = ""
+    message: str = ""
+    cause: str = ""
+    changed_at: datetime | None = None
+    waiting_since: datetime | None = None
+    verified_at: datetime | None = None
+    items: tuple[Item, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -39,96 +104,260 @@ class ObjectReport:
         return not self.missing and not self.extra
 
 
-@dataclass(frozen=True, slots=True)
-class LookAlike:
+class RuleLine(Value, frozen=True):
+    """One line of a rule list, in the order in which the device asks them; groups are named, ports given by value."""
+
+    tier: str
+    cluster: str
+    namespace: str  # "" for a list of the whole cluster
+    object: str  # the list
+    position: int  # in the list on the device; of a line that is missing, where it should be
+    name: str
+    action: str
+    sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+    protocol: str
+    ports: tuple[str, ...]  # none: every port
+    log: bool
+    withheld: bool
+    state: ItemState
+
+
+class LookAlike(Value, frozen=True):
     """Something on the device that could be taken for ours and is not; it is never touched."""
 
     name: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class HeldPart:
-    """A change that waits for a person."""
+class HeldPart(About, frozen=True):
+    """A change that waits for a person, and how that person decides."""
 
-    key: ObjectKey
     members: tuple[str, ...]
     reason: str
     since: datetime | None = None
     digest: str = ""
+    decide: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """An object that the device refuses, with the device's own words; its last good version stays."""
+class SetAside(About, frozen=True):
+    """An object that the device refuses or cannot express, in the device's own words; its last good version stays."""
 
-    key: ObjectKey
     message: str
+    state: str = ""
+    remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceReport:
-    """One device, read live. With an `error` it could not be compared, and nothing else is said of it."""
+class Change(About, frozen=True):
+    """A row of the audit: one change on the device, or (op "drift") one that was found there. `lag` in seconds."""
+
+    number: int
+    at: datetime
+    op: str
+    cause: str
+    before: str
+    after: str
+    outcome: str
+    plan: str
+    lag: float | None = None
+
+
+class Touched(About, frozen=True):
+    """One of the objects that changed most."""
+
+    changes: int
+    last: datetime
+    cause: str
+
+
+class Changes(Value, frozen=True):
+    """What the bridge did to the device since the last report, drift apart: in numbers, and the last of it."""
+
+    total: int = 0
+    refused: int = 0
+    by_op: Mapping[str, int] = {}
+    lag_median: float | None = None
+    lag_max: float | None = None
+    most: tuple[Touched, ...] = ()
+    latest: tuple[Change, ...] = ()
+
+
+class Bucket(Value, frozen=True):
+    """The changes from `at` until the next bucket, and how long they took from cluster to device, in seconds."""
+
+    at: datetime
+    changes: int
+    drift: int
+    lag_median: float | None = None
+    lag_max: float | None = None
+
+
+class Picture(Value, frozen=True):
+    """Changes and lag over time; a bucket without changes is left out."""
+
+    since: datetime
+    until: datetime
+    width: float  # of a bucket, in seconds
+    buckets: tuple[Bucket, ...] = ()
+
+
+class AuditHead(Value, frozen=True):
+    """The end of the device's audit chain: number and hash of its last row; 0 and "" before the first."""
+
+    number: int = 0
+    hash: str = ""
+
+
+class Since(Value, frozen=True):
+    """The report that this one goes on from: the last one kept of the device before it."""
+
+    number: int
+    at: datetime
+
+
+class DeviceReport(Value, frozen=True):
+    """One device, read live. With an `error` it could not be compared, and only what the bridge has recorded is said of it.
+
+    `state` and what follows it are the bridge's record: how the device answers, when it was last read and found as recorded, and when
+    the oldest change was recorded that it does not hold. Everything of "since" counts from the report named there, or for a day.
+    """
 
     device: str
     kind: str
     error: str = ""
     identity: str = ""
     active: bool = True
-    attached: Mapping[str, bool] = field(default_factory=dict)
-    attach_by: Mapping[str, str] = field(default_factory=dict)  # how a person attaches what is not
+    attached: Mapping[str, bool] = {}
+    attach_by: Mapping[str, str] = {}  # how a person attaches what is not
     desired: Counts = Counts()
     actual: Counts = Counts()
+    missing: int = 0
+    extra: int = 0
     objects: tuple[ObjectReport, ...] = ()
     foreign: int = 0
     look_alikes: tuple[LookAlike, ...] = ()
     held: tuple[HeldPart, ...] = ()
     quarantined: tuple[SetAside, ...] = ()
+    in_step: bool = False
+    state: str = ""
+    message: str = ""
+    mode: str = ""
+    last_read: datetime | None = None
+    last_verified: datetime | None = None
+    oldest_unapplied: datetime | None = None
+    audit: AuditHead = AuditHead()
+    since: Since | None = None
+    drift_total: int = 0
+    drift: tuple[Change, ...] = ()
+    changes: Changes = Changes()
+    picture: Picture | None = None
+    rules: tuple[RuleLine, ...] = ()
 
     @property
     def differences(self) -> tuple[ObjectReport, ...]:
         """The objects that are not as they should be."""
         return tuple(one for one in self.objects if not one.equal)
 
-    @property
-    def missing(self) -> int:
-        """Items that should be there and are not."""
-        return sum(len(one.missing) for one in self.objects)
 
-    @property
-    def extra(self) -> int:
-        """Items of ours that should not be there."""
-        return sum(len(one.extra) for one in self.objects)
+class Origin(StrEnum):
+    """Why a report was made."""
+
+    ASKED = "asked"
+    SCHEDULED = "scheduled"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All devices, as of one time."""
+class Report(Value, frozen=True):
+    """All devices, as of one time. `number` is set once it is kept."""
 
+    schema: int
+    version: str  # of the program
     at: datetime
-    devices: tuple[DeviceReport, ...]
+    number: int | None
+    origin: Origin
+    in_step: bool
+    held: bool
+    devices: int
+    groups: int
+    members: int
+    rules: int
+    missing: int
+    extra: int
+    drift: int
+    by_device: tuple[DeviceReport, ...]
 
     @property
     def actual(self) -> Counts:
         """What all devices hold together."""
-        return sum((device.actual for device in self.devices), Counts())
+        return Counts(self.groups, self.members, self.rules)
 
     @property
-    def missing(self) -> int:
-        """Items missing on any device."""
-        return sum(device.missing for device in self.devices)
+    def quarantined(self) -> int:
+        """How many objects devices refuse."""
+        return sum(len(device.quarantined) for device in self.by_device)
 
-    @property
-    def extra(self) -> int:
-        """Items too much on any device."""
-        return sum(device.extra for device in self.devices)
 
-    @property
-    def in_step(self) -> bool:
-        """Whether every device could be compared, and holds exactly what it should."""
-        return not any(device.error or device.differences or device.quarantined for device in self.devices)
+def report_of(
+    at: datetime, devices: tuple[DeviceReport, ...], *, version: str = "", origin: Origin = Origin.ASKED
+) -> Report:
+    """These devices as one report.
 
-    @property
-    def held(self) -> bool:
-        """Whether anything waits for a person."""
-        return any(device.held for device in self.devices)
+    It is in step when every device could be compared, holds exactly what it should and refuses nothing; what is held is no difference.
+    """
+    actual = sum((device.actual for device in devices), Counts())
+    return Report(
+        schema=SCHEMA,
+        version=version,
+        at=at,
+        number=None,
+        origin=origin,
+        in_step=all(device.in_step for device in devices),
+        held=any(device.held for device in devices),
+        devices=len(devices),
+        groups=actual.groups,
+        members=actual.members,
+        rules=actual.rules,
+        missing=sum(device.missing for device in devices),
+        extra=sum(device.extra for device in devices),
+        drift=sum(device.drift_total for device in devices),
+        by_device=devices,
+    )
+
+
+def of_devices(report: Report, names: Collection[str]) -> Report:
+    """The part of a report that is about these devices."""
+    devices = tuple(device for device in report.by_device if device.device in names)
+    part = report_of(report.at, devices, version=report.version, origin=report.origin)
+    return msgspec.structs.replace(part, number=report.number)
+
+
+class Summary(Value, frozen=True):
+    """What a list of kept reports shows, and where the next report goes on from: `audit` is the last row of each device's audit."""
+
+    in_step: bool = True
+    devices: tuple[str, ...] = ()
+    audit: Mapping[str, int] = {}
+    groups: int = 0
+    members: int = 0
+    rules: int = 0
+    missing: int = 0
+    extra: int = 0
+    held: int = 0
+    quarantined: int = 0
+    drift: int = 0
+
+
+def summary_of(report: Report) -> Summary:
+    """The report in numbers."""
+    return Summary(
+        in_step=report.in_step,
+        devices=tuple(device.device for device in report.by_device),
+        audit={device.device: device.audit.number for device in report.by_device},
+        groups=report.groups,
+        members=report.members,
+        rules=report.rules,
+        missing=report.missing,
+        extra=report.extra,
+        held=sum(len(device.held) for device in report.by_device),
+        quarantined=report.quarantined,
+        drift=report.drift,
+    )

@@ -6,18 +6,19 @@ import pytest
 
 from bridge.cli.comparison import compare
 from bridge.cli.output import Output
-from bridge.cli.report import device_report
+from bridge.cli.reporting import device_report
 from bridge.clock import SystemClock
 from bridge.delivery.worker import Worker
 from bridge.model.intent import Ports
 from bridge.model.policy import PortRange
 from bridge.policy.guard import GuardLimits
+from bridge.report.evidence import Witness
 from bridge.state.batch import DesiredObject
 from bridge.state.database import Database
 from bridge.state.report_store import ReportStore
 from tests.cli.site import BANK, HTTPS, RULES, SOURCE, Site
 from tests.delivery.memory import MemoryAdapter, MemoryDevice
-from tests.state.builders import batch
+from tests.state.builders import at, batch
 
 
 def test_what_the_device_refuses_is_quarantined_and_not_planned_again(site: Site, database: Database) -> None:
@@ -33,7 +34,7 @@ def test_what_the_device_refuses_is_quarantined_and_not_planned_again(site: Site
     compared = compare(adapter, "memory", site.stores.delivery, reports, GuardLimits())
     assert compared.plan is not None
     assert compared.plan.empty
-    found = device_report(compared, reports)
+    found = device_report(compared, Witness(database, at(60)))
     assert HTTPS in {one.key for one in found.quarantined}
     assert {one.message for one in found.quarantined if one.key == HTTPS} == {"no such ports"}
     assert found.differences == ()

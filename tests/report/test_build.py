@@ -1,40 +1,42 @@
 """Reports are pure functions of what was read."""
 
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import DeviceObject, Foreign, Group, Policy, RuleEntry, RuleList, Shard, Snapshot
-from bridge.model.plan import Held, Op, Plan, Step
-from bridge.model.policy import Action, Tier
-from bridge.report.build import after, compared, counts, device_report, joined
-from bridge.report.document import plan_document, report_document
-from bridge.report.model import Counts, DeviceReport, Report
-from bridge.report.text import plan_sheets, report_line, report_sheets
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import DeviceObject, Group, Policy, RuleList, Shard, Snapshot
+from bridge.model.plan import Op, Plan, Step
+from bridge.report.build import after, compared, counts, device_report
+from bridge.report.evidence import Evidence
+from bridge.report.items import joined
+from bridge.report.model import Counts, Item, ItemState
 from bridge.state.desired import ObjectState
-from bridge.state.reported import HeldPlan, ObjectStanding
-
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PAY = ObjectKey(Kind.GROUP, "east", Scope.SERVICE, "shop", "pay")
-BANK = ObjectKey(Kind.GROUP, "east", Scope.EXTERNAL, "shop", "bank")
-RULES = ObjectKey(Kind.RULE_LIST, "east", Scope.SERVICE, "shop")
-POLICY = ObjectKey(Kind.POLICY, "", Scope.SERVICE)
-
-
-def entry(name: str) -> RuleEntry:
-    return RuleEntry(name, Action.ALLOW, (PAY,), (BANK,))
-
-
-def group(*members: str) -> Group:
-    return Group(PAY, frozenset(members))
+from tests.report.samples import (
+    BANK,
+    DEFAULT,
+    PAY,
+    POLICY,
+    RULES,
+    START,
+    calm,
+    entry,
+    evidence,
+    full,
+    group,
+    report,
+    silent,
+    standing,
+)
 
 
 def one(desired: DeviceObject | None, actual: DeviceObject | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What is missing and what is extra of one object."""
-    (found,) = compared(_objects(desired), _objects(actual))
+    (found,) = compared(_objects(desired), _objects(actual), Plan("edge"), {}, Evidence())
+    assert [item.item for item in found.items if item.state is ItemState.MISSING] == [
+        text for text in found.missing if text != "(empty)"
+    ], "what is missing is told item by item too"
+    assert [item.item for item in found.items if item.state is ItemState.EXTRA] == list(found.extra)
     return found.missing, found.extra
 
 
@@ -82,7 +84,10 @@ def test_how_a_group_is_split_is_no_difference(addresses: frozenset[str], one_wa
         shards = [Shard(PAY.shard(at, parts), frozenset(sorted(addresses)[at::parts])) for at in range(parts)]
         return {PAY: Group(PAY, shards=parts), **{shard.key: shard for shard in shards}}
 
-    assert all(found.equal for found in compared(joined(split(one_way)), joined(split(other_way))))
+    assert all(
+        found.equal
+        for found in compared(joined(split(one_way)), joined(split(other_way)), Plan("edge"), {}, Evidence())
+    )
     assert counts(joined(split(one_way))) == Counts(1, len(addresses), 0)
 
 
@@ -98,90 +103,88 @@ def test_what_the_plan_leads_to_is_what_should_be() -> None:
     assert after({PAY: group("10.0.0.1", "10.0.0.2"), BANK: Group(BANK)}, plan) == {PAY: group("10.0.0.2", "10.0.0.3")}
 
 
-def standing(key: ObjectKey, state: ObjectState, message: str = "") -> ObjectStanding:
-    return ObjectStanding("edge", "east", key, None, False, 1, "d", 1, "d", state, message, 0, "", START, None, START)
-
-
-def full() -> DeviceReport:
-    """A device with something of everything."""
-    snapshot = Snapshot(
-        "edge",
-        {PAY: group("10.0.0.1"), RULES: RuleList(RULES, (entry("a"),))},
-        foreign=(Foreign("/Common/theirs"), Foreign("/Common/fb_acme_x", "our name without our mark")),
-        identity="serial-1",
-        attached={Tier.SERVICE: False, Tier.CLUSTER: True},
-    )
-    held = Held(PAY, frozenset({"10.0.0.9", "10.0.0.8"}), "growth")
-    plan = Plan("edge", ((Step(Op.UPDATE, PAY, group("10.0.0.1"), group("10.0.0.2")),),), (held,))
-    rows = [standing(PAY, ObjectState.HELD), standing(BANK, ObjectState.QUARANTINED, "01070712: no")]
-    recorded = [
-        HeldPlan("edge", "feed", (held,), START, "held"),
-        HeldPlan("edge", "old", (held,), START, "released"),
-    ]
-    return device_report("bigip", snapshot, plan, rows, recorded)
-
-
 def test_everything_about_one_device() -> None:
     found = full()
-    assert (found.desired, found.actual) == (Counts(1, 1, 1), Counts(1, 1, 1))
-    assert [(one.key, one.missing, one.extra) for one in found.differences] == [(PAY, ("10.0.0.2",), ("10.0.0.1",))]
+    assert (found.desired, found.actual) == (Counts(4, 5, 3), Counts(4, 5, 3))
+    assert [(one.key, one.missing, one.extra) for one in found.differences] == [(PAY, ("10.64.0.2",), ("10.64.0.1",))]
+    assert (found.missing, found.extra, found.in_step) == (1, 1, False)
     assert (found.foreign, [one.name for one in found.look_alikes]) == (2, ["/Common/fb_acme_x"])
-    assert [(one.members, one.since, one.digest) for one in found.held] == [(("10.0.0.8", "10.0.0.9"), START, "feed")]
-    assert [(one.key, one.message) for one in found.quarantined] == [(BANK, "01070712: no")]
+    (held,) = found.held
+    assert (held.members, held.since, held.digest) == (("10.64.0.8", "10.64.0.9"), START, "feed")
+    assert "delivery.guard" in held.decide
+    (refused,) = found.quarantined
+    assert (refused.object, refused.message, refused.state) == (
+        "group:east/external/shop/refused",
+        "01070712: no",
+        "Quarantined",
+    )
     assert found.attached == {"cluster": True, "service": False}
+    assert found.attach_by.keys() == {"service"}
+    assert (found.audit.number, len(found.audit.hash)) == (41, 64)
+    assert (found.drift_total, found.drift[0].outcome) == (1, "repaired")
 
 
-def test_the_same_report_in_words() -> None:
-    report = Report(START, (full(), DeviceReport("other", "bigip", error="other: no answer")))
-    assert report_line(report) == "1 groups, 1 members, 1 rules on 2 devices, 1 missing, 1 extra"
-    sheets = {sheet.title: sheet for sheet in report_sheets(report, objects=True)}
-    assert [row[:3] for row in sheets["Devices"].rows] == [
-        ("edge", "bigip", "differs"),
-        ("other", "bigip", "other: no answer"),
+def test_each_member_says_how_it_stands_and_whom_for() -> None:
+    (pay,) = [one for one in full().objects if one.key == PAY]
+    assert pay.items == (
+        Item("10.64.0.1", ItemState.EXTRA, True, "shop", "pay-1", "ReplicaSet/pay"),
+        Item("10.64.0.2", ItemState.MISSING, False, "shop", "pay-2", "ReplicaSet/pay"),
+        Item("10.64.0.8", ItemState.HELD, False),
+        Item("10.64.0.9", ItemState.HELD, False, "shop", "pay-9", "ReplicaSet/pay"),
+    )
+    assert (pay.items[0].stands_for, pay.items[2].stands_for) == ("shop/pay-1", "")
+    assert (pay.state, pay.cause, pay.verified_at) == ("Held", "Pod shop/pay-7 at 8123", START)
+
+
+def test_all_of_a_refused_object_is_its_last_good_version() -> None:
+    snapshot = Snapshot("edge", {PAY: group("10.64.0.1")})
+    found = device_report("bigip", snapshot, Plan("edge"), [standing(PAY, ObjectState.QUARANTINED, "no")], evidence())
+    assert [item.state for one in found.objects for item in one.items] == [ItemState.QUARANTINED]
+    assert not found.in_step
+
+
+def test_rules_stand_in_the_order_in_which_they_are_asked() -> None:
+    lines = full().rules
+    assert [(one.tier, one.object, one.position, one.name) for one in lines] == [
+        ("service", str(RULES), 1, "pay_bank_tcp"),
+        ("service", str(RULES), 2, "b"),
+        ("default", str(DEFAULT), 1, "default-deny"),
     ]
-    assert all(len(row) == len(sheet.columns) for sheet in sheets.values() for row in sheet.rows)
-    assert sheets["edge: differences"].rows == ((str(PAY), "10.0.0.2", "10.0.0.1"),)
-    assert sheets["edge: refused by the device"].rows == ((str(BANK), "01070712: no"),)
-    assert not report.in_step
-    assert report.held
+    first = lines[0]
+    assert (first.action, first.sources, first.destinations) == (
+        "Allow",
+        ("service shop/pay",),
+        ("external service shop/bank",),
+    )
+    assert (first.protocol, first.ports, first.log, first.state) == ("TCP", ("443", "8000-8080"), True, ItemState.OK)
+    assert lines[1].ports == ()
+    assert (lines[2].sources, lines[2].destinations) == (("pod ranges",), ("everything outside the cluster",))
 
 
-def test_the_same_report_as_json() -> None:
-    found = report_document(Report(START, (full(),)), members=True)
-    assert found["at"] == "2026-03-01T12:00:00+00:00"
-    device = found["byDevice"][0]
-    assert device["held"][0]["since"] == "2026-03-01T12:00:00+00:00"
-    first = device["objects"][0]
-    assert (first["object"], first["desiredItems"], first["actualItems"]) == (str(PAY), ["10.0.0.2"], ["10.0.0.1"])
+def test_a_line_that_is_missing_stands_where_it_should_be_and_one_too_much_where_it_is() -> None:
+    actual = RuleList(RULES, (entry("foreign"), entry("b")))
+    plan = Plan("edge", ((Step(Op.UPDATE, RULES, actual, RuleList(RULES, (entry("a"), entry("b")))),),))
+    found = device_report("bigip", Snapshot("edge", {RULES: actual}), plan, (), Evidence())
+    assert [(one.position, one.name, one.state) for one in found.rules] == [
+        (1, "a", ItemState.MISSING),
+        (2, "b", ItemState.OK),
+        (1, "foreign", ItemState.EXTRA),
+    ]
 
 
-def test_not_attached_and_not_yet_enforced_are_said() -> None:
-    def state(**more: object) -> str:
-        device = DeviceReport("edge", "bigip", **more)  # type: ignore[arg-type]
-        return next(iter(report_sheets(Report(START, (device,))))).rows[0][2]
-
-    assert state() == "in step"
-    assert state(attached={"cluster": False, "service": True}) == "in step, not attached: cluster"
-    assert state(active=False) == "stored, not yet enforced"
-
-
-def test_a_plan_in_words_and_as_json() -> None:
-    moved = Step(Op.UPDATE, RULES, RuleList(RULES, (entry("a"), entry("b"))), RuleList(RULES, (entry("b"), entry("a"))))
-    made = Step(Op.CREATE, PAY, None, group("10.0.0.2", "10.0.0.1"))
-    plan = Plan("edge", ((made,), (moved,)), (Held(PAY, frozenset({"10.0.0.9"}), "growth"),))
-    sheet, held = plan_sheets(plan)
-    assert [row[:3] for row in sheet.rows] == [("1", "1", "create"), ("2", "2", "update")]
-    assert [row[4] for row in sheet.rows] == ["+10.0.0.1, +10.0.0.2", "in another order"]
-    assert held.rows == ((str(PAY), "1", "growth"),)
-    document = plan_document("bigip", plan)
-    assert (document["digest"], document["changes"]) == (plan.digest, 2)
-    assert [(step["phase"], step["add"]) for step in document["steps"]] == [(1, ["10.0.0.1", "10.0.0.2"]), (2, [])]
+def test_a_report_is_in_step_when_every_device_is() -> None:
+    assert report(calm()).in_step
+    assert not report(calm(), full()).in_step
+    assert not report(calm(), silent()).in_step
+    assert report(full()).held
+    assert not report(calm()).held
+    empty = report()
+    assert (empty.in_step, empty.devices, empty.actual) == (True, 0, Counts())
 
 
-def test_no_devices_are_in_step() -> None:
-    empty = Report(START, ())
-    assert empty.in_step
-    assert report_line(empty) == "0 groups, 0 members, 0 rules on 0 devices, 0 missing, 0 extra"
+def test_of_a_device_that_does_not_answer_the_record_is_told() -> None:
+    found = silent()
+    assert (found.error, found.in_step, found.objects) == ("away: no answer within 30 s", False, ())
 
 
 def _objects(value: DeviceObject | None) -> dict[ObjectKey, DeviceObject]:

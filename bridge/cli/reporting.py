@@ -1,0 +1,100 @@
+"""Reports made, kept and found again: for the commands, the demo and the schedule.
+
+A report reads each device through an adapter of its own, as `plan` does: no worker is asked for anything, and nothing is written to a
+device.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import structlog
+
+from bridge import __version__
+from bridge.cli.comparison import Comparison, compare_all
+from bridge.errors import BridgeError, SettingsError
+from bridge.report import build
+from bridge.report.document import report_from, report_text
+from bridge.report.evidence import Witness, addresses_of
+from bridge.report.model import DeviceReport, Origin, Report, report_of, summary_of
+from bridge.settings import Settings
+from bridge.state.database import Database
+from bridge.state.report_archive import ReportArchive
+
+log = structlog.get_logger(__name__)
+
+Fresh = Callable[[Database, tuple[str, ...]], None]
+
+_LATE = timedelta(hours=1)  # a report of the schedule may be made so long after its time
+
+
+def made(
+    settings: Settings,
+    names: Iterable[str],
+    database: Database,
+    *,
+    origin: Origin = Origin.ASKED,
+    fresh: Fresh | None = None,
+) -> Report:
+    """The report of these devices, or of all. `fresh` is called with the devices that differ before the audit is read.
+
+    Raises SettingsError for a name that is none, StateUnavailable.
+    """
+    compared = list(compare_all(settings, names, database))
+    if fresh is not None:
+        fresh(database, tuple(one.device for one in compared if one.plan is not None and not one.plan.empty))
+    at = datetime.now(UTC)
+    witness = Witness(database, at)
+    devices = tuple(device_report(one, witness) for one in compared)
+    return report_of(at, devices, version=__version__, origin=origin)
+
+
+def device_report(compared: Comparison, witness: Witness) -> DeviceReport:
+    """What is to be said of one device."""
+    if compared.snapshot is None or compared.plan is None:
+        return build.recorded(compared.device, compared.kind, witness.evidence(compared.device, {}), compared.error)
+    evidence = witness.evidence(compared.device, addresses_of(compared.snapshot, compared.plan))
+    return build.device_report(compared.kind, compared.snapshot, compared.plan, compared.standings, evidence)
+
+
+def keep(report: Report, database: Database, slot: datetime | None = None) -> Report | None:
+    """The report with the number under which it is kept; None when its slot has one already."""
+    summary = msgspec.json.encode(summary_of(report)).decode()
+    archive = ReportArchive(database)
+    number = archive.keep(report.at, report_text(report), summary, origin=report.origin.value, slot=slot)
+    return None if number is None else msgspec.structs.replace(report, number=number)
+
+
+def recall(number: int, database: Database) -> Report:
+    """A kept report. SettingsError, as for any name that is none, when there is none of that number."""
+    body = ReportArchive(database).body(number)
+    if body is None:
+        raise SettingsError({str(number): "no report of that number is kept; see `report list`"}, "the command line")
+    return msgspec.structs.replace(report_from(body), number=number)
+
+
+def keep_of_schedule(settings: Settings, database: Database, cron: str) -> None:
+    """Make and keep the report that is due now, unless another replica does. Never raises: what fails is logged."""
+    try:
+        due = last_due(cron, datetime.now(UTC))
+        with ReportArchive(database).slot(due) as ours:
+            kept = keep(made(settings, (), database, origin=Origin.SCHEDULED), database, due) if ours else None
+        if kept is not None:
+            log.info("report kept", number=kept.number, in_step=kept.in_step, missing=kept.missing, extra=kept.extra)
+    except BridgeError as error:
+        log.warning("no report kept", error=str(error))
+    except Exception:
+        log.exception("no report kept")
+
+
+def last_due(cron: str, now: datetime) -> datetime:
+    """The last time that the schedule names up to `now`, the same on every replica; `now` itself when that is long ago."""
+    from apscheduler.triggers.cron import CronTrigger
+
+    trigger = CronTrigger.from_crontab(cron, timezone=UTC)
+    # The clocks of two replicas are not quite the same: one may call a moment early.
+    found, until = now, now + timedelta(seconds=10)
+    at = trigger.get_next_fire_time(None, now - _LATE)
+    while at is not None and at <= until:
+        found, at = at, trigger.get_next_fire_time(None, at + timedelta(seconds=1))
+    return found

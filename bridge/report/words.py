@@ -1,0 +1,67 @@
+"""Times, spans and states in the words that every rendering for people uses."""
+
+from datetime import datetime
+
+from bridge.report.model import DeviceReport, Report
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def span(seconds: float) -> str:
+    """A span of time as a person says it: `350 ms`, `12 s`, `4 min`, `2 h`, `9 d`."""
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    for unit, word in _UNITS:
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {word}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def age(moment: datetime | None, at: datetime) -> str:
+    """How long before `at` it was; `never` for nothing."""
+    return "never" if moment is None else f"{span((at - moment).total_seconds())} before"
+
+
+def clock(moment: datetime | None) -> str:
+    """A time to the second, in UTC."""
+    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def standing(device: DeviceReport) -> str:
+    """How one device stands, in a few words."""
+    if device.error:
+        return device.error
+    if device.differences or device.quarantined:
+        return "differs"
+    if not device.active:
+        return "stored, not yet enforced"
+    loose = [tier for tier, reachable in device.attached.items() if not reachable]
+    return f"in step, not attached: {', '.join(loose)}" if loose else "in step"
+
+
+def since_words(device: DeviceReport) -> str:
+    """From when on changes and drift are told."""
+    since = device.since
+    return f"since report {since.number} of {clock(since.at)}" if since else "in the last 24 hours"
+
+
+def changes_line(device: DeviceReport) -> str:
+    """What was done to the device, in one line."""
+    found = device.changes
+    if not found.total:
+        return "no changes"
+    by_op = ", ".join(f"{count} {op}" for op, count in found.by_op.items())
+    words = [f"{found.total} change{'s' * (found.total != 1)} ({by_op})"]
+    if found.refused:
+        words.append(f"{found.refused} refused")
+    if found.lag_median is not None and found.lag_max is not None:
+        words.append(f"from cluster to device {span(found.lag_median)} in the middle, {span(found.lag_max)} at most")
+    return "; ".join(words)
+
+
+def report_line(report: Report) -> str:
+    """The report in one line."""
+    return (
+        f"{report.groups} groups, {report.members} members, {report.rules} rules on {report.devices} devices, "
+        f"{report.missing} missing, {report.extra} extra"
+    )
