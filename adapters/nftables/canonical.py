@@ -1,0 +1,116 @@
+"""An intent as the gateway will show it once it is applied. Pure and idempotent; what cannot be expressed is named."""
+
+from dataclasses import replace
+
+from adapters.nftables import members
+from adapters.nftables.names import Names, key_problem, line_name
+from adapters.nftables.rules import WITH_PORTS
+from bridge.errors import Unsupported
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.identity import Scope as KeyScope
+from bridge.model.intent import (
+    Attachment,
+    DeviceObject,
+    Group,
+    Intent,
+    Objects,
+    Policy,
+    Ports,
+    RuleEntry,
+    RuleList,
+    Shard,
+)
+from bridge.model.policy import PortRange, Tier
+
+_TIER_SCOPE = {Tier.CLUSTER: KeyScope.CLUSTER, Tier.NAMESPACE: KeyScope.NAMESPACE, Tier.SERVICE: KeyScope.SERVICE}
+
+
+def policy_key(tier: Tier) -> ObjectKey:
+    """The key of the policy of one tier."""
+    return ObjectKey(Kind.POLICY, "", _TIER_SCOPE[tier])
+
+
+def attachment(tier: Tier) -> Attachment:
+    """Our policy of this tier in our own base chain."""
+    return Attachment(ObjectKey(Kind.ATTACHMENT, "", _TIER_SCOPE[tier]), policy_key(tier))
+
+
+def tier_of(key: ObjectKey) -> Tier:
+    """The tier of an attachment or policy; StopIteration when it has none."""
+    return next(tier for tier, scope in _TIER_SCOPE.items() if scope is key.scope)
+
+
+def normalize(intent: Intent, names: Names, *, attach: bool) -> Objects:
+    """The objects as `read` would report them, attachments included where the settings ask for them.
+
+    Unsupported names every object that cannot be expressed, each with the reason.
+    """
+    objects: dict[ObjectKey, DeviceObject] = {}
+    problems: dict[str, str] = {}
+    for key, value in intent.objects.items():
+        try:
+            objects[key] = canonical(value, names)
+        except ValueError as error:
+            problems[str(key)] = str(error)
+    if problems:
+        raise Unsupported(intent.device, problems)
+    if attach:
+        objects.update({one.key: one for one in map(attachment, Tier) if one.policy in objects})
+    return objects
+
+
+def canonical(value: DeviceObject, names: Names) -> DeviceObject:
+    """One object as `read` would report it. ValueError says why it cannot be expressed."""
+    problem = key_problem(names, value.key)
+    if problem:
+        raise ValueError(problem)
+    match value:
+        case Group():
+            return _group(value)
+        case Shard():
+            raise ValueError("this device takes members one by one; groups have no parts here")
+        case Ports():
+            return replace(value, ports=_ports(value))
+        case RuleList():
+            return _rule_list(value)
+        case Policy():
+            return replace(value, lists=tuple(dict.fromkeys(value.lists)))
+        case Attachment():
+            return value
+
+
+def _group(value: Group) -> Group:
+    if value.fqdns:
+        raise ValueError(f"names mean nothing to the kernel ({', '.join(sorted(value.fqdns))}); state addresses")
+    if value.shards:
+        raise ValueError("this device takes members one by one; groups have no parts here")
+    return replace(value, members=members.canonical(value.members))
+
+
+def _ports(value: Ports) -> tuple[PortRange, ...]:
+    if not value.ports:
+        raise ValueError("an empty set of ports would match nothing where its line says every port")
+    for port in value.ports:
+        if not 1 <= port.first <= port.last <= 65535:
+            raise ValueError(f"{port} is no range of ports from 1 to 65535")
+    return members.ports(value.ports)
+
+
+def _rule_list(value: RuleList) -> RuleList:
+    entries = tuple(_entry(entry) for entry in value.entries)
+    if len({entry.name for entry in entries}) != len(entries):
+        raise ValueError("two lines have one name")
+    return replace(value, entries=entries)
+
+
+def _entry(entry: RuleEntry) -> RuleEntry:
+    if not entry.sources or not entry.destinations:
+        raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
+    if entry.ports and entry.protocol not in WITH_PORTS:
+        raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
+    return replace(
+        entry,
+        name=line_name(entry.name),
+        sources=tuple(sorted(set(entry.sources))),
+        destinations=tuple(sorted(set(entry.destinations))),
+    )

@@ -1,0 +1,228 @@
+"""Lines of a rule list as nftables rules, and back. Pure.
+
+One line becomes a rule for each pair of a source set and a destination set of one family, all with the line's name as their comment and
+the line's counter. A logged line has another rule before each, which only logs. What stands in a chain is read as a line only when it is,
+statement by statement, what we would write for that line.
+
+* Allow is `accept`: final among our chains, while base chains of others still have their say.
+* Deny is `drop`. Reject goes to a chain that answers TCP with a reset and anything else with ICMP "administratively prohibited".
+* Pass goes to what comes after its tier, and from there never back.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from adapters.nftables import wire
+from adapters.nftables.names import REJECT, Flavour, Names, next_chain
+from bridge.model.identity import ObjectKey, Scope
+from bridge.model.intent import RuleEntry
+from bridge.model.policy import Action, Protocol, Tier
+
+Json = dict[str, Any]
+Shapes = Callable[[ObjectKey], frozenset[Flavour]]
+"""Which sets each group has."""
+
+WITH_PORTS = {Protocol.TCP: "tcp", Protocol.UDP: "udp", Protocol.SCTP: "sctp"}
+_PROTOCOLS = {**WITH_PORTS, Protocol.ICMP: "icmp", Protocol.ICMPV6: "ipv6-icmp"}
+_NUMBERS = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp", 58: "ipv6-icmp", "icmpv6": "ipv6-icmp"}
+_TIERS = {Scope.CLUSTER: Tier.CLUSTER, Scope.NAMESPACE: Tier.NAMESPACE}
+
+
+def tier_of(key: ObjectKey) -> Tier:
+    """The tier of a list; what follows the last tier belongs to it."""
+    return _TIERS.get(key.scope, Tier.SERVICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Between lines and rules, for one owner."""
+
+    names: Names
+    shapes: Shapes
+    log_rate: int = 100
+    log_group: int | None = None
+
+    def rules(self, key: ObjectKey, entry: RuleEntry) -> list[list[Json]]:
+        """The statements of each rule of a line."""
+        if not entry.sources or not entry.destinations or entry.withheld:
+            raise ValueError(f"{entry.name}: a line without source or destination, or withheld, is never written")
+        final = [{"counter": self.names.counter(key, entry.name)}, _verdict(entry.action, tier_of(key))]
+        made: list[list[Json]] = []
+        for match in self._matches(entry):
+            if entry.log:
+                made.append([*match, *self._logging(key, entry)])
+            made.append([*match, *final])
+        return made
+
+    def read(self, key: ObjectKey, rules: Iterable[wire.Rule]) -> tuple[RuleEntry, ...]:
+        """The lines that a chain holds; one without sources where it holds what we would not write."""
+        return tuple(self._entry(key, name, list(group)) for name, group in groupby(rules, _label))
+
+    def _entry(self, key: ObjectKey, name: str, rules: list[wire.Rule]) -> RuleEntry:
+        try:
+            entry = self._guess(key, name, rules)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return unreadable(name)
+        meant = [_plain(rule) for rule in self.rules(key, entry)]
+        return entry if meant == [_plain(rule.expr) for rule in rules] else unreadable(name)
+
+    def _guess(self, key: ObjectKey, name: str, rules: list[wire.Rule]) -> RuleEntry:
+        """The only line that these rules can be; whether they are is seen by writing it."""
+        sides: dict[str, set[ObjectKey]] = {"saddr": set(), "daddr": set()}
+        protocol, ports = Protocol.ANY, None
+        for statement in (one for rule in rules for one in rule.expr):
+            match statement:
+                case {"match": {"left": {"payload": {"field": ("saddr" | "daddr") as field}}, "right": str(right)}}:
+                    group = self.names.set_key(right.removeprefix("@"))
+                    if group is not None:
+                        sides[field].add(group[0])
+                case {"match": {"left": {"payload": {"field": "dport", "protocol": name_of}}, "right": str(right)}}:
+                    protocol, ports = _protocol(name_of), self.names.key(right.removeprefix("@"))
+                case {"match": {"left": {"meta": {"key": "l4proto"}}, "right": right}}:
+                    protocol = _protocol(right)
+        action = next(one for one in Action if _plain([_verdict(one, tier_of(key))]) == _plain(rules[-1].expr[-1:]))
+        log = any("log" in statement for statement in rules[0].expr)
+        return RuleEntry(
+            name, action, tuple(sorted(sides["saddr"])), tuple(sorted(sides["daddr"])), protocol, ports, log
+        )
+
+    def _matches(self, entry: RuleEntry) -> Iterator[list[Json]]:
+        traffic = self._traffic(entry)
+        for source in entry.sources:
+            for destination in entry.destinations:
+                for left in sorted(self.shapes(source)):
+                    for right in sorted(self.shapes(destination)):
+                        if left.family == right.family:
+                            yield [
+                                _address("saddr", left, self.names.set_name(source, left)),
+                                _address("daddr", right, self.names.set_name(destination, right)),
+                                *traffic,
+                            ]
+
+    def _traffic(self, entry: RuleEntry) -> list[Json]:
+        if entry.protocol is Protocol.ANY:
+            return []
+        word = _PROTOCOLS[entry.protocol]
+        if entry.ports is None:
+            return [_match({"meta": {"key": "l4proto"}}, word)]
+        return [_match({"payload": {"protocol": word, "field": "dport"}}, f"@{self.names.name(entry.ports)}")]
+
+    def _logging(self, key: ObjectKey, entry: RuleEntry) -> Iterator[Json]:
+        if entry.action in (Action.ALLOW, Action.PASS):
+            yield _match({"ct": {"key": "state"}}, "new", "in")  # a flow once, not each of its packets
+        if self.log_rate:
+            yield {"limit": {"rate": self.log_rate, "burst": self.log_rate, "per": "second"}}
+        prefix = self.names.prefix(key, entry.name)
+        yield {"log": {"prefix": prefix, "level": "info"} if self.log_group is None else self._grouped(prefix)}
+
+    def _grouped(self, prefix: str) -> Json:
+        return {"prefix": prefix, "group": self.log_group}
+
+
+def unreadable(name: str) -> RuleEntry:
+    """A line that stands on the device and is none that we could have written; its chain is written anew."""
+    return RuleEntry(name, Action.PASS, (), ())
+
+
+def reject_rules() -> list[list[Json]]:
+    """How a Reject answers."""
+    return [
+        [_match({"meta": {"key": "l4proto"}}, "tcp"), {"reject": {"type": "tcp reset"}}],
+        [{"reject": {"type": "icmpx", "expr": "admin-prohibited"}}],
+    ]
+
+
+def jump(target: str) -> Json:
+    """Into another chain and back."""
+    return {"jump": {"target": target}}
+
+
+def replies() -> list[Json]:
+    """Lets packets in the reply direction of a tracked flow go by: policy is about who opens a flow."""
+    return [_match({"ct": {"key": "direction"}}, "reply"), {"return": None}]
+
+
+def accept() -> list[Json]:
+    """The end of our chains."""
+    return [{"accept": None}]
+
+
+def same(ours: list[Any], rules: Iterable[wire.Rule]) -> bool:
+    """Whether a chain holds exactly these rules."""
+    return [_plain(rule) for rule in ours] == [_plain(rule.expr) for rule in rules]
+
+
+def target(rule: wire.Rule) -> str:
+    """Where a rule jumps to and does nothing else; empty when it is another one."""
+    match rule.expr:
+        case [{"jump": {"target": str(name)}}]:
+            return name
+    return ""
+
+
+def mentions(rule: wire.Rule, chain: str) -> bool:
+    """Whether a rule leads into a chain, under whatever condition."""
+    return any(
+        isinstance(statement.get(word), dict) and statement[word].get("target") == chain
+        for statement in rule.expr
+        for word in ("jump", "goto")
+    )
+
+
+def policy_rules(names: Names, lists: Iterable[ObjectKey]) -> list[list[Json]]:
+    """A policy: its lists one after the other."""
+    return [[jump(names.name(key))] for key in lists]
+
+
+def _label(rule: wire.Rule) -> str:
+    return rule.comment or f"handle-{rule.handle}"
+
+
+def _verdict(action: Action, tier: Tier) -> Json:
+    match action:
+        case Action.ALLOW:
+            return {"accept": None}
+        case Action.DENY:
+            return {"drop": None}
+        case Action.REJECT:
+            return {"goto": {"target": REJECT}}
+        case Action.PASS:
+            return {"goto": {"target": next_chain(tier)}}
+
+
+def _address(field: str, flavour: Flavour, name: str) -> Json:
+    return _match({"payload": {"protocol": flavour.family, "field": field}}, f"@{name}")
+
+
+def _match(left: Json, right: str, op: str = "==") -> Json:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+def _protocol(word: str | int) -> Protocol:
+    known = _NUMBERS.get(word, word)
+    return next(protocol for protocol, name in _PROTOCOLS.items() if name == known)
+
+
+def _plain(statements: Iterable[Json]) -> list[Any]:
+    """Statements less what nft versions write in different ways."""
+    return [_statement(one) for one in statements]
+
+
+def _statement(one: Json) -> Any:  # noqa: ANN401 (JSON)
+    match one:
+        case {"match": {"op": op, "left": left, "right": right}}:
+            if isinstance(right, list) and len(right) == 1:
+                right = right[0]
+            right = _NUMBERS.get(right, right) if isinstance(right, str | int) else right
+            return ("==" if op == "in" else op, left, right)
+        case {"log": {"prefix": prefix, **rest}}:
+            return ("log", prefix, rest.get("group"))
+        case {"limit": limit}:
+            return ("limit", limit.get("rate"), limit.get("per"), limit.get("burst", 5), limit.get("inv", False))
+        case {"counter": str(name)}:
+            return ("counter", name)
+        case {"counter": {"name": name}}:
+            return ("counter", name)
+    return one
