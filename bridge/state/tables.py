@@ -94,7 +94,7 @@ cluster = Table(
     Column("changed_at", TIME),  # of the last batch; never runs backwards
     Column("synced", JSONB, nullable=False, server_default=text("'{}'")),
     _count("policy_revision"),  # of the last batch in which policy or its placement changed
-    Column("watched_at", TIME),  # the picture was known to be whole then; what is not recorded after it may have been missed
+    Column("watched_at", TIME),  # the last time up to which all that happened is recorded
     Column("kept_from", TIME),  # history is whole from here on: the first batch, or what was pruned until then
     CheckConstraint("revision >= 0", name="revision"),
 )
