@@ -135,6 +135,7 @@ class Controller:
             self._intake_store.register_cluster(cluster.config.name)
         make_months(self._database, self.clock.now())
         self._wakeups.register(self._wake)
+        self._wakeups.register_audits(self._audit)
         self._wakeups.start()
         for cluster in self._clusters:
             self._begin("cluster", cluster.config.name, partial(self._serve_cluster, cluster))
@@ -142,7 +143,9 @@ class Controller:
             self._begin("device", device.config.name, partial(self._serve_device, device))
             self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
         self._scheduler.add_job(self._keep_history, "interval", hours=6)
-        self._scheduler.add_job(self.loops.pulse("schedule").beat, "interval", seconds=_SCHEDULE_BEAT)
+        schedule = partial(self.loops.pulse("schedule").beat, 2 * _SCHEDULE_BEAT)
+        schedule()
+        self._scheduler.add_job(schedule, "interval", seconds=_SCHEDULE_BEAT)
         self._scheduler.start()
         self.loops.start("leases", self._renew)
         self.loops.start("probe", partial(self.probe.run, self._stop))

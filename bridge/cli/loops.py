@@ -29,9 +29,9 @@ class Pulse:
         self._owner = threading.current_thread()
         self.beat()
 
-    def beat(self) -> None:
-        """The loop goes on."""
-        self._beat = self._clock.elapsed()
+    def beat(self, rest: float = 0) -> None:
+        """The loop goes on, and need not give a sign for so many seconds."""
+        self._beat = self._clock.elapsed() + rest
 
     def follow(self, progress: Callable[[], object] | None) -> None:
         """From now on (None: no longer) a change of what this returns shows that the loop goes on."""
@@ -60,7 +60,7 @@ class Pulse:
         """As the clock does. To wait is no stillness, for as long as was asked."""
         if threading.current_thread() is not self._owner:
             return self._clock.wait(event, seconds)
-        self._beat = self._clock.elapsed() + seconds
+        self.beat(seconds)
         try:
             return self._clock.wait(event, seconds)
         finally:

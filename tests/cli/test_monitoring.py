@@ -1,39 +1,293 @@
-"""The endpoint of the running program."""
+# ruff: noqa: ARG002 (a device in memory needs no settings)
+"""The endpoint of the running program: metrics, life and readiness, each broken in turn."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import httpx
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.cli.controller import Controller
+from bridge.cli import probe
+from bridge.cli.controller import ClusterUnit, Controller, ControllerSettings, DeviceUnit
 from bridge.cli.monitoring import Monitoring
+from bridge.cli.tenure import Tenure
+from bridge.clock import SystemClock
+from bridge.cluster.settings import ClusterConfig
+from bridge.contract import Adapter, DeviceConfig
+from bridge.errors import Busy
+from bridge.lab.apiserver import ApiServer, LabCluster
+from bridge.lab.apiserver.faults import Fault
+from bridge.model.capabilities import Capabilities, Limits
+from bridge.model.intent import ReadScope, Snapshot
+from bridge.model.policy import Governance, Selector
+from bridge.state.database import Database
+from tests.acceptance.site import eventually, stays
+from tests.delivery.memory import MemoryAdapter, MemoryDevice
+
+GOVERNANCE = Governance(("10.0.0.0/8",), ("10.0.0.0/8",), Selector())
 
 
-def _controller(missing: list[str]) -> Controller:
-    step = SimpleNamespace(is_set=lambda: True)
-    worker = SimpleNamespace(in_step=step, pacing=SimpleNamespace(open=False))
-    intake = SimpleNamespace(waiting=3, revision=7)
-    watcher = SimpleNamespace(health=dict)
-    found: Any = SimpleNamespace(
-        intakes={"east": intake}, watchers={"east": watcher}, workers={"edge": worker}, unready=lambda: missing
-    )
-    return cast(Controller, found)
+class NoCredentials:
+    """None are needed."""
+
+    def value(self, name: str) -> str:
+        raise KeyError(name)
 
 
-def test_metrics_health_and_readiness() -> None:
-    missing = ["cluster east"]
-    endpoint = Monitoring(_controller(missing), "127.0.0.1", 0)
+@dataclass
+class Device:
+    """A device in memory, whose readings do what a test says first."""
+
+    memory: MemoryDevice = field(default_factory=MemoryDevice)
+    before_reading: Callable[[], None] = lambda: None
+    kind: str = "memory"
+
+    def capabilities(self, config: DeviceConfig) -> Capabilities:
+        return MemoryAdapter(self.memory).capabilities
+
+    def limits(self, config: DeviceConfig) -> Limits:
+        return MemoryAdapter(self.memory).limits
+
+    def problems(self, config: DeviceConfig) -> dict[str, str]:
+        return {}
+
+    def open(self, config: DeviceConfig) -> Adapter:
+        device = self
+
+        class Read(MemoryAdapter):
+            def read(self, scope: ReadScope) -> Snapshot:
+                device.before_reading()
+                return super().read(scope)
+
+        return Read(self.memory, config.name)
+
+
+@dataclass
+class Replica:
+    """A controller and its endpoint."""
+
+    controller: Controller
+    client: httpx.Client
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text."""
+        answer = self.client.get(path)
+        return answer.status_code, answer.text.strip()
+
+    def value(self, series: str, **labels: str) -> float:
+        """One figure of a scrape."""
+        for family in text_string_to_metric_families(self.client.get("/metrics").text):
+            for sample in family.samples:
+                if sample.name == f"fusion_bridge_{series}" and sample.labels == labels:
+                    return sample.value
+        raise AssertionError(f"no {series} with {labels}")
+
+
+@contextlib.contextmanager
+def replica(
+    database: Database, kubeconfig: Path | None = None, device: Device | None = None, *, hang_after: float = 600
+) -> Iterator[Replica]:
+    """A replica that is not started, and stopped at the end."""
+    clusters = [ClusterUnit(ClusterConfig("east", kubeconfig=kubeconfig), GOVERNANCE, ())] if kubeconfig else []
+    config = DeviceConfig("edge", "memory", "", "test", NoCredentials())
+    devices = [DeviceUnit(device, config, ())] if device else []
+    controller = Controller(database, clusters, devices, SystemClock(), ControllerSettings(retry=0.2))
+    endpoint = Monitoring(controller, "127.0.0.1", 0, hang_after)
     endpoint.start()
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{endpoint.port}", trust_env=False) as client:
-            text = client.get("/metrics").text
-            assert 'fusion_bridge_intake_waiting_events{cluster="east"} 3.0' in text
-            assert 'fusion_bridge_device_in_step{device="edge"} 1.0' in text
-            assert client.get("/livez").status_code == 200
-            waiting = client.get("/readyz")
-            assert (waiting.status_code, waiting.text) == (503, "cluster east\n")
-            missing.clear()
-            assert client.get("/readyz").text == "ready\n"
-            assert client.get("/").status_code == 404
-    finally:
-        endpoint.stop()
+    with httpx.Client(base_url=f"http://127.0.0.1:{endpoint.port}", trust_env=False, timeout=5) as client:
+        try:
+            yield Replica(controller, client)
+        finally:
+            if controller.running:
+                controller.stop()
+            endpoint.stop()
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """A cluster with one namespace besides its own four."""
+    store = LabCluster()
+    store.load_definitions()
+    store.create("namespaces", {"metadata": {"name": "shop", "labels": {"egress": "governed"}}})
+    with ApiServer(store) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def away(database: Database) -> Iterator[None]:
+    """The database takes no connection, and those that stood are cut."""
+    name = database.engine.url.database
+    url = psycopg.conninfo.make_conninfo(database.conninfo, dbname="postgres")
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        try:
+            yield
+        finally:
+            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+def test_series_are_there_before_anything_happened(database: Database, api: ApiServer) -> None:
+    with replica(database, api.kubeconfig, Device()) as one:
+        assert one.value("device_oldest_unapplied_seconds", device="edge") == 0
+        assert one.value("watch_synced", cluster="east", resource="pods") == 0
+        assert one.value("tenure_held", role="device", name="edge") == 0
+        assert one.value("device_state", device="edge", state="not read yet") == 1
+        assert one.value("ready") == 0
+        assert one.get("/livez") == (200, "alive")
+        assert one.get("/")[0] == 404
+
+
+def test_ready_once_the_cluster_is_listed(database: Database, api: ApiServer) -> None:
+    api.disturb(Fault("status", 0, resource="pods", code=500))
+    with replica(database, api.kubeconfig) as one:
+        status, text = one.get("/readyz")
+        assert (status, text) == (503, "database: was not asked yet\ncluster east: no replica watches it yet")
+        one.controller.start()
+        waiting = (503, "cluster east: no complete list yet of pods")
+        eventually("all but pods are listed", lambda: one.get("/readyz") == waiting)
+        assert one.get("/livez") == (200, "alive")
+        api.calm()
+        eventually("ready", lambda: one.get("/readyz") == (200, "ready"))
+        assert one.value("watch_synced", cluster="east", resource="pods") == 1
+        assert one.value("watch_objects", cluster="east", resource="namespaces") == 5
+        assert one.value("epoch", role="cluster", name="east") == 1
+        assert one.value("ready") == 1
+
+
+def test_a_standby_is_ready_while_another_watches(database: Database, api: ApiServer) -> None:
+    with replica(database, api.kubeconfig) as first, replica(database, api.kubeconfig) as second:
+        first.controller.start()
+        eventually("ready", lambda: first.get("/readyz")[0] == 200)
+        second.controller.start()
+        eventually("ready too", lambda: second.get("/readyz")[0] == 200)
+        assert not second.controller.intakes
+        first.controller.stop()
+        eventually("takes over", lambda: bool(second.controller.intakes) and second.get("/readyz")[0] == 200)
+        assert second.value("epoch", role="cluster", name="east") == 2
+
+
+def test_a_database_that_is_away_is_not_ready_and_alive(
+    database: Database, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_INTERVAL", 0.1)
+    with replica(database, api.kubeconfig, Device(), hang_after=1) as one:
+        one.controller.start()
+        eventually("ready", lambda: one.get("/readyz")[0] == 200)
+        with away(database):
+            eventually("not ready", lambda: one.get("/readyz")[1].startswith("database: the database cannot be used"))
+            assert one.value("database_up") == 0
+            stays("alive", lambda: one.get("/livez") == (200, "alive"), 2)
+        eventually("ready again", lambda: one.get("/readyz")[0] == 200)
+        assert one.value("database_up") == 1
+        assert one.get("/livez") == (200, "alive")
+
+
+def test_another_schema_is_not_ready_and_says_what_to_do(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_INTERVAL", 0.1)
+    monkeypatch.setattr(probe, "_STANDING_INTERVAL", 0.1)
+    with replica(database) as one:
+        one.controller.start()
+        eventually("ready", lambda: one.get("/readyz")[0] == 200)
+        with database.transaction() as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        eventually("not ready", lambda: one.get("/readyz")[0] == 503)
+        assert one.get("/readyz")[1].startswith("schema: the database is at schema 0001")
+        assert "fusion-bridge db upgrade" in one.get("/readyz")[1]
+        assert (one.value("database_schema_current"), one.value("database_up")) == (0, 1)
+        with database.transaction() as connection:
+            connection.execute("UPDATE alembic_version SET version_num = %s", [database.head()])
+        eventually("ready again", lambda: one.get("/readyz")[0] == 200)
+
+
+def test_a_device_that_is_away_is_no_reason_to_restart(database: Database) -> None:
+    def refuse() -> None:
+        raise Busy("edge", "no answer")
+
+    with replica(database, device=Device(before_reading=refuse), hang_after=1) as one:
+        one.controller.start()
+        eventually("tried", lambda: one.value("device_errors_total", device="edge", error="Busy") > 1)
+        stays("alive", lambda: one.get("/livez") == (200, "alive"), 2)
+        assert one.get("/readyz") == (200, "ready")
+
+
+def test_a_loop_that_hangs_is_not_alive(database: Database) -> None:
+    over = threading.Event()
+
+    def hang() -> None:
+        over.wait(60)
+
+    with replica(database, device=Device(before_reading=hang), hang_after=0.5) as one:
+        one.controller.start()
+        eventually("hangs", lambda: one.get("/livez")[0] == 503)
+        status, text = one.get("/livez")
+        assert (status, text.partition(": no sign for ")[0]) == (503, "device edge")
+        over.set()
+        eventually("goes on", lambda: one.get("/livez") == (200, "alive"))
+
+
+def test_a_long_plan_that_goes_on_does_not_hang(database: Database) -> None:
+    over = threading.Event()
+    device = Device()
+
+    def slowly() -> None:
+        while not over.wait(0.05):
+            device.memory.reads += 1
+
+    device.before_reading = slowly
+    with replica(database, device=device, hang_after=0.5) as one:
+        one.controller.start()
+        eventually("reads", lambda: device.memory.reads > 1)
+        try:
+            stays("alive", lambda: one.get("/livez") == (200, "alive"), 2)
+        finally:
+            over.set()
+
+
+def test_a_loop_that_died_is_not_alive(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with replica(database, device=Device()) as one:
+        one.controller.start()
+        assert one.get("/livez")[0] == 200
+
+        def fault(_tenure: Tenure) -> None:
+            raise ValueError("a fault of ours")
+
+        monkeypatch.setattr(Tenure, "renew", fault)
+        eventually("dead", lambda: one.get("/livez") == (503, "leases: its loop died"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_in_a_room_is_not_alive(
+    database: Database, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with replica(database, api.kubeconfig) as one:
+        one.controller.start()
+        eventually("ready", lambda: one.get("/readyz")[0] == 200)
+        (watcher,) = one.controller.watchers.values()
+        reflector: Any = next(iter(watcher._reflectors.values()))
+        reflector.ask_to_stop()
+        api.end_watches()
+        eventually("dead", lambda: one.get("/livez") == (503, "watch of east/namespaces: its thread died"))
+
+
+def test_who_connects_and_says_nothing_keeps_nobody_waiting(database: Database) -> None:
+    with replica(database) as one:
+        port = one.client.base_url.port
+        with contextlib.ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port or 0)))
+            assert one.get("/livez") == (200, "alive")
+            assert one.value("build_info", version=_version()) == 1
+
+
+def _version() -> str:
+    from bridge import __version__
+
+    return __version__
