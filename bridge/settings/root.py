@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from bridge.policy.guard import GuardLimits, Threshold
 from bridge.settings.clusters import ClusterSettings
 from bridge.settings.devices import DeviceSettings
-from bridge.settings.fields import Count, DatabaseUrl, FilePath, Listen, Owner, Percent, Seconds, Section
+from bridge.settings.fields import Count, DatabaseUrl, FilePath, Listen, Owner, Percent, Schedule, Seconds, Section
 
 
 class Level(StrEnum):
@@ -127,6 +127,15 @@ class HistorySettings(Section):
     )
 
 
+class ReportsSettings(Section):
+    """Reports that are made and kept without being asked for."""
+
+    schedule: Schedule = Field(
+        "0 6 * * *",
+        description="Five fields of cron, in UTC, days of the week by name; or none. History.days keeps them.",
+    )
+
+
 class BaseSettings(Section):
     """What every command needs, readable even while the rest of the file is unfinished."""
 
@@ -149,6 +158,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     watch: WatchSettings = Field(default_factory=WatchSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
+    reports: ReportsSettings = Field(default_factory=ReportsSettings)
     clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
     devices: tuple[DeviceSettings, ...] = Field(
         description="May be empty: then clusters are recorded and nothing is enforced."
