@@ -83,7 +83,7 @@ class Transport:
             part = self._config.timeout / 4
             self._client = httpx.Client(
                 base_url=self._config.url,
-                verify=self._trust(),
+                verify=self._trust() if self._config.url.startswith("https:") else False,
                 timeout=httpx.Timeout(part, read=2 * part),
                 limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
                 headers={"User-Agent": "fusion-bridge"},

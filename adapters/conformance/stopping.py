@@ -72,7 +72,7 @@ class Stopping(Bench):
     def _stopped_at(self, trouble: Trouble, call: int, before: Site, after: Site) -> bool:
         """Build, then change with every call stopped from the given one on; whether any was."""
         self.fresh()
-        adapter = self.open(batch=6)
+        adapter = self.open(batch=8)
         self.reconcile(adapter, before)
         made = self.planned(adapter, after)
         written = len(self.device.moments())

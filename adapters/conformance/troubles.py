@@ -33,13 +33,14 @@ _PATIENCE = 1.0
 class Troubles(Bench):
     """Errors of the device and of the way to it."""
 
-    @pytest.fixture(autouse=True)
-    def _listen(self, _on_the_bench: None, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.fixture
+    def log(self, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+        """All that is logged, to the last detail."""
         caplog.set_level(logging.DEBUG)
-        self._log = caplog
+        return caplog
 
     @pytest.mark.parametrize("trouble", list(Trouble))
-    def test_a_read_in_trouble_says_so(self, trouble: Trouble) -> None:
+    def test_a_read_in_trouble_says_so(self, trouble: Trouble, log: pytest.LogCaptureFixture) -> None:
         site = self.terms.shop(SOURCES[0])
         self.reconcile(self.adapter, site)
         reader = self._alone()
@@ -49,11 +50,11 @@ class Troubles(Bench):
                 reader.read(EVERYTHING)
             self.device.calm()
             assert reader.read(EVERYTHING).objects == self.wanted(reader, site)
-        self._check_log()
+        self._check_log(log)
 
     @pytest.mark.parametrize("op", list(Op))
     @pytest.mark.parametrize("trouble", list(Trouble))
-    def test_a_write_in_trouble_says_so(self, trouble: Trouble, op: Op) -> None:
+    def test_a_write_in_trouble_says_so(self, trouble: Trouble, op: Op, log: pytest.LogCaptureFixture) -> None:
         one, other = Group(CART, frozenset({SOURCES[0]})), Group(CART, frozenset({SOURCES[1]}))
         step = Step(op, CART, None if op is Op.CREATE else one, None if op is Op.DELETE else other)
         before, after = objects(step.before) if step.before else {}, objects(step.after) if step.after else {}
@@ -64,9 +65,10 @@ class Troubles(Bench):
             assert isinstance(ended, WRITING[trouble]), f"{type(ended).__name__} after {trouble}"
         self.converge(after)
         assert self.device.contents() == expected
+        self._check_log(log)
 
     @pytest.mark.parametrize("trouble", list(Trouble))
-    def test_a_plan_in_trouble_says_so(self, trouble: Trouble) -> None:
+    def test_a_plan_in_trouble_says_so(self, trouble: Trouble, log: pytest.LogCaptureFixture) -> None:
         before = self.terms.shop(SOURCES[0], lines=[line("a"), line("b", WEB)])
         after = self.terms.shop(SOURCES[1], lines=[line("b", WEB), line("c")])
         expected = self.built(after)
@@ -74,12 +76,13 @@ class Troubles(Bench):
         assert isinstance(ended, (*WRITING[trouble], *READING[trouble])), f"{type(ended).__name__} after {trouble}"
         self.converge(after)
         assert self.device.contents() == expected
+        self._check_log(log)
 
-    def test_nothing_shows_a_secret(self) -> None:
+    def test_nothing_shows_a_secret(self, log: pytest.LogCaptureFixture) -> None:
         self.reconcile(self.adapter, self.terms.shop(SOURCES[0]))
         self.check_told((repr(self.adapter), str(self.adapter), repr(self.factory), repr(self.device.config())))
         self.adapter.close()
-        self._check_log()
+        self._check_log(log)
 
     def _alone(self) -> Adapter:
         """An adapter without much patience, and no other that is logged in."""
@@ -100,10 +103,9 @@ class Troubles(Bench):
         self.device.disturb(trouble, writes=True)
         ended = self.tried(adapter, made)
         assert self.device.calm(), "no write was disturbed"
-        self._check_log()
         return ended
 
-    def _check_log(self) -> None:
+    def _check_log(self, log: pytest.LogCaptureFixture) -> None:
         """What this thread wrote; a simulated device writes logs of its own in others."""
-        ours = (record for record in self._log.records if record.thread == threading.get_ident())
+        ours = (record for record in log.records if record.thread == threading.get_ident())
         self.check_told(record.getMessage() for record in ours)

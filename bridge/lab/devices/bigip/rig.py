@@ -83,7 +83,7 @@ class BigipRig:
 
     def config(self, *, owner: str = "fb", batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
         """The first owner attached wherever our policies can be, for there is room for one; small pages, so that there are several."""
-        scope: dict[str, Any] = {"pageSize": 10} | ({"transactionSize": max(2, batch)} if batch else {})
+        scope: dict[str, Any] = {"pageSize": 20} | ({"transactionSize": max(2, batch)} if batch else {})
         return DeviceConfig(
             "edge",
             "bigip",
