@@ -34,7 +34,7 @@ def annotation(groups: Mapping[str, Iterable[Standing]]) -> str:
 def complaint(judged: Judged) -> str:
     """The text for an annotation that cannot be taken."""
     reason = Reason(judged.reason)
-    return _encode({"reason": str(reason), "message": advised(judged.message or text(reason), reason)}).decode()
+    return _encode({"reason": str(reason), "message": advised(text(reason, judged.message), reason)}).decode()
 
 
 def groups(content: str) -> Mapping[str, Mapping[str, str]]:

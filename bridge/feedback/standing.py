@@ -131,7 +131,7 @@ class Standings:
             return None
         if device.state == "ok":
             return Standing(name, Reason.PENDING)
-        return Standing(name, Reason.DEVICE_UNREACHABLE, ": ".join(filter(None, (device.state, device.message))))
+        return Standing(name, Reason.DEVICE_UNREACHABLE, device.message or device.state)
 
     def _undeployed(self, name: str, rows: Iterable[Unfinished], asked: Asked) -> Standing | None:
         hurry = asked.fresh and asked.hurry

@@ -42,7 +42,7 @@ def _accepted(judged: Judged) -> tuple[Reason, str]:
     if judged.ok:
         return Reason.ACCEPTED, text(Reason.ACCEPTED)
     reason = Reason(judged.reason)
-    return reason, advised(judged.message or text(reason), reason)
+    return reason, advised(text(reason, judged.message), reason)
 
 
 def _programmed(judged: Judged, standings: Sequence[Standing], absent: Reason) -> tuple[Reason, str]:

@@ -131,7 +131,7 @@ def _of_judgement(judged: Judged) -> tuple[Marks, Events]:
     if judged.ok or judged.reason == Reason.UNSUPPORTED:
         return {}, {}
     reason = Reason(judged.reason)
-    said = judged.message or text(reason)
+    said = text(reason, judged.message)
     mark = f"{reason}:{hashlib.sha256(said.encode()).hexdigest()[:12]}"
     return {mark: ""}, _with_event({}, mark, reason, said)
 

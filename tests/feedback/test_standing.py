@@ -50,7 +50,7 @@ def picture(rows: dict[ObjectKey, Unfinished], device: DeviceRow = EDGE) -> Pict
         (picture({LIST: QUARANTINED}), "Quarantined", "0107: no"),
         (picture({LIST: row(ObjectState.UNSUPPORTED, "no names")}), "Unsupported", "no names"),
         (picture({GROUP: row(waiting=START)}), "Pending", "on edge"),
-        (picture({GROUP: row(waiting=START)}, DOWN), "DeviceUnreachable", "unreachable: timed out"),
+        (picture({GROUP: row(waiting=START)}, DOWN), "DeviceUnreachable", "changes wait: timed out"),
         (picture({LIST: new(at(99))}, PLAN), "Pending", "mode plan"),
         (picture({LIST: row(ObjectState.AWAITING_DEPLOY, verified=START)}), "AwaitingDeploy", "stored"),
         (picture({}, UNATTACHED), "NotAttached", "tmsh modify x"),

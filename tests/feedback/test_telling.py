@@ -164,7 +164,7 @@ def test_an_annotation_that_cannot_be_taken() -> None:
     assert given.tell(SERVICE) is None  # nobody knows yet which object that is
     given.uids[SERVICE] = "u7"
     found = given.told(SERVICE)
-    assert text(found) == {"reason": "Invalid", "message": "not a name. To do: correct what the message names."}
+    assert text(found) == {"reason": "Invalid", "message": "the object cannot be taken as written: not a name. To do: correct what the message names."}
     assert [one.reason for one in found.after(None).body.due] == ["Invalid"]
 
 
