@@ -3,17 +3,19 @@
 Nothing is written, neither to the device nor to the state.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
 from bridge.cli.adapters import InstalledAdapters
 from bridge.cli.assembly import secret_store
 from bridge.contract import Adapter
+from bridge.delivery import drift
 from bridge.delivery.enforcement import Enforcement
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Wanted
 from bridge.errors import BridgeError, Rejected, SettingsError, StateError
+from bridge.model.identity import ObjectKey
 from bridge.model.intent import EVERYTHING, Objects, Snapshot
 from bridge.model.plan import Plan
 from bridge.policy.guard import GuardLimits
@@ -71,10 +73,16 @@ def compare(
     enforcement = Enforcement(adapter)
     enforcement.take(snapshot)
     wanted = Wanted(adapter.limits, limits)
-    wanted.load(work, snapshot.objects, delivery.unproven, frozenset())
+    verified = delivery.verified(adapter.device)
+    changed = drift.touched_groups(drift.unwatched(verified, snapshot.objects), verified)
+
+    def unproven(removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
+        return delivery.unproven(removals, changed)
+
+    wanted.load(work, snapshot.objects, unproven, frozenset())
     _set_aside(enforcement.quarantine, standings, wanted, snapshot.objects)
     while True:
-        wanted.load(work, snapshot.objects, delivery.unproven, enforcement.quarantine.keys)
+        wanted.load(work, snapshot.objects, unproven, enforcement.quarantine.keys)
         try:
             plan = enforcement.plan(wanted, wanted.todo, complete=True)
         except Rejected:

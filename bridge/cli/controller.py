@@ -31,6 +31,7 @@ from bridge.intake import collector
 from bridge.intake.intake import Intake
 from bridge.model.policy import Governance
 from bridge.policy.compile import Target
+from bridge.settings.schedule import trigger
 from bridge.state.database import Database
 from bridge.state.delivery_store import DeliveryStore
 from bridge.state.feedback_store import FeedbackStore
@@ -143,6 +144,7 @@ class Controller:
             self._begin("device", device.config.name, partial(self._serve_device, device))
             self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
         self._scheduler.add_job(self._keep_history, "interval", hours=6)
+        self._scheduler.add_job(self._note_watched, "interval", seconds=_WATCHED_SECONDS)
         schedule = partial(self.loops.pulse("schedule").beat, 2 * _SCHEDULE_BEAT)
         schedule()
         self._scheduler.add_job(schedule, "interval", seconds=_SCHEDULE_BEAT)
@@ -155,6 +157,10 @@ class Controller:
         """Which threads that rooms keep for themselves do not run although they should."""
         found = [] if self._wakeups.alive else ["wake-ups"]
         return found + [f"watch of {name}/{one}" for name, each in list(self.watchers.items()) for one in each.ended]
+
+    def on_schedule(self, cron: str, job: Callable[[], None]) -> None:
+        """Call this whenever the schedule (five fields, UTC) says; a call that could not be made in time is made within the hour."""
+        self._scheduler.add_job(job, trigger(cron), misfire_grace_time=3600, coalesce=True)
 
     def stop(self) -> None:
         """End every loop, give up the leases."""
@@ -200,7 +206,9 @@ class Controller:
         try:
             known = intake.start_from()
             self._identify(connection, intake)
-            watcher = ClusterWatcher(connection, intake.sink, self.clock, settings=self._settings.watch, known=known)
+            watcher = ClusterWatcher(
+                connection, intake.sink, self.clock, settings=self._settings.watch, known=known, known_at=intake.seen_at
+            )
             watcher.start()
             self.intakes[name], self.watchers[name] = intake, watcher
             try:
@@ -277,6 +285,18 @@ class Controller:
         worker = self.workers.get(device)
         if worker is not None:
             worker.audit()
+
+    def _note_watched(self) -> None:
+        """Write down up to when each cluster is watched: what is found after a restart, happened after that."""
+        for name, intake in list(self.intakes.items()):
+            watcher = self.watchers.get(name)
+            silent = watcher.health()[Resource.PODS].silent_for if watcher else None
+            heard = self.clock.now() - timedelta(seconds=silent) if silent is not None else None
+            if heard and intake.at_rest:  # in this order: what was heard until then has been handed over
+                try:
+                    self._intake_store.note_watched(name, heard)
+                except BridgeError as error:
+                    log.warning("not written down that the cluster is watched", name=name, error=str(error))
 
     def _keep_history(self) -> None:
         """Room for what will end, and an end for what ended long ago."""

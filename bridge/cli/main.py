@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge.cli import config, db, demo, lab, plan, report, run, status, validate
+from bridge.cli import audit, config, db, demo, lab, plan, report, run, status, validate
 from bridge.cli.errors import exit_code, explain
 from bridge.cli.invocation import Invocation, LogLevel, invocation
 from bridge.cli.output import Format
@@ -111,6 +111,7 @@ app.command(short_help="Print what would be done to each device now.")(plan.plan
 app.command(short_help="Show how far everything has got.")(status.status)
 app.add_typer(report.app, name="report", short_help="Compare what devices hold with what they should.")
 app.command(short_help="Check manifests without a cluster.")(validate.validate)
+app.add_typer(audit.app, name="audit", short_help="Whether the record of every change is whole.")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.add_typer(lab.app, name="lab", short_help="Simulated clusters and devices.")

@@ -1,12 +1,11 @@
 """The audit of a device as it is written: rows at the end of its chain, and with them what the device was last seen to hold."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.rendering import digest_in
-from bridge.state.chain import Link
+from bridge.state.chain import Head, Link
 from bridge.state.database import Connection
 from bridge.state.desired import AuditEntry
 from bridge.state.encoding import clean
@@ -24,14 +23,6 @@ ON CONFLICT (device, key) DO UPDATE SET digest = excluded.digest
 """
 _GONE = "DELETE FROM verified WHERE device = %(device)b AND key = ANY(%(key)b::text[])"
 _VERIFIED = "SELECT key, digest FROM verified WHERE device = %s"
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The end of a chain: how many rows it has had, and the hash of the last."""
-
-    number: int
-    hash: str
 
 
 def append(

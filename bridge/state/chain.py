@@ -9,6 +9,14 @@ GENESIS = ""  # stands before the first row
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain: how many rows it has had, and the hash of the last."""
+
+    number: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """One row of the audit as the chain sees it, exactly as it is stored."""
 

@@ -8,7 +8,7 @@ from bridge.errors import LostLease, StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
 from bridge.state import audit_rows, working
-from bridge.state.audit_rows import Head
+from bridge.state.chain import Head
 from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState, Work
 from bridge.state.encoding import clean, encode_held, json_text

@@ -4,12 +4,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
+from bridge.state.audit_store import AuditStore
 from bridge.state.database import Database
 from bridge.state.partitions import drop_months
 
 _PIECE = 20_000  # rows in one transaction: nobody waits long for its locks
 
-_AUDIT = "DELETE FROM audit WHERE ctid = ANY(ARRAY(SELECT ctid FROM audit WHERE at < %(before)s LIMIT %(piece)s))"
+# The beginning of a chain, up to the first row that stays; where it begins from then on is written down with the same stroke.
+_AUDIT = """
+WITH piece AS MATERIALIZED (
+    SELECT number, hash, at FROM audit WHERE device = %(device)s ORDER BY number LIMIT %(piece)s),
+last AS MATERIALIZED (
+    SELECT number, hash, at FROM piece
+    WHERE number < coalesce((SELECT min(number) FROM piece WHERE at >= %(before)s), (SELECT max(number) + 1 FROM piece))
+    ORDER BY number DESC LIMIT 1),
+mark AS (
+    INSERT INTO audit_checkpoint (device, number, hash, until, at) SELECT %(device)s, number, hash, at, now() FROM last
+    ON CONFLICT (device, number) DO NOTHING)
+DELETE FROM audit a USING last WHERE a.device = %(device)s AND a.number <= last.number
+"""
+# The newest checkpoint says all that those before it said.
+_MARKS = """
+DELETE FROM audit_checkpoint c
+WHERE c.number < (SELECT max(number) FROM audit_checkpoint newest WHERE newest.device = c.device)
+"""
 _REPORTS = "DELETE FROM report WHERE ctid = ANY(ARRAY(SELECT ctid FROM report WHERE at < %(before)s LIMIT %(piece)s))"
 _GROUPS = """
 DELETE FROM address_group g WHERE g.gone
@@ -35,17 +53,20 @@ def prune(database: Database, before: datetime) -> Pruned:
     Raises StateUnavailable; what was deleted by then stays deleted. Never touches what is open.
     """
     leases, members = drop_months(database, "lease_closed", before), drop_months(database, "member_closed", before)
-    audit, reports = _delete(database, _AUDIT, before), _delete(database, _REPORTS, before)
+    devices = AuditStore(database).devices()
+    audit = sum(_delete(database, _AUDIT, before, device) for device in devices)
+    reports = _delete(database, _REPORTS, before)
     with database.transaction() as connection:
         groups = connection.execute(_GROUPS).rowcount
+        connection.execute(_MARKS)
     return Pruned(leases, members, groups, audit, reports)
 
 
-def _delete(database: Database, statement: LiteralString, before: datetime) -> int:
+def _delete(database: Database, statement: LiteralString, before: datetime, device: str = "") -> int:
     total = 0
     while True:
         with database.transaction() as connection:
-            count = connection.execute(statement, {"before": before, "piece": _PIECE}).rowcount
+            count = connection.execute(statement, {"before": before, "piece": _PIECE, "device": device}).rowcount
         total += count
         if count < _PIECE:
             return total

@@ -1,4 +1,4 @@
-"""Wake-ups: who waits for a cluster's next batch hears of it at once. Only hints: the tables are the truth."""
+"""Wake-ups: who waits for a cluster's next batch, or can read a device now, hears of it at once. Only hints: the tables are the truth."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bridge.state.database import Connection, Database
-from bridge.state.tables import CHANNEL
+from bridge.state.tables import AUDIT_CHANNEL, CHANNEL
 
 ANY = ""  # instead of a cluster's name: something may have been missed, look at all
 
@@ -24,13 +24,15 @@ _KEEPALIVE = "keepalives=1 keepalives_idle=20 keepalives_interval=10 keepalives_
 class Wakeups:
     """LISTENs on a connection of its own, in a thread; as a context manager it is started on entry and closed on exit.
 
-    Callbacks get the name of the cluster that changed, or ANY after every (re)connection. They run in that thread: they must not
-    raise, and only wake others. A database that is away is tried again until `close`, with pauses up to five seconds.
+    Callbacks get the name of the cluster that changed, or ANY after every (re)connection; those for audits get the name of the device
+    that somebody wants read now. They run in that thread: they must not raise, and only wake others. A database that is away is tried
+    again until `close`, with pauses up to five seconds.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._callbacks: list[Callable[[str], None]] = []
+        self._audits: list[Callable[[str], None]] = []
         self._thread = threading.Thread(target=self._run, name="wake-ups", daemon=True)
         self._stop_reader, self._stop_writer = os.pipe()
         self._listening = threading.Event()
@@ -38,6 +40,10 @@ class Wakeups:
     def register(self, callback: Callable[[str], None]) -> None:
         """Call this with every wake-up from now on."""
         self._callbacks.append(callback)
+
+    def register_audits(self, callback: Callable[[str], None]) -> None:
+        """Call this with every device that is to be read now. Who asked, and was not heard, asks again."""
+        self._audits.append(callback)
 
     def start(self) -> None:
         """Begin to listen; returns at once."""
@@ -94,6 +100,7 @@ class Wakeups:
         with contextlib.ExitStack() as undo:
             connection = undo.enter_context(contextlib.closing(psycopg.connect(conninfo, autocommit=True)))
             connection.execute(f"LISTEN {CHANNEL}")
+            connection.execute(f"LISTEN {AUDIT_CHANNEL}")
             undo.pop_all()
         return contextlib.closing(connection)
 
@@ -105,11 +112,11 @@ class Wakeups:
                 return
             connection.pgconn.consume_input()
             while notice := connection.pgconn.notifies():
-                self._tell(notice.extra.decode())
+                self._tell(notice.extra.decode(), audit=notice.relname.decode() == AUDIT_CHANNEL)
 
-    def _tell(self, cluster: str) -> None:
-        for callback in tuple(self._callbacks):
-            callback(cluster)
+    def _tell(self, name: str, *, audit: bool = False) -> None:
+        for callback in tuple(self._audits if audit else self._callbacks):
+            callback(name)
 
     def _stopped_within(self, seconds: float) -> bool:
         ready, _, _ = select.select([self._stop_reader], [], [], seconds)

@@ -4,6 +4,7 @@ import queue
 
 from sqlalchemy import make_url
 
+from bridge.state.audit_store import AuditStore
 from bridge.state.database import Database
 from bridge.state.wakeups import ANY, Wakeups
 from tests.state.builders import Stores, batch
@@ -49,3 +50,15 @@ def test_closing_is_prompt_while_the_database_is_away() -> None:
 
 def test_closing_before_the_start_is_harmless(database: Database) -> None:
     Wakeups(database).close()
+
+
+def test_a_device_that_is_to_be_read_now_is_no_change_of_a_cluster(database: Database) -> None:
+    audits: queue.Queue[str] = queue.Queue()
+    clusters: queue.Queue[str] = queue.Queue()
+    with Wakeups(database) as wakeups:
+        wakeups.register(clusters.put)
+        wakeups.register_audits(audits.put)
+        assert wakeups.wait_until_listening(SOON)
+        AuditStore(database).ask("edge")
+        assert audits.get(timeout=SOON) == "edge"
+    assert set(clusters.queue) <= {ANY}

@@ -1,0 +1,190 @@
+"""`fusion-bridge audit`: whether the record of what was done to the devices is whole."""
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli.errors import FINDINGS
+from bridge.cli.invocation import invocation
+from bridge.cli.output import Output, complain
+from bridge.errors import SettingsError
+from bridge.state.verification import Answer, Answered, Claim
+
+if TYPE_CHECKING:
+    from bridge.state.audit_store import AuditStore, ChainEnd
+    from bridge.state.verification import Verified
+
+app = typer.Typer(rich_markup_mode=None, help="The record of every change on the devices.", no_args_is_help=True)
+
+Devices = Annotated[list[str] | None, typer.Argument(metavar="[DEVICE]…", help="Which devices; all unless told.")]
+
+_MISSED = (Answer.UNKNOWN, Answer.DENIED)
+_SECONDS = 2.0  # between two words of progress
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    devices: Devices = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option("--head", metavar="[NUMBER:]HASH", help="A head that was printed before: is it in the chain?"),
+    ] = None,
+) -> None:
+    """Go through the chain of each device from its beginning to its head; exit code 1 when one is broken.
+
+    The heads in kept reports are looked for too. With --head, a hash that no chain has is a finding; with its number, it is clear even
+    when the row was pruned.
+    """
+    from bridge.cli.state import opened
+    from bridge.state.audit_store import AuditStore
+
+    asked = invocation(context)
+    heads = [_claim(text) for text in head or ()]
+    with opened(asked.base, asked.folder(asked.base)) as database:
+        store = AuditStore(database)
+        names = _chosen(store, devices)
+        claims = store.claims()
+        found = [
+            store.verify(name, [*claims.get(name, ()), *heads], None if asked.output.json else _Progress(name))
+            for name in names
+        ]
+    answers = [_best(found, one) for one in heads]
+    if asked.output.json:
+        whole = all(one.sound for one in found)
+        told = [{**_answer_document(one), "device": device} for device, one in answers]
+        asked.output.document({"sound": whole, "devices": [_document(one) for one in found], "asked": told})
+    else:
+        _show(asked.output, found, answers)
+    if not all(one.sound for one in found) or any(one.answer in _MISSED for _, one in answers):
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+def heads(context: typer.Context, devices: Devices = None) -> None:
+    """Print where the chain of each device ends: what to write down elsewhere, and to give to `audit verify --head` later."""
+    from bridge.cli.state import opened
+    from bridge.state.audit_store import AuditStore
+
+    asked = invocation(context)
+    with opened(asked.base, asked.folder(asked.base)) as database:
+        store = AuditStore(database)
+        found = store.heads(_chosen(store, devices))
+    if asked.output.json:
+        asked.output.document({"devices": [_end_document(one) for one in found]})
+        return
+    rows = [(one.device, f"{one.head.number}:{one.head.hash}", one.at.isoformat() if one.at else "-") for one in found]
+    asked.output.table("Heads", ("device", "head", "last row"), rows)
+
+
+class _Progress:
+    """Says on standard error how far it is, now and then."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._told = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        if time.monotonic() - self._told >= _SECONDS:
+            self._told = time.monotonic()
+            complain(f"{self._device}: {done} of {of} rows")
+            sys.stderr.flush()
+
+
+def _claim(text: str) -> Claim:
+    """What `--head` says."""
+    number, colon, digest = text.rpartition(":")
+    digest = digest.lower()
+    if (colon and not number.isdecimal()) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise SettingsError({"--head": f"{text!r} is no head: 64 hexadecimal digits, best after a number and a colon"})
+    return Claim("--head", digest, int(number) if number else None, asked=True)
+
+
+def _chosen(store: "AuditStore", devices: Iterable[str] | None) -> tuple[str, ...]:
+    known = store.devices()
+    unknown = {
+        name: f"no such device; there are {', '.join(known) or 'none'}" for name in devices or () if name not in known
+    }
+    if unknown:
+        raise SettingsError(unknown, "the command line")
+    return tuple(devices) if devices else known
+
+
+def _best(found: "list[Verified]", claim: Claim) -> tuple[str, Answered]:
+    """The device that has this head, and what its chain says; else the most that any of them can say."""
+    said = [(each.device, one) for each in found for one in each.answers if one.claim is claim]
+    order = [*Answer]
+    device, best = min(said, key=lambda pair: order.index(pair[1].answer), default=("", Answered(claim, Answer.DENIED)))
+    return (device if best.answer is Answer.PART else "", best)
+
+
+def _document(one: "Verified") -> dict[str, Any]:
+    checkpoint = one.checkpoint
+    return {
+        "device": one.device,
+        "sound": one.sound,
+        "rows": one.rows,
+        "unchained": one.unchained,
+        "head": {"number": one.head.number, "hash": one.head.hash},
+        "checkpoint": checkpoint
+        and {"number": checkpoint.number, "hash": checkpoint.hash, "until": checkpoint.until.isoformat()},
+        "problems": [{"number": each.number, "what": each.what} for each in one.problems],
+        "moreProblems": one.more,
+        "heads": [_answer_document(each) for each in one.answers if not each.claim.asked],
+    }
+
+
+def _answer_document(one: Answered) -> dict[str, Any]:
+    return {
+        "source": one.claim.source,
+        "number": one.claim.number,
+        "hash": one.claim.hash,
+        "at": one.claim.at.isoformat() if one.claim.at else None,
+        "answer": one.answer.value,
+        "row": one.number,
+    }
+
+
+def _end_document(one: "ChainEnd") -> dict[str, Any]:
+    return {
+        "device": one.device,
+        "number": one.head.number,
+        "hash": one.head.hash,
+        "at": one.at.isoformat() if one.at else None,
+        "checkpoint": one.checkpoint.number if one.checkpoint else None,
+    }
+
+
+def _show(output: Output, found: "list[Verified]", asked: list[tuple[str, Answered]]) -> None:
+    output.table("Audit", ("device", "chain", "rows", "begins", "head", "reports"), [_row(one) for one in found])
+    for one in found:
+        if one.problems:
+            listed = [(str(each.number), each.what) for each in one.problems]
+            more = [("", f"and {one.more} more")] if one.more else []
+            output.table(f"{one.device}: broken", ("row", "what"), [*listed, *more])
+    if asked:
+        rows = [(_head(one), device or "-", one.answer.value) for device, one in asked]
+        output.table("Heads that were asked about", ("head", "device", "answer"), rows)
+
+
+def _row(one: "Verified") -> tuple[str, ...]:
+    start = one.checkpoint
+    kept = [each for each in one.answers if not each.claim.asked]
+    met = sum(each.answer is Answer.PART for each in kept)
+    older = sum(each.answer is Answer.BEFORE for each in kept)
+    return (
+        one.device,
+        "whole" if one.sound else "BROKEN",
+        str(one.rows),
+        f"after row {start.number}, pruned until {start.until.isoformat()}" if start else "with the first row",
+        f"{one.head.number}:{one.head.hash}" if one.head.number else "-",
+        f"{met} heads met" + (f", {older} {Answer.BEFORE.value}" if older else ""),
+    )
+
+
+def _head(one: Answered) -> str:
+    number = one.claim.number if one.claim.number is not None else one.number
+    return one.claim.hash if number is None else f"{number}:{one.claim.hash}"
