@@ -5,7 +5,7 @@ device.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 import structlog
@@ -18,14 +18,13 @@ from bridge.report.document import report_from, report_text
 from bridge.report.evidence import Witness, addresses_of
 from bridge.report.model import DeviceReport, Origin, Report, report_of, summary_of
 from bridge.settings import Settings
+from bridge.settings.schedule import last_due
 from bridge.state.database import Database
 from bridge.state.report_archive import ReportArchive
 
 log = structlog.get_logger(__name__)
 
 Fresh = Callable[[Database, tuple[str, ...]], None]
-
-_LATE = timedelta(hours=1)  # a report of the schedule may be made so long after its time
 
 
 def made(
@@ -85,16 +84,3 @@ def keep_of_schedule(settings: Settings, database: Database, cron: str) -> None:
         log.warning("no report kept", error=str(error))
     except Exception:
         log.exception("no report kept")
-
-
-def last_due(cron: str, now: datetime) -> datetime:
-    """The last time that the schedule names up to `now`, the same on every replica; `now` itself when that is long ago."""
-    from apscheduler.triggers.cron import CronTrigger
-
-    trigger = CronTrigger.from_crontab(cron, timezone=UTC)
-    # The clocks of two replicas are not quite the same: one may call a moment early.
-    found, until = now, now + timedelta(seconds=10)
-    at = trigger.get_next_fire_time(None, now - _LATE)
-    while at is not None and at <= until:
-        found, at = at, trigger.get_next_fire_time(None, at + timedelta(seconds=1))
-    return found

@@ -3,6 +3,7 @@
 import signal
 import threading
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ def run(context: typer.Context) -> None:
     """Watch the clusters and keep the devices in step, until SIGTERM or Ctrl-C."""
     import structlog
 
+    from bridge.cli.reporting import keep_of_schedule
     from bridge.cli.state import opened
 
     asked = invocation(context)
@@ -30,6 +32,10 @@ def run(context: typer.Context) -> None:
     log = structlog.get_logger("bridge.cli.run")
     with stopped_by_signal() as stop, opened(settings, asked.folder(settings), make=True) as database:
         controller = composed(settings, database)
+        if settings.reports.schedule is not None:
+            controller.on_schedule(
+                settings.reports.schedule, partial(keep_of_schedule, settings, database, settings.reports.schedule)
+            )
         with monitored(controller, settings.monitoring.listen) as listening:
             controller.start()
             names = {"clusters": [c.name for c in settings.clusters], "devices": [d.name for d in settings.devices]}

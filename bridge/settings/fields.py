@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo
 from pydantic.alias_generators import to_camel
 
+from bridge.settings.schedule import cron
+
 BASE = "base"  # in the validation context: the folder that relative paths start from
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -74,24 +76,6 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _schedule(text: str | None) -> str | None:
-    """Five fields of cron, or `none`. Days of the week go by name: programs do not agree on their numbers."""
-    from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 (dear to import, for whoever sets one)
-
-    fields = (text or "none").split()
-    if fields == ["none"]:
-        return None
-    if len(fields) != 5:
-        raise ValueError("must be five fields of cron, such as 0 6 * * * for every morning at six (UTC), or none")
-    if any(letter.isdigit() for letter in fields[4].partition("/")[0]):
-        raise ValueError("names the days of the week by number, which means other days elsewhere; write mon-fri")
-    try:
-        CronTrigger.from_crontab(" ".join(fields), timezone="UTC")
-    except ValueError:
-        raise ValueError("is no schedule of cron, such as 0 6 * * *") from None
-    return " ".join(fields)
-
-
 def _listen(text: str) -> str:
     found = _LISTEN.fullmatch(text)
     if not found or int(found[2]) > 65535:
@@ -121,7 +105,7 @@ Prefix = Annotated[str, AfterValidator(_prefix)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 Url = Annotated[str, AfterValidator(_url)]
 Listen = Annotated[str, AfterValidator(_listen)]
-Schedule = Annotated[str | None, AfterValidator(_schedule)]
+Schedule = Annotated[str | None, AfterValidator(cron)]
 Variable = Annotated[str, AfterValidator(_variable)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]

@@ -1,5 +1,6 @@
 """What the bridge does to a device and when: only what changed, after errors again, at the audit all, and not without a person."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -201,11 +202,12 @@ def test_guard(tmp_path: Path) -> None:
         eventually("and handed over", lambda: "10.244.1.7" in site.group("service", "small", "web"))
 
 
-@pytest.mark.acceptance("APScheduler for periodic work (audit, pruning), never for leases or workers")
+@pytest.mark.acceptance("APScheduler for periodic work (audit, pruning, reports), never for leases or workers")
 def test_scheduler() -> None:
     root = Path(bridge.__file__).parent
-    users = {str(path.relative_to(root)) for path in root.rglob("*.py") if "apscheduler" in path.read_text()}
-    assert users == {"cli/controller.py"}
-    jobs = [line.strip() for line in (root / "cli/controller.py").read_text().splitlines() if "add_job(" in line]
-    assert len(jobs) == 2
-    assert all("self._audit" in line or "self._prune" in line for line in jobs)
+    users = {str(path.relative_to(root)) for path in root.rglob("*.py") if "import apscheduler" in path.read_text()}
+    users |= {str(path.relative_to(root)) for path in root.rglob("*.py") if "from apscheduler" in path.read_text()}
+    assert users == {"cli/controller.py", "settings/schedule.py"}
+    jobs = re.findall(r"add_job\(([\w.]+)", (root / "cli/controller.py").read_text())
+    assert set(jobs) == {"self._audit", "self._keep_history", "schedule", "job"}
+    assert "on_schedule(" in (root / "cli/run.py").read_text(), "the one job from elsewhere is the report"
