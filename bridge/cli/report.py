@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from bridge.cli.errors import FINDINGS, HELD
 from bridge.cli.invocation import Invocation, invocation
+from bridge.cli.output import complain
 from bridge.errors import BridgeError, SettingsError
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ def report(
     rendering: How = None,
     out: Out = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep it in the state, with a number.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Have the running bridge read what differs now, and tell what it found changed."),
+    ] = False,
     diff: Annotated[
         tuple[str, str] | None,
         typer.Option("--diff", metavar="A B", help="Compare two: numbers of kept ones, last, previous, or now."),
@@ -84,7 +89,7 @@ def report(
         _compare(asked, names, diff, rendering)
         return
     with opened(asked.settings, asked.folder(asked.settings)) as database:
-        found = reporting.made(asked.settings, names, database)
+        found = reporting.made(asked.settings, names, database, fresh=_read_now if fresh else None)
         if keep:
             found = reporting.keep(found, database) or found
     _tell(asked, found, rendering, out, objects=objects, members=members)
@@ -92,6 +97,15 @@ def report(
         raise typer.Exit(FINDINGS)
     if found.held:
         raise typer.Exit(HELD)
+
+
+def _read_now(database: "Database", devices: tuple[str, ...]) -> None:
+    """Have these devices read, and say which were not."""
+    from bridge.cli.fresh import read_now
+
+    for one in read_now(database, devices):
+        if one.why:
+            complain(f"{one.device}: {one.why}")
 
 
 @app.command("list")
