@@ -24,7 +24,6 @@ from bridge.model.intent import DeviceObject, Foreign, Intent, Objects, ReadScop
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 
 _CAPABILITIES = Capabilities(form=Form.TIERED, atomic=True, compare_and_swap=True, dry_run=True, member_deltas=True)
-_BATCH = 50_000  # steps in one transaction
 
 
 class NftablesAdapter:
@@ -61,7 +60,7 @@ class NftablesAdapter:
 
     def normalize(self, intent: Intent) -> Objects:
         """The intent as `read` would report it, attachments added where the settings ask for them."""
-        return normalize(intent, self._names, attach=self._scope.attach)
+        return normalize(intent, attach=self._scope.attach)
 
     def attach_hint(self) -> str:
         """The one line by which a person puts our policies in force: a base chain in our table that leads to them."""
@@ -180,11 +179,7 @@ class NftablesAdapter:
 
     def _own(self, steps: Sequence[Step], known: Known) -> None:
         """Refuse what would stand where something of somebody else's stands."""
-        names = {
-            step.key: self._names.name(step.key)
-            for step in steps
-            if step.op is Op.CREATE and self._names.name(step.key) in known.strange
-        }
+        names = {step.key: self._names.name(step.key) for step in steps if self._names.name(step.key) in known.strange}
         if names:
             why = {str(key): f"{name} stands there without our mark" for key, name in names.items()}
             raise NotOwned(self.device, names.values(), why)
@@ -247,7 +242,7 @@ class NftablesAdapter:
         self._known = None
         known = self._checked(fence)
         self._own(steps, known)
-        if not list(outstanding(steps, known, self._names)):
+        if not list(outstanding(steps, known)):
             return {step.key: known.objects.get(step.key) for step in steps}
         if refusal.conflict or known.fences != before.fences:
             raise Drifted(self.device, f"not as it was read: {refusal.text}")
@@ -289,7 +284,12 @@ class NftablesFactory:
 
 
 def _limits(config: DeviceConfig) -> Limits:
-    return Limits(name_length=NAME_LENGTH, batch=_BATCH, calls_in_flight=1, call_seconds=config.timeout)
+    return Limits(
+        name_length=NAME_LENGTH,
+        batch=Scope.of(config).transaction_steps,
+        calls_in_flight=1,
+        call_seconds=config.timeout,
+    )
 
 
 def _attaches(step: Step) -> bool:

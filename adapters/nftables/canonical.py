@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from adapters.nftables import members
-from adapters.nftables.names import Names, key_problem, line_name
+from adapters.nftables.names import key_problem, line_name
 from adapters.nftables.rules import WITH_PORTS
 from bridge.errors import Unsupported
 from bridge.model.identity import Kind, ObjectKey
@@ -40,7 +40,7 @@ def tier_of(key: ObjectKey) -> Tier:
     return next(tier for tier, scope in _TIER_SCOPE.items() if scope is key.scope)
 
 
-def normalize(intent: Intent, names: Names, *, attach: bool) -> Objects:
+def normalize(intent: Intent, *, attach: bool) -> Objects:
     """The objects as `read` would report them, attachments included where the settings ask for them.
 
     Unsupported names every object that cannot be expressed, each with the reason.
@@ -49,7 +49,9 @@ def normalize(intent: Intent, names: Names, *, attach: bool) -> Objects:
     problems: dict[str, str] = {}
     for key, value in intent.objects.items():
         try:
-            objects[key] = canonical(value, names)
+            whole = _whole(value, intent.objects)
+            if whole is not None:
+                objects[key] = canonical(whole)
         except ValueError as error:
             problems[str(key)] = str(error)
     if problems:
@@ -59,9 +61,22 @@ def normalize(intent: Intent, names: Names, *, attach: bool) -> Objects:
     return objects
 
 
-def canonical(value: DeviceObject, names: Names) -> DeviceObject:
+def _whole(value: DeviceObject, objects: Objects) -> DeviceObject | None:
+    """A group with the members of its parts, for it needs none here; None for a part."""
+    if isinstance(value, Shard) and value.key.group in objects:
+        return None
+    if not isinstance(value, Group) or not value.shards:
+        return value
+    parts = [objects.get(key) for key in value.references()]
+    if not all(isinstance(part, Shard) for part in parts):
+        raise ValueError("this device takes members one by one, and parts of the group are not in the intent")
+    held = value.members.union(*(part.members for part in parts if isinstance(part, Shard)))
+    return replace(value, members=held, shards=0)
+
+
+def canonical(value: DeviceObject) -> DeviceObject:
     """One object as `read` would report it. ValueError says why it cannot be expressed."""
-    problem = key_problem(names, value.key)
+    problem = key_problem(value.key)
     if problem:
         raise ValueError(problem)
     match value:

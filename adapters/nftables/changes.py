@@ -87,7 +87,7 @@ class Draft:
     def change(self, steps: Sequence[Step]) -> None:
         """Bring these steps about."""
         for step in steps:
-            after = canonical(step.after, self.names) if step.after is not None else None
+            after = canonical(step.after) if step.after is not None else None
             self._note(step.key, after)
             if step.key.kind is Kind.GROUP:
                 self._group(step, after)
@@ -241,20 +241,21 @@ class Draft:
             self._mark(name)
             self.after.marked.add(name)
         elif not there and name in self.before.marked:
-            self._gone.append(self._one("delete", "element", MARKS, elem=[self.names.mark(name)[0]]))
+            values = [value for value, _ in self.names.marks(name)]
+            self._gone.append(self._one("delete", "element", MARKS, elem=values))
             self.after.marked.discard(name)
 
     def _mark(self, name: str) -> None:
-        value, comment = self.names.mark(name)
-        self._new.append(self._one("add", "element", MARKS, elem=[{"elem": {"val": value, "comment": comment}}]))
+        elem = [{"elem": {"val": value, "comment": comment}} for value, comment in self.names.marks(name)]
+        self._new.append(self._one("add", "element", MARKS, elem=elem))
 
     def _one(self, verb: str, kind: str, name: str, **content: object) -> Json:
         return {verb: {kind: {"family": "inet", "table": self.names.table, "name": name, **content}}}
 
 
-def outstanding(steps: Iterable[Step], known: Known, names: Names) -> Iterator[Step]:
+def outstanding(steps: Iterable[Step], known: Known) -> Iterator[Step]:
     """The steps whose end does not stand yet."""
     for step in steps:
-        after = canonical(step.after, names) if step.after is not None else None
+        after = canonical(step.after) if step.after is not None else None
         if known.objects.get(step.key) != after:
             yield step

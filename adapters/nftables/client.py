@@ -63,7 +63,9 @@ class Client:
 
     def commit(self, commands: Iterable[Json]) -> None:
         """One transaction: all of it, or nothing. Raises Refusal, Busy, Denied."""
-        self._commands(commands, "-j", "-f", "-")
+        said = self._commands(commands, "-j", "-f", "-")
+        if said.strip():
+            raise Busy(self.device, "what answers a transaction is not nft, which says nothing; read again")
 
     def objection(self, commands: Iterable[Json]) -> str:
         """What the kernel would say to a transaction; empty when it would take it. Nothing is changed."""
@@ -120,9 +122,9 @@ class Client:
             reason = refusal.text
         raise Busy(self.device, f"nft {' '.join(words)}: {reason}")
 
-    def _commands(self, commands: Iterable[Json], *words: str) -> None:
+    def _commands(self, commands: Iterable[Json], *words: str) -> bytes:
         document = msgspec.json.encode({"nftables": list(commands)})
-        self._judged(self._transport.run((self._program, *words), document))
+        return self._judged(self._transport.run((self._program, *words), document)).output
 
     def _judged(self, answer: Answer) -> Answer:
         if answer.code != 0:

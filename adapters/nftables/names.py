@@ -2,7 +2,8 @@
 
 Everything lives in one table, `inet fusion_bridge_<owner>`. A name is `<kind>/<cluster>/<scope>/<namespace>/<name>`; fields that are empty
 at the end are left out. It leads back to the key and is a word that nft's own grammar takes without quotes: a character other than a
-letter, a digit, "." or "-" is written `_xx`, its bytes in hexadecimal. A group is one to four sets, told apart by their endings.
+letter, a digit, "." or "-" is written `_xx`, its bytes in hexadecimal. A group is one to four sets, told apart by their endings. A name
+that is too long becomes `<kind>/_long/<what fits>_<hash>`; the whole of it is kept beside its mark.
 
 nft 1.0.6 shows no comment of a table, a set or a chain in JSON, so the marks stand in a set of their own, `marks`: one element for each
 object, the hash of its name, with owner and name as the comment. Name and mark must agree before anything is taken for ours.
@@ -10,7 +11,8 @@ object, the hash of its name, with owner and name as the comment. Name and mark 
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv6Address
 
@@ -19,6 +21,7 @@ from bridge.model.policy import Tier
 
 NAME_LENGTH = 255  # NFT_NAME_MAXLEN less the end, seen on 6.18: 255 is taken, 256 is not
 COMMENT_LENGTH = 128  # of a rule or an element, nft 1.0.6
+_ROOM = NAME_LENGTH - len(".hosts4")
 PREFIX_LENGTH = 127  # of a log line, NF_LOG_PREFIXLEN less the end
 LINE_LENGTH = 100
 
@@ -27,6 +30,7 @@ ENTER = "enter"
 HOOK = "hook/forward"
 REJECT = "verdict/reject"
 _FENCE = "fence/"
+_LONG = "_long"
 
 _PLAIN = re.compile(r"[A-Za-z0-9.-]")
 _ESCAPED = re.compile(r"_([0-9a-f]{2})")
@@ -68,9 +72,10 @@ def next_chain(tier: Tier) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names and marks of one owner."""
+    """The names and marks of one owner. What long names stand for is remembered when it is met: it never changes."""
 
     owner: str
+    _long: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def table(self) -> str:
@@ -84,7 +89,13 @@ class Names:
         if key.kind is Kind.POLICY:
             return f"policy/{key.scope}"
         fields = (key.kind.value, key.cluster, key.scope.value, key.namespace, key.name)
-        return "/".join(_escaped(field) for field in fields).rstrip("/")
+        plain = "/".join(_escaped(field) for field in fields).rstrip("/")
+        if len(plain) <= _ROOM:
+            return plain
+        head, tail = f"{key.kind}/{_LONG}/", f"_{_hash(plain, 16)}"
+        name = f"{head}{plain.partition('/')[2][: _ROOM - len(head) - len(tail)]}{tail}"
+        self._long[name] = plain
+        return name
 
     def set_name(self, key: ObjectKey, flavour: Flavour) -> str:
         """One set of a group."""
@@ -92,7 +103,7 @@ class Names:
 
     def key(self, name: str) -> ObjectKey | None:
         """The key that a name of a set of ports, a list or a policy leads back to; None when it is none of ours."""
-        kind, _, rest = name.partition("/")
+        kind, _, rest = self._long.get(name, name).partition("/")
         try:
             if kind == Kind.POLICY:
                 key = ObjectKey(Kind.POLICY, "", Scope(rest))
@@ -121,7 +132,30 @@ class Names:
         comment = f"fb:{self.owner}:{name}"
         if len(comment) > COMMENT_LENGTH:
             comment = f"{comment[: COMMENT_LENGTH - 17]}_{_hash(comment, 16)}"
-        return str(IPv6Address(hashlib.sha256(comment.encode()).digest()[:16])), comment
+        return _element(f"fb:{self.owner}:{name}"), comment
+
+    def marks(self, name: str) -> Iterator[tuple[str, str]]:
+        """All elements for a name: its mark, and what a long one stands for, in pieces."""
+        yield self.mark(name)
+        whole = self._long.get(name, "")
+        for at in range(0, len(whole), COMMENT_LENGTH):
+            yield self._piece(name, at), whole[at : at + COMMENT_LENGTH]
+
+    def learn(self, name: str, carried: Mapping[str, str]) -> None:
+        """Take in what the elements of `marks` say that a long name stands for."""
+        if f"/{_LONG}/" in name and name not in self._long:
+            whole = "".join(self._pieces(name, carried))
+            if whole:
+                self._long[name] = whole
+
+    def _pieces(self, name: str, carried: Mapping[str, str]) -> Iterator[str]:
+        at = 0
+        while piece := carried.get(self._piece(name, at), ""):
+            yield piece
+            at += COMMENT_LENGTH
+
+    def _piece(self, name: str, at: int) -> str:
+        return _element(f"fb:{self.owner}:{at}:{name}")
 
     def fence(self, epoch: int, installation: str) -> str:
         """The chain that stands for this epoch of this installation."""
@@ -145,19 +179,14 @@ class Names:
         return f"{full[: PREFIX_LENGTH - 20]}_{_hash(full, 16)}: "
 
 
-def key_problem(names: Names, key: ObjectKey) -> str:
+def key_problem(key: ObjectKey) -> str:
     """Why no object can be called after this key; empty when one can."""
     text = str(key)
     try:
         same = ObjectKey.parse(text) == key and not key.part
     except ValueError:
         same = False
-    if not same:
-        return "its name has separators that make it ambiguous"
-    longest = max(len(flavour) for flavour in Flavour) + 1 if key.kind is Kind.GROUP else 0
-    if len(names.name(key)) + longest > NAME_LENGTH:
-        return f"its name is too long: nftables takes {NAME_LENGTH} characters, {names.name(key)[:40]}… has more"
-    return ""
+    return "" if same else "its name has separators that make it ambiguous"
 
 
 def line_name(name: str) -> str:
@@ -166,6 +195,10 @@ def line_name(name: str) -> str:
         return name
     readable = re.sub(r"[^A-Za-z0-9_.-]", "-", name).lstrip("-.")[: LINE_LENGTH - 13]
     return f"{readable or 'rule'}_{_hash(name, 12)}"
+
+
+def _element(text: str) -> str:
+    return str(IPv6Address(hashlib.sha256(text.encode()).digest()[:16]))
 
 
 def _escaped(text: str) -> str:

@@ -46,6 +46,8 @@ class Reader:
             name = f"table inet {self.names.table}"
             found.foreign.append(Foreign(name, "has our name and not our mark"))
             return found
+        for name in (*listed.chains, *listed.sets, *(name.rpartition(".")[0] for name in listed.sets)):
+            self.names.learn(name, carried)
         for one in listed.sets.values():
             if one.name != MARKS:
                 self._set(one, carried, found)

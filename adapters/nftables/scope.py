@@ -8,6 +8,7 @@ scope:
   networkNamespace: blue    # the gateway is a network namespace of that machine
   logRate: 100              # log lines per second for each rule, 0: no limit
   logGroup: 5               # to this nflog group; without it to the kernel's log
+  transactionSteps: 50000   # changed objects in one transaction
   persist: /etc/nftables.d/fusion-bridge.nft    # where the table is kept for the next start; without it nowhere
   identityFile: /etc/fusion-bridge/gateway.key  # ssh only
   knownHosts: /etc/fusion-bridge/known_hosts    # ssh only; without it the system's
@@ -29,7 +30,7 @@ _PATH = re.compile(r"/[A-Za-z0-9_.+@-]+(/[A-Za-z0-9_.+@-]+)*\Z")
 _WORD = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}\Z")
 _HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:-]*\Z")
 _PATHS = ("program", "persist", "identityFile", "knownHosts")
-_NUMBERS = {"logRate": (0, 1_000_000), "logGroup": (0, 65535)}
+_NUMBERS = {"logRate": (0, 1_000_000), "logGroup": (0, 65535), "transactionSteps": (1, 1_000_000)}
 _SSH_ONLY = ("identityFile", "knownHosts")
 _KNOWN = sorted({*_PATHS, *_NUMBERS, "sudo", "networkNamespace"})
 
@@ -45,6 +46,7 @@ class Scope:
     network_namespace: str = ""
     log_rate: int = 100
     log_group: int | None = None
+    transaction_steps: int = 50_000
     persist: str = ""
     identity_file: str = ""
     known_hosts: str = ""
@@ -64,6 +66,7 @@ class Scope:
             network_namespace=str(scope.get("networkNamespace", "")),
             log_rate=int(scope.get("logRate", 100)),
             log_group=None if scope.get("logGroup") is None else int(scope["logGroup"]),
+            transaction_steps=int(scope.get("transactionSteps", 50_000)),
             persist=str(scope.get("persist", "")),
             identity_file=str(scope.get("identityFile", "")),
             known_hosts=str(scope.get("knownHosts", "")),

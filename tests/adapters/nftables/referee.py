@@ -1,0 +1,142 @@
+"""What a table does with a packet, read from nft's own listing by nothing of the adapter's: a small reading of nftables' rules."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+from bridge.model.addresses import overlap
+from bridge.model.policy import Protocol
+from bridge.policy.evaluate import Packet, Verdict
+
+Json = Mapping[str, Any]
+_L4 = {
+    Protocol.TCP: "tcp",
+    Protocol.UDP: "udp",
+    Protocol.SCTP: "sctp",
+    Protocol.ICMP: "icmp",
+    Protocol.ICMPV6: "ipv6-icmp",
+}
+_GO_ON, _RETURN = "go on", "return"
+
+
+@dataclass
+class Ruleset:
+    """One table as it stood at one moment."""
+
+    listing: Sequence[Json]
+    sets: dict[str, list[Any]] = field(default_factory=dict)
+    rules: dict[str, list[list[Json]]] = field(default_factory=dict)
+    hooks: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, text: str) -> "Ruleset":
+        """From what `nft -j list table` printed; an empty text is no table."""
+        found = cls(json.loads(text)["nftables"] if text.strip() else [])
+        for item in found.listing:
+            match item:
+                case {"set": {"name": name, **rest}}:
+                    found.sets[name] = list(rest.get("elem", []))
+                case {"chain": {"name": name, **rest}}:
+                    found.rules[name] = []
+                    if rest.get("hook") == "forward":
+                        found.hooks.append(name)
+                case {"rule": {"chain": name, "expr": expr}}:
+                    found.rules[name].append(expr)
+        return found
+
+    def verdict(self, packet: Packet) -> Verdict:
+        """The first hooked chain that takes the packet; one that is accepted after a Pass was taken by none of our lines."""
+        for chain in self.hooks:
+            taken = self._walk(chain, packet)
+            if isinstance(taken, Verdict) and taken is not Verdict.UNMATCHED:
+                return taken
+        return Verdict.UNMATCHED
+
+    def dangling(self) -> list[str]:
+        """References to what is not there."""
+        return [
+            f"{chain} -> {name}"
+            for chain, rules in self.rules.items()
+            for expr in rules
+            for name in _references(expr)
+            if name not in self.sets and name not in self.rules
+        ]
+
+    def _walk(self, chain: str, packet: Packet) -> Verdict | str:
+        for expr in self.rules[chain]:
+            taken = self._rule(chain, expr, packet)
+            if taken == _RETURN:
+                return _GO_ON
+            if taken != _GO_ON:
+                return taken
+        return _GO_ON
+
+    def _rule(self, chain: str, expr: Sequence[Json], packet: Packet) -> Verdict | str:
+        for statement in expr:
+            match statement:
+                case {"match": match}:
+                    if not self._matches(match, packet):
+                        return _GO_ON
+                case {"accept": _}:
+                    return Verdict.UNMATCHED if chain.startswith("next/") else Verdict.ALLOW
+                case {"drop": _}:
+                    return Verdict.DENY
+                case {"reject": _}:
+                    return Verdict.REJECT
+                case {"return": _}:
+                    return _RETURN
+                case {"jump": {"target": target}}:
+                    return self._walk(target, packet)
+                case {"goto": {"target": target}}:
+                    taken = self._walk(target, packet)
+                    return _RETURN if taken == _GO_ON else taken
+                case {"counter": _} | {"log": _} | {"limit": _}:
+                    pass
+                case _:
+                    raise AssertionError(f"not known here: {statement}")
+        return _GO_ON
+
+    def _matches(self, match: Json, packet: Packet) -> bool:
+        left, right = match["left"], match["right"]
+        match left:
+            case {"payload": {"protocol": ("ip" | "ip6") as family, "field": side}}:
+                address = packet.source if side == "saddr" else packet.destination
+                return (ip_address(address).version == (4 if family == "ip" else 6)) and self._holds(right, address)
+            case {"payload": {"protocol": protocol, "field": "dport"}}:
+                return _L4[packet.protocol] == protocol and self._has_port(right, packet.port)
+            case {"meta": {"key": "l4proto"}}:
+                return bool(_L4[packet.protocol] == right)
+            case {"ct": {"key": "state"}}:
+                return bool(right == "new")
+            case {"ct": {"key": "direction"}}:
+                return bool(right == "original")
+        raise AssertionError(f"not known here: {match}")
+
+    def _holds(self, name: str, address: str) -> bool:
+        return any(overlap((_text(one),), (address,)) for one in self.sets[name.removeprefix("@")])
+
+    def _has_port(self, name: str, port: int) -> bool:
+        spans = (one["range"] if isinstance(one, dict) else (one, one) for one in self.sets[name.removeprefix("@")])
+        return any(first <= port <= last for first, last in spans)
+
+
+def _text(element: Any) -> str:  # noqa: ANN401 (JSON)
+    match element:
+        case {"elem": {"val": value}}:
+            return _text(value)
+        case {"prefix": {"addr": address, "len": length}}:
+            return f"{address}/{length}"
+        case {"range": [first, last]}:
+            return f"{first}-{last}"
+    return str(element)
+
+
+def _references(expr: Sequence[Json]) -> Iterator[str]:
+    for statement in expr:
+        match statement:
+            case {"match": {"right": str(right)}} if right.startswith("@"):
+                yield right[1:]
+            case {"jump": {"target": target}} | {"goto": {"target": target}}:
+                yield target
