@@ -19,16 +19,21 @@ class Picture:
     def __len__(self) -> int:
         return len(self._objects)
 
+    @property
+    def fresh_at(self) -> datetime | None:
+        """The last moment at which all of it is known to have been so."""
+        return self._fresh_at
+
     def differing(self, values: Iterable[Value]) -> list[Event]:
         """The upserts that bring the consumer up to these values of a list."""
-        known = self._objects.get
-        return [Event(Change.UPSERT, self._resource, value) for value in values if known(value.uid) != value]
+        known, since = self._objects.get, self._fresh_at
+        return [Event(Change.UPSERT, self._resource, value, since) for value in values if known(value.uid) != value]
 
-    def deletion(self, value: Value) -> Event:
-        """A deletion that was seen. The last good value is told where the event's own makes no sense."""
+    def deletion(self, value: Value, since: datetime | None = None) -> Event:
+        """A deletion that is proven. The last good value is told where the event's own makes no sense."""
         if isinstance(value, Undecodable):
             value = self._objects.get(value.uid, value)
-        return Event(Change.DELETED, self._resource, value)
+        return Event(Change.DELETED, self._resource, value, since)
 
     def delivered(self, events: Iterable[Event], listed_at: datetime | None = None) -> None:
         """The consumer took these. `listed_at` is the time of the page when they come from a list that is still going on."""
@@ -58,8 +63,12 @@ class Picture:
         return [value for value in missing if _name(value) in names]
 
     def vanished(self, value: Value) -> Event:
-        """A deletion that is inferred, with the last moment at which the object is known to have been there."""
-        return Event(Change.GONE, self._resource, value, since=self._late.get(value.uid, self._fresh_at))
+        """A deletion that is inferred."""
+        return Event(Change.GONE, self._resource, value, since=self.last_seen(value))
+
+    def last_seen(self, value: Value) -> datetime | None:
+        """The last moment at which the object is known to have been there."""
+        return self._late.get(value.uid, self._fresh_at)
 
 
 def _name(value: Value) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from bridge.clock import Clock
@@ -36,6 +36,9 @@ Sink = Callable[[Batch], None]
 _log = logging.getLogger(__name__)
 _JOIN_INTERVAL: Final = 0.2
 _JOIN_TRIES: Final = 25
+# A watch that was away for longer begins with what it missed, and has told it after that many seconds.
+_PROMPT: Final = timedelta(seconds=5)
+_CATCH_UP: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,27 +153,38 @@ class Reflector:
         """One list if it is due, one watch."""
         if not self._version:
             self._synchronize()
+        missed_since, opened = self._missed_since(), self._clock.elapsed()
         with closing(self._watch.batches(self._version)) as batches:
             for lines in batches:
                 if self._stopping.is_set():
                     return
                 self._state = State.WATCHING
                 if lines:
-                    self._take(lines)
+                    behind = self._clock.elapsed() < opened + _CATCH_UP
+                    self._take(lines, missed_since if behind else None)
+                else:
+                    opened = self._clock.elapsed()
         self._well()
+
+    def _missed_since(self) -> datetime | None:
+        """Since when nothing was heard, where that is so long ago that a watch begins with what happened meanwhile."""
+        fresh_at = self._picture.fresh_at
+        return fresh_at if fresh_at and self._clock.now() > fresh_at + _PROMPT else None
 
     # ---- the list
 
     def _synchronize(self) -> None:
         if self._state is State.STARTING:
             self._state = State.LISTING
+        began, heard = self._clock.now(), self._clock.elapsed()
         listed = self._list()
         removals = self._removals(listed)
-        self._deliver([*removals, Synced(self._resource, listed.version)])
+        self._deliver([*removals, Synced(self._resource, listed.version, since=self._picture.fresh_at)])
         self._picture.delivered(removals)
         self._version = listed.version
         self._synced = True
-        self._fresh()
+        self._heard = heard  # a list is a picture of its beginning
+        self._picture.fresh(began)
 
     def _list(self) -> _Listed:
         """Deliver what a complete list shows, page by page."""
@@ -195,7 +209,9 @@ class Reflector:
         replaced = self._picture.replaced(missing, listed.uids)
         ended = {value.uid for value in replaced}
         gone = self._confirmed([value for value in missing if value.uid not in ended], listed)
-        return [self._picture.deletion(value) for value in replaced] + [self._picture.vanished(value) for value in gone]
+        picture = self._picture
+        ends = [picture.deletion(value, picture.last_seen(value)) for value in replaced]
+        return ends + [picture.vanished(value) for value in gone]
 
     def _confirmed(self, suspects: list[Value], listed: _Listed) -> list[Value]:
         """Those that a second list misses too. Raises when that cannot be told now; nothing is inferred then."""
@@ -214,9 +230,9 @@ class Reflector:
 
     # ---- the watch
 
-    def _take(self, lines: Sequence[Line]) -> None:
-        """Deliver a batch, and only then count it as seen."""
-        events = [self._event(line.type, line.value) for line in lines if line.value is not None]
+    def _take(self, lines: Sequence[Line], since: datetime | None) -> None:
+        """Deliver a batch, and only then count it as seen. With `since` it happened at any time after that."""
+        events = [self._event(line.type, line.value, since) for line in lines if line.value is not None]
         version = next((line.resource_version for line in reversed(lines) if line.resource_version), self._version)
         newest = version_number(version)
         self._deliver(events)
@@ -227,12 +243,12 @@ class Reflector:
             self._well()
         self._fresh()
 
-    def _event(self, kind: str, value: Value) -> Event:
+    def _event(self, kind: str, value: Value, since: datetime | None) -> Event:
         if kind != "DELETED":
-            return Event(Change.UPSERT, self._resource, value)
+            return Event(Change.UPSERT, self._resource, value, since)
         if not value.uid:
             raise Garbled(f"{self._words}: a deletion does not say of what")
-        return self._picture.deletion(value)
+        return self._picture.deletion(value, since)
 
     def _deliver(self, batch: Batch) -> None:
         if batch and not self._stopping.is_set():

@@ -43,6 +43,7 @@ class Dirty:
     objects_gone: set[tuple[Resource, str, str]] = field(default_factory=set)
     addresses: dict[str, None] = field(default_factory=dict)
     unproven: dict[str, datetime | None] = field(default_factory=dict)  # address -> last known present
+    unwatched: dict[str, datetime] = field(default_factory=dict)  # address -> what happened to it, happened after that
     namespaces: set[str] = field(default_factory=set)
     policy: bool = False
     causes: dict[Ref, str] = field(default_factory=dict)  # of everything but the pods of groups, in words
@@ -103,7 +104,13 @@ class ClusterIndex:
         if self.annotated_pods.put(pod):
             self._policy_moved(Change.UPSERT, pod)
         for address in self.workloads.put(pod, at):
-            dirty.addresses[address] = None
+            self._mark(address, event.since)
+
+    def _mark(self, address: str, since: datetime | None) -> None:
+        """The address may have another owner now, or its owner other groups; with `since` it may have had that any time since then."""
+        self.dirty.addresses[address] = None
+        if since is not None:
+            self.dirty.unwatched.setdefault(address, since)
 
     def _take_unreadable_pod(self, event: Event, uid: str) -> None:
         """The last good version stays until the pod is gone."""
@@ -117,7 +124,7 @@ class ClusterIndex:
         if self.annotated_pods.remove(uid):
             self._policy_moved(event.change, event.value)
         for address in self.workloads.remove(uid) or (pod.addresses if pod else ()):
-            self.dirty.addresses[address] = None
+            self._mark(address, event.since)
             if event.change is Change.GONE:
                 self.dirty.unproven[address] = event.since
             else:

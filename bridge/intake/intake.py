@@ -56,9 +56,11 @@ class Intake:
         self._arrived = threading.Event()
         self._synced: set[Resource] = set()
         self._newly_synced: dict[Resource, str] = {}
+        self._unwatched_since: datetime | None = None
         self._taking_since: float | None = None
         self.revision = 0
         self.identity = ""  # uid of kube-system as recorded; empty before the first time
+        self.seen_at: datetime | None = None  # up to when the record was whole when it was loaded
         self.settled = threading.Event()  # set once the first complete picture is recorded
 
     def start_from(self) -> Mapping[Resource, Sequence[Observed]]:
@@ -67,7 +69,7 @@ class Intake:
         Raises StateUnavailable.
         """
         recorded = self._store.load_cluster(self.cluster)
-        self.revision, self.identity = recorded.revision, recorded.uid
+        self.revision, self.identity, self.seen_at = recorded.revision, recorded.uid, recorded.seen_at
         self._index = ClusterIndex(self._governance, recorded)
         known: dict[Resource, list[Observed]] = {Resource.PODS: list(recorded.pods.values())}
         for (resource, _, _), value in recorded.objects.items():
@@ -87,6 +89,11 @@ class Intake:
     def waiting(self) -> int:
         """How many events wait to be taken."""
         return len(self._queue)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether everything that was handed over is recorded. From any thread."""
+        return self.settled.is_set() and not self._queue and self._taking_since is None
 
     @property
     def unrecorded_for(self) -> float:
@@ -119,6 +126,7 @@ class Intake:
         else:
             batch = self._recorder.next(at)
         batch.synced, self._newly_synced = self._newly_synced, {}
+        batch.unwatched_since, self._unwatched_since = self._unwatched_since, None
         if not batch.empty:
             self._commit(batch, stop, epoch)
         if not stop.is_set() and not self.settled.is_set():
@@ -132,6 +140,8 @@ class Intake:
             if isinstance(item, Synced):
                 self._synced.add(item.resource)
                 self._newly_synced[item.resource] = item.resource_version
+                if item.resource is Resource.PODS:
+                    self._unwatched_since = item.since
             else:
                 events.append(item)
         self._index.take(events, at)

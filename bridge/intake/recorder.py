@@ -31,6 +31,7 @@ class Recorder:
         self._governance = governance
         self._targets = targets
         self._index = index
+        self._seen_at = recorded.seen_at
         self._pods: dict[str, Pod] = dict(recorded.pods)
         self._objects = dict(recorded.objects)
         self._leases = {address: lease.uid for address, lease in recorded.leases.items()}
@@ -48,7 +49,7 @@ class Recorder:
         dirty.policy = True
         for address in self._leases:
             if index.workloads.owner(address) is None and address not in dirty.addresses:
-                dirty.unproven[address] = None
+                dirty.unproven[address] = self._seen_at
         for address in (*self._leases, *index.workloads.addresses, *index.membership.known_addresses):
             dirty.addresses[address] = None
         return self._record(dirty, at, first=True)
@@ -176,12 +177,14 @@ class Recorder:
     ) -> None:
         if owner is not None and owner.uid == before:
             return
+        unwatched = address in dirty.unproven or address in dirty.unwatched
+        since = dirty.unproven.get(address) or dirty.unwatched.get(address)
         if before is not None:
-            unproven = owner is None and address in dirty.unproven
-            batch.leases_ended.append(LeaseEnd(address, before, unproven, dirty.unproven.get(address)))
+            batch.leases_ended.append(LeaseEnd(address, before, unwatched, since))
             del self._leases[address]
         if owner is not None:
-            batch.leases.append(LeaseStart(address, owner, since=owner.started if first else None))
+            earliest = max((one for one in (since, owner.started) if one), default=None) if unwatched or first else None
+            batch.leases.append(LeaseStart(address, owner, since=earliest))
             self._leases[address] = owner.uid
 
     def _record_membership(

@@ -190,7 +190,7 @@ class Change(StrEnum):
 class Event:
     """One change of one object; never changed itself, and not frozen for the reason that Pod is not.
 
-    For GONE, the object vanished between `since` and the time of the event.
+    With `since` it was not seen as it happened, but some time after that: by a list, or by a watch that stood still meanwhile.
     """
 
     change: Change
@@ -201,7 +201,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A complete, confirmed list has been delivered for this resource; what follows are changes to it."""
+    """A complete, confirmed list has been delivered for this resource; what follows are changes to it.
+
+    What came and went between `since` and this list was not seen; None where nothing was known before.
+    """
 
     resource: Resource
     resource_version: str
+    since: datetime | None = None

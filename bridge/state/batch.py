@@ -105,6 +105,7 @@ class Batch:
         default_factory=dict
     )  # why the members of a group change, or an object is to go
     synced: dict[Resource, str] = field(default_factory=dict)  # resource -> resource version of its last complete list
+    unwatched_since: datetime | None = None  # who came and went between then and `at` was not seen
 
     @property
     def of_policy(self) -> bool:
@@ -146,3 +147,4 @@ class Recorded:
     desired: Mapping[tuple[str, ObjectKey], str]  # device, key -> digest
     verdicts: Mapping[Ref, Verdict]
     placements: Mapping[tuple[Ref, str], Placement] = field(default_factory=dict)  # object, device
+    seen_at: datetime | None = None  # up to when all that happened is in it

@@ -1,5 +1,7 @@
 """What intake asks of the state: where it left off, and to record what changed."""
 
+from datetime import datetime
+
 from bridge.errors import LostLease, StateError
 from bridge.state import loading
 from bridge.state.batch import Batch, Recorded
@@ -10,7 +12,7 @@ from bridge.state.recording import Recording
 _BEGIN = f"""
 WITH held AS MATERIALIZED (
     SELECT FROM replica_lease WHERE role = 'cluster' AND name = %(cluster)b AND epoch = %(epoch)b FOR KEY SHARE)
-UPDATE cluster SET revision = revision + 1, changed_at = greatest(changed_at, %(at)b)
+UPDATE cluster SET revision = revision + 1, changed_at = greatest(changed_at, %(at)b), kept_from = coalesce(kept_from, %(at)b)
 WHERE name = %(cluster)b AND EXISTS (SELECT FROM held)
 RETURNING revision, changed_at, {BY_KEY}
 """  # noqa: S608 - no value in it
@@ -31,6 +33,12 @@ class IntakeStore:
         """Write down which cluster this is (uid of kube-system). Whether a change of it is acceptable is for the caller to decide."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE cluster SET uid = %s WHERE name = %s", [uid, cluster])
+
+    def note_watched(self, cluster: str, at: datetime) -> None:
+        """Write down that all that happened in the cluster until then is recorded."""
+        query = "UPDATE cluster SET watched_at = greatest(watched_at, %s) WHERE name = %s"
+        with self._database.transaction() as connection:
+            connection.execute(query, [at, cluster])
 
     def load_cluster(self, cluster: str) -> Recorded:
         """Everything known of the cluster, as of one moment. StateError when it is not registered."""

@@ -19,12 +19,14 @@ _CHUNK = 5000  # rows fetched at a time: a fleet is never in memory twice
 
 def load(connection: Connection, cluster: str) -> Recorded:
     """Everything, within the caller's snapshot. StateError for a cluster that is not registered."""
-    row = connection.execute("SELECT revision, uid FROM cluster WHERE name = %s", [cluster]).fetchone()
+    query = "SELECT revision, uid, greatest(watched_at, changed_at) FROM cluster WHERE name = %s"
+    row = connection.execute(query, [cluster]).fetchone()
     if row is None:
         raise StateError(f"cluster {cluster} is not registered in this database")
     return Recorded(
         revision=row[0],
         uid=row[1],
+        seen_at=row[2],
         pods=_pods(connection, cluster),
         objects=_objects(connection, cluster),
         leases=_leases(connection, cluster),

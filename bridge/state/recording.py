@@ -72,6 +72,7 @@ class Recording:
         if batch.of_policy:
             self.connection.execute(sql.POLICY_REVISION, {"cluster": self.cluster, "revision": self.revision})
         self._run(sql.SYNCED, list(batch.synced), synced=json_text(batch.synced))
+        self._run(sql.OUTAGE, [batch.unwatched_since] if batch.unwatched_since else [], since=batch.unwatched_since)
 
     def _pods(self, pods: Sequence[Pod]) -> None:
         self._run(

@@ -164,4 +164,8 @@ DELETE FROM placement WHERE ctid = ANY(ARRAY(
 """
 POLICY_REVISION = "UPDATE cluster SET policy_revision = %(revision)b WHERE name = %(cluster)b"
 SYNCED = "UPDATE cluster SET synced = synced || %(synced)b::text::jsonb WHERE name = %(cluster)b"
+OUTAGE = """
+INSERT INTO outage (cluster, t1, t2) SELECT %(cluster)b, %(since)b::timestamptz, %(at)b::timestamptz
+WHERE %(since)b::timestamptz < %(at)b::timestamptz ON CONFLICT DO NOTHING
+"""
 NOTIFY = "SELECT pg_notify(%(channel)s, %(cluster)s)"
