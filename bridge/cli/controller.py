@@ -29,6 +29,7 @@ from bridge.errors import BridgeError, FencedOff, LostLease, Refused
 from bridge.feedback.feedback import Feedback
 from bridge.intake import collector
 from bridge.intake.intake import Intake
+from bridge.model.observed import Resource
 from bridge.model.policy import Governance
 from bridge.policy.compile import Target
 from bridge.settings.schedule import trigger
@@ -44,6 +45,7 @@ from bridge.state.wakeups import ANY, Wakeups
 log = structlog.get_logger(__name__)
 
 _SCHEDULE_BEAT = 15  # seconds
+_WATCHED_SECONDS = 10
 _FEEDBACK_SECONDS = 10.0  # for one write into a cluster
 
 
