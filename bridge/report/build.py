@@ -161,7 +161,8 @@ def _compared(
     evidence: Evidence,
 ) -> ObjectReport:
     wanted = parts(desired[key], desired) if key in desired else None
-    present = parts(actual[key], actual) if key in actual else None
+    same = desired.get(key) == actual.get(key)
+    present = wanted if same else parts(actual[key], actual) if key in actual else None
     sizes = [None if one is None else len(one) for one in (wanted, present)]
     if wanted is not None and present is not None:
         wanted, present = aligned(key.kind, wanted, present)

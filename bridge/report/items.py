@@ -86,7 +86,10 @@ def standing(
 
 def member_order(found: Iterable[Item]) -> tuple[Item, ...]:
     """Members by address, whatever their state, and names after them."""
-    return tuple(sorted(found, key=lambda one: _place(one.item)))
+    listed = tuple(found)
+    if all(one.state in (ItemState.OK, ItemState.MISSING) for one in listed):
+        return listed  # those that are wanted are in order
+    return tuple(sorted(listed, key=lambda one: _place(one.item)))
 
 
 def _state(wanted: bool, present: bool, *, held: bool, refused: bool) -> ItemState:

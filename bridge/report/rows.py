@@ -35,7 +35,9 @@ def csv_text(report: Report) -> str:
 
 def harmless(cell: str) -> str:
     """The cell in one line of printable text that no spreadsheet calculates."""
-    text = "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in cell)
+    text = cell
+    if not cell.isprintable():
+        text = "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in cell)
     return f"'{text}" if cell.lstrip(" ").startswith(_FORMULA) else text
 
 
