@@ -28,6 +28,9 @@ _MARKS = """
 DELETE FROM audit_checkpoint c
 WHERE c.number < (SELECT max(number) FROM audit_checkpoint newest WHERE newest.device = c.device)
 """
+# Said before anything goes: from then on nobody is told that nobody held an address before that time.
+_KEPT = "UPDATE cluster SET kept_from = %(before)s WHERE kept_from < %(before)s"
+_OUTAGES = "DELETE FROM outage WHERE t2 < %(before)s"
 _REPORTS = "DELETE FROM report WHERE ctid = ANY(ARRAY(SELECT ctid FROM report WHERE at < %(before)s LIMIT %(piece)s))"
 _GROUPS = """
 DELETE FROM address_group g WHERE g.gone
@@ -52,6 +55,9 @@ def prune(database: Database, before: datetime) -> Pruned:
 
     Raises StateUnavailable; what was deleted by then stays deleted. Never touches what is open.
     """
+    with database.transaction() as connection:
+        connection.execute(_KEPT, {"before": before})
+        connection.execute(_OUTAGES, {"before": before})
     leases, members = drop_months(database, "lease_closed", before), drop_months(database, "member_closed", before)
     devices = AuditStore(database).devices()
     audit = sum(_delete(database, _AUDIT, before, device) for device in devices)
