@@ -133,8 +133,8 @@ _FAILURES = _counter("database_errors", "Uses of the database that failed.", "er
 _DATABASE_UP = _gauge("database_up", "1 while the database answers.")
 _SCHEMA = _gauge("database_schema_current", "1 while the schema is the one that this version needs.")
 
-_REPORTS = _counter("reports_made", "Reports that this replica made and kept.", "origin")
-_UNMADE = _counter("reports_failed", "Reports that this replica could not make.", "origin")
+_REPORTS = _counter("reports_made", "Scheduled reports that this replica made and kept.")
+_UNMADE = _counter("reports_failed", "Scheduled reports that this replica could not make.")
 _REPORTED = _gauge(
     "report_last_timestamp_seconds", "When the last report was kept, by any replica; 0 before.", "origin"
 )
@@ -230,8 +230,8 @@ class Reports:
     """The series of reports that are kept."""
 
     def __init__(self) -> None:
-        self.made = {origin: _REPORTS.labels(origin) for origin in ORIGINS}
-        self.failed = {origin: _UNMADE.labels(origin) for origin in ORIGINS}
+        self.made = _REPORTS
+        self.failed = _UNMADE
         self.last = {origin: _REPORTED.labels(origin) for origin in ORIGINS}
         self.due = _DUE
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from bridge import __version__
+from bridge import __version__, metrics
 from bridge.cli.comparison import Comparison, compare_all
 from bridge.errors import BridgeError, SettingsError
 from bridge.report import build
@@ -79,8 +79,11 @@ def keep_of_schedule(settings: Settings, database: Database, cron: str) -> None:
         with ReportArchive(database).slot(due) as ours:
             kept = keep(made(settings, (), database, origin=Origin.SCHEDULED), database, due) if ours else None
         if kept is not None:
+            metrics.reports.made.inc()
             log.info("report kept", number=kept.number, in_step=kept.in_step, missing=kept.missing, extra=kept.extra)
     except BridgeError as error:
+        metrics.reports.failed.inc()
         log.warning("no report kept", error=str(error))
     except Exception:
+        metrics.reports.failed.inc()
         log.exception("no report kept")
