@@ -1,6 +1,7 @@
 """`validate`."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 from bridge.resources import shipped
 from tests.cli.program import run
@@ -31,6 +32,37 @@ def test_findings_as_a_table_and_as_json(tmp_path: Path) -> None:
     found = run("validate", path, "--output", "json")
     assert (found.code, found.json["ok"]) == (1, False)
     assert {(one["path"], one["line"], one["severity"]) for one in found.json["findings"]} >= {(str(path), 5, "error")}
+
+
+def test_findings_for_pipelines(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    path.write_text(BROKEN)
+    answer = run("validate", path, "--format", "junit")
+    suite = ElementTree.fromstring(answer.out)  # noqa: S314 - our own words
+    cases = suite.findall("./testsuite/testcase")
+    assert (answer.code, suite.get("failures")) == (1, str(len(suite.findall(".//failure"))))
+    assert {case.get("classname") for case in cases} == {str(path)}
+    assert "300.1.2.3" in answer.out
+    answer = run("validate", path, "--format", "sarif")
+    (told,) = answer.json["runs"]
+    places = [one["locations"][0]["physicalLocation"] for one in told["results"]]
+    assert {"artifactLocation": {"uri": str(path)}, "region": {"startLine": 5}} in places
+    assert {one["level"] for one in told["results"]} <= {"error", "warning"}
+    assert len(told["results"]) == len(cases)
+
+
+def test_nothing_found_is_a_test_that_passed() -> None:
+    answer = run("validate", shipped("config/samples"), "--format", "junit")
+    suite = ElementTree.fromstring(answer.out)  # noqa: S314 - our own words
+    assert (answer.code, suite.get("failures")) == (0, "0")
+    assert suite.findall(".//testcase")
+
+
+def test_no_text_of_a_manifest_breaks_the_xml(tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    odd = '"\\x01<b>&\\uFFFE"'
+    path.write_text(BROKEN.replace("300.1.2.3", odd))
+    assert "<b>" in "".join(ElementTree.fromstring(run("validate", path, "--format", "junit").out).itertext())  # noqa: S314
 
 
 def test_standard_input_and_a_file_that_is_not_there(tmp_path: Path) -> None:
