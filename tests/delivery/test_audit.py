@@ -47,7 +47,7 @@ def _put(bench: Bench, *objects: DeviceObject) -> None:
     tampered(bench.memory, lambda held: held.update({one.key: one for one in objects}))
 
 
-def _told(audit: list[AuditEntry]) -> dict[ObjectKey, str]:
+def told(audit: list[AuditEntry]) -> dict[ObjectKey, str]:
     """The digest of every object as the audit ends; AssertionError where an entry does not go on from the one before."""
     now: dict[ObjectKey, str] = {}
     for entry in audit:
@@ -81,7 +81,7 @@ def test_a_first_load_has_an_entry_for_each_object_and_for_the_fence() -> None:
     assert {(entry.op, entry.outcome) for entry in rest} == {("create", "done")}
     assert {entry.cause for entry in rest if entry.key.kind is not Kind.POLICY} == {"test"}
     assert all(entry.cause for entry in rest)
-    assert _told(rest) == _digests(bench.memory.objects)
+    assert told(rest) == _digests(bench.memory.objects)
 
 
 def test_the_lag_is_counted_from_the_oldest_change_that_was_waiting() -> None:
@@ -132,13 +132,13 @@ def test_a_plan_that_broke_off_is_told_as_far_as_it_came(atomic: bool, after: in
     bench.state.want(bank("192.0.2.7"), rules(line(CART)))
     bench.state.no_longer(PAY)
     bench.settle()
-    told = bench.state.audit
-    assert _told(told) == _digests(bench.memory.objects)
-    assert all(entry.cause for entry in told)
-    ends = {entry.outcome for entry in told}
+    audit = bench.state.audit
+    assert told(audit) == _digests(bench.memory.objects)
+    assert all(entry.cause for entry in audit)
+    ends = {entry.outcome for entry in audit}
     assert ends <= {"done", "done, then interrupted", "done in part, then interrupted"}
     assert (len(ends) > 1) == (not atomic and 0 < after < 6)
-    assert not [entry for entry in told if entry.op == "drift"]
+    assert not [entry for entry in audit if entry.op == "drift"]
 
 
 def test_what_was_taken_for_lost_and_comes_late_is_no_drift() -> None:
@@ -332,9 +332,9 @@ def test_what_stands_there_when_the_audit_begins_is_told_as_found() -> None:
     bench.state.audit.clear()
     bench.restart()
     bench.settle()
-    told = bench.state.audit
-    assert {entry.op for entry in told} == {"found"}
-    assert _told(told) == _digests(bench.memory.objects)
+    audit = bench.state.audit
+    assert {entry.op for entry in audit} == {"found"}
+    assert told(audit) == _digests(bench.memory.objects)
 
 
 @pytest.mark.parametrize("down", [True, False])
@@ -378,6 +378,6 @@ def test_the_audit_tells_the_whole_life_of_every_object(before: World, after: Wo
             bench.turn()
         bench.memory.refuses.clear()
     _calm(bench)
-    assert _told(bench.state.audit) == _digests(bench.memory.objects)
+    assert told(bench.state.audit) == _digests(bench.memory.objects)
     assert all(entry.cause and entry.outcome for entry in bench.state.audit)
     assert not device.dangling(bench.memory.objects)
