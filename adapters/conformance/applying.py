@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.conformance.bench import FENCE, Bench, examples, needs
-from adapters.conformance.site import CART, SOURCES, WEB, Site, group_key, line
+from adapters.conformance.site import CART, SOURCES, WEB, group_key, line
 from bridge.model.identity import Kind
 from bridge.model.intent import EVERYTHING, Group, Intent, ReadScope
 from bridge.model.plan import Op, Plan, Step
@@ -105,8 +105,9 @@ class Applying(Bench):
         assert len(self.device.moments()) == written + 1
 
     def test_the_same_plan_twice_does_no_harm(self) -> None:
-        site: Site = self.terms.shop(SOURCES[1])
-        self.reconcile(self.adapter, self.terms.shop(SOURCES[0]))
+        going, coming = (Group(group_key(name), frozenset({SOURCES[2]})) for name in ("going", "coming"))
+        site = self.terms.shop(SOURCES[1], more=[coming])
+        self.reconcile(self.adapter, self.terms.shop(SOURCES[0], more=[going]))
         made = self.planned(self.adapter, site)
         self.adapter.apply(made, FENCE)
         self.tried(self.adapter, made)

@@ -15,7 +15,7 @@ from bridge.policy.evaluate import Verdict
 class Between(Bench):
     """Every state between two sites is looked at with every packet."""
 
-    @pytest.mark.parametrize("batch", [None, 2], ids=["at once", "in small parts"])
+    @pytest.mark.parametrize("batch", [None, 6, 2], ids=["at once", "in parts", "in small parts"])
     @examples
     @given(data=st.data())
     def test_nothing_dangles_and_nothing_opens_on_the_way(self, batch: int | None, data: st.DataObject) -> None:

@@ -16,7 +16,8 @@ class Limits(Bench):
 
     @pytest.mark.parametrize("limit", ["group_members", "groups", "rules"])
     def test_what_fits_is_taken_and_what_does_not_is_named(self, limit: str) -> None:
-        self.device.narrow()
+        if limit in self.device.limits:
+            self.device.narrow(limit)
         adapter = self.open()
         said = (getattr(adapter.limits, limit), self.device.limits.get(limit))
         most = min(one for one in said if one is not None)

@@ -186,8 +186,8 @@ class Rig(Protocol):
         """End every trouble; how many calls met one since the last time."""
         ...
 
-    def narrow(self) -> None:
-        """Take no more than `limits` from now on."""
+    def narrow(self, limit: str) -> None:
+        """Take no more than `limits` says of this from now on, beside what `plant` put there."""
         ...
 
     def unmark(self, key: ObjectKey) -> str:

@@ -151,9 +151,9 @@ class BigipRig:
         self.device.faults.clear()
         return hits
 
-    def narrow(self) -> None:
+    def narrow(self, limit: str) -> None:
         """The simulator's own limits."""
-        self.device.limits.members, self.device.limits.rules = self.limits["group_members"], self.limits["rules"]
+        setattr(self.device.limits, {"group_members": "members", "rules": "rules"}[limit], self.limits[limit])
 
     def unmark(self, key: ObjectKey) -> str:
         """Another description, and for address lists another address."""
