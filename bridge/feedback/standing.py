@@ -13,6 +13,8 @@ from bridge.state.policy_picture import DeviceRow, Placed, PolicyPicture, Unfini
 
 _UNKNOWN_DEVICE = DeviceRow("not read yet")
 _REFUSED = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED)
+_LASTING = {ObjectState.HELD: ""}  # how much is held changes as pods come and go
+_FOR_A_PERSON = ("denied", "stopped")  # states of a device that trying again does not end
 _STATED = (*_REFUSED, ObjectState.HELD)  # what a row says of itself, the first of these
 _RULE_KINDS = {
     Scope.CLUSTER: "ClusterEgressRule",
@@ -20,20 +22,27 @@ _RULE_KINDS = {
     Scope.SERVICE: "ServiceEgressRule",
 }
 _LIST = f"{Kind.RULE_LIST}:"
-_PLAN = "the device is in mode plan: changes are planned there and not written"
+_PLAN = "the bridge only plans for it (mode: plan) and writes nothing there"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How one object stands on one device; `words` are the device's or the compiler's own, "" for none.
 
-    `holds`: the device was seen to hold the version in force, whether or not it enforces it.
+    `holds`: the device was seen to hold the version in force, whether or not it enforces it. `lasting`: as long as it stays so the
+    words may differ each time and hardly matter; the value tells apart what is not the same.
     """
 
     device: str
     reason: Reason
     words: str = ""
     holds: bool = False
+    lasting: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """What is amiss, and where."""
+        return f"{self.device}:{self.reason}" + (f":{self.lasting}" if self.lasting else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,7 @@ class Standings:
         for state in _STATED:
             for row in rows:
                 if row.state is state:
-                    return Standing(name, Reason(state), row.message)
+                    return Standing(name, Reason(state), row.message, lasting=_LASTING.get(state))
         return None
 
     def _withheld_from(self, ref: Ref, placed: Placed, rows: Mapping[str, Unfinished]) -> Standing | None:
@@ -131,7 +140,8 @@ class Standings:
             return None
         if device.state == "ok":
             return Standing(name, Reason.PENDING)
-        return Standing(name, Reason.DEVICE_UNREACHABLE, device.message or device.state)
+        kind = device.state if device.state in _FOR_A_PERSON else ""
+        return Standing(name, Reason.DEVICE_UNREACHABLE, device.message or device.state, lasting=kind)
 
     def _undeployed(self, name: str, rows: Iterable[Unfinished], asked: Asked) -> Standing | None:
         hurry = asked.fresh and asked.hurry

@@ -20,8 +20,6 @@ OURS = frozenset(KINDS[resource] for resource in POLICY_RESOURCES)
 _EXTERNALS = frozenset(KINDS[one] for one in (Resource.EXTERNAL_SERVICES, Resource.CLUSTER_EXTERNAL_SERVICES))
 _CARRIERS = frozenset(KINDS[one] for one in (Resource.NAMESPACES, Resource.SERVICES))
 _GONE = "Missing"  # deleted in the cluster, and kept for the rules that name it
-# What a device says while it stays so may differ each time, and hardly matters: told as it was said first.
-_FIRST_WORDS = frozenset({Reason.DEVICE_UNREACHABLE, Reason.HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +93,14 @@ class Narrator:
             one = self._standings.of(ref, placed, Asked(fresh, judged.changed_at, hurry))
             if isinstance(one, Unsettled):
                 return one
-            found.append(_as_first_said(one, f"{one.device}:{one.reason}", body))
+            found.append(_as_first_said(one, one.mark, body))
         absent = Reason.NOT_USED if ref.kind in _EXTERNALS else Reason.NO_DEVICE
         content = status.status(judged, found, absent, before, self._now)
         marks, events = _of_judgement(judged)
         if judged.in_force is not None and not found:
             marks, events = {**marks, f":{absent}": ""}, _with_event(events, f":{absent}", absent, text(absent))
         for one in found:
-            marks, events = _with_standing(marks, events, one, f"{one.device}:{one.reason}", f"on {one.device}")
+            marks, events = _with_standing(marks, events, one, one.mark, f"on {one.device}")
         return Telling(ref, judged.uid, content, marks, events)
 
     def _carrier(self, ref: Ref, uid: str, body: Body, *, hurry: bool) -> Telling | Unsettled:
@@ -115,7 +113,7 @@ class Narrator:
             one = self._standings.of(ref, placed, Asked(known is None, None, hurry))
             if isinstance(one, Unsettled):
                 return one
-            mark = f"{name}@{one.device}:{one.reason}"
+            mark = f"{name}@{one.mark}"
             one = _as_first_said(one, mark, body)
             groups.setdefault(name, []).append(one)
             marks, events = _with_standing(marks, events, one, mark, f"group {name} on {one.device}")
@@ -147,7 +145,7 @@ def _with_standing(marks: Marks, events: Events, one: Standing, mark: str, where
 
 
 def _as_first_said(one: Standing, mark: str, body: Body) -> Standing:
-    return replace(one, words=body.marks[mark]) if one.reason in _FIRST_WORDS and mark in body.marks else one
+    return replace(one, words=body.marks[mark]) if one.lasting is not None and mark in body.marks else one
 
 
 def _by_group(placed: Sequence[Placed]) -> Iterator[tuple[str, Placed]]:

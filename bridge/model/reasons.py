@@ -21,6 +21,9 @@ class Reason(StrEnum):
     NOT_USED = "NotUsed"
     NO_DESTINATION = "NoDestination"
     NO_DEVICE = "NoDevice"
+    NOT_YET = "NotYet"
+    EXPIRED = "Expired"
+    OUTSIDE_WINDOW = "OutsideWindow"
     PENDING = "Pending"
     HELD = "Held"
     QUARANTINED = "Quarantined"
@@ -31,6 +34,10 @@ class Reason(StrEnum):
     HOST_NETWORK = "HostNetwork"
     ADDRESS_CONFLICT = "AddressConflict"
     OUTSIDE_POD_RANGES = "OutsidePodRanges"
+
+
+RESTING = frozenset({Reason.NOT_YET, Reason.EXPIRED, Reason.OUTSIDE_WINDOW})
+"""Accepted, and not in force because of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,12 @@ MEANINGS: Mapping[Reason, Meaning] = {
         "name devices in spec.devices that serve this cluster and namespace, or leave spec.devices out",
         event=True,
     ),
-    Reason.PENDING: Meaning("a change is on its way to the device"),
+    Reason.NOT_YET: Meaning("the rule is accepted, and its time has not come: no device holds it before"),
+    Reason.EXPIRED: Meaning(
+        "the rule's time is over, and no device holds it any more", "delete the rule, or set a later spec.notAfter"
+    ),
+    Reason.OUTSIDE_WINDOW: Meaning("the rule counts in its windows only, and now is outside of them"),
+    Reason.PENDING: Meaning("a change has not reached the device yet"),
     Reason.HELD: Meaning(
         "part of a change waits for a person, because no event proves it or it is unusually large",
         "ask whoever runs the bridge to look at `fusion-bridge report` and decide",

@@ -51,7 +51,7 @@ def picture(rows: dict[ObjectKey, Unfinished], device: DeviceRow = EDGE) -> Pict
         (picture({LIST: row(ObjectState.UNSUPPORTED, "no names")}), "Unsupported", "no names"),
         (picture({GROUP: row(waiting=START)}), "Pending", "on edge"),
         (picture({GROUP: row(waiting=START)}, DOWN), "DeviceUnreachable", "changes wait: timed out"),
-        (picture({LIST: new(at(99))}, PLAN), "Pending", "mode plan"),
+        (picture({LIST: new(at(99))}, PLAN), "Pending", "mode: plan"),
         (picture({LIST: row(ObjectState.AWAITING_DEPLOY, verified=START)}), "AwaitingDeploy", "stored"),
         (picture({}, UNATTACHED), "NotAttached", "tmsh modify x"),
         (picture({GROUP: row(ObjectState.WITHHELD, "nobody joins")}), "Withheld", "nobody joins"),
@@ -59,8 +59,8 @@ def picture(rows: dict[ObjectKey, Unfinished], device: DeviceRow = EDGE) -> Pict
         # The first that holds.
         (picture({LIST: QUARANTINED, GROUP: HELD}), "Quarantined", "0107"),
         (picture({LIST: HELD, GROUP: row(waiting=START)}, DOWN), "Held", "removal"),
-        (picture({GROUP: row(waiting=START)}, UNATTACHED), "Pending", "on its way"),
-        (picture({GROUP: row(waiting=START), LIST: row(ObjectState.AWAITING_DEPLOY)}), "Pending", "on its way"),
+        (picture({GROUP: row(waiting=START)}, UNATTACHED), "Pending", "not reached"),
+        (picture({GROUP: row(waiting=START), LIST: row(ObjectState.AWAITING_DEPLOY)}), "Pending", "not reached"),
         (picture({LIST: row(ObjectState.AWAITING_DEPLOY)}, UNATTACHED), "AwaitingDeploy", "stored"),
     ],
 )

@@ -64,10 +64,12 @@ def test_nothing_new_leaves_the_account_as_it_is() -> None:
 
 def test_what_was_said_first_stays_while_a_device_is_away() -> None:
     given = Picture(unfinished={("edge", GROUP): row(waiting=START)})
-    given.devices["edge"] = DeviceRow("unreachable", "attempt 1 timed out")
+    given.devices["edge"] = DeviceRow("busy", "attempt 1 timed out")
     account = done(given.told(now=at(10)))
     given.devices["edge"] = DeviceRow("unreachable", "attempt 2 timed out")
     assert given.told(account=account, now=at(20)).after(account) is account
+    given.devices["edge"] = DeviceRow("denied", "no such user")
+    assert "no such user" in condition(given.told(account=account, now=at(30)), "Programmed")["message"]
 
 
 def test_an_event_says_what_to_do_and_comes_once_for_each_reason() -> None:
@@ -155,7 +157,7 @@ def test_a_new_group_is_told_when_it_stands() -> None:
     assert text(given.told(SERVICE, now=at(4))) == {
         "groups": {"payments": {"edge": "Pending"}},
         "reason": "Pending",
-        "message": "on edge: a change is on its way to the device",
+        "message": "on edge: a change has not reached the device yet",
     }
 
 
@@ -164,7 +166,10 @@ def test_an_annotation_that_cannot_be_taken() -> None:
     assert given.tell(SERVICE) is None  # nobody knows yet which object that is
     given.uids[SERVICE] = "u7"
     found = given.told(SERVICE)
-    assert text(found) == {"reason": "Invalid", "message": "the object cannot be taken as written: not a name. To do: correct what the message names."}
+    assert text(found) == {
+        "reason": "Invalid",
+        "message": "the object cannot be taken as written: not a name. To do: correct what the message names.",
+    }
     assert [one.reason for one in found.after(None).body.due] == ["Invalid"]
 
 
