@@ -23,6 +23,7 @@ class Capabilities:
     fqdn: bool = False
     ipv6: bool = True
     icmp_types: bool = False
+    protocols: bool = False  # any IP protocol by its number
     atomic: bool = False  # many writes become visible at once, or none
     compare_and_swap: bool = False
     dry_run: bool = False

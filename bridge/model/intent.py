@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.policy import Action, PortRange, Protocol, Tier
+from bridge.model.policy import Action, IcmpType, PortRange, Protocol, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class Ports:
 class RuleEntry:
     """One line of a rule list. Sources and destinations are groups, each at least one: an empty list would match any.
 
-    `name` is unique in its list and readable. A `withheld` Allow must be neither added nor widened (SEMANTICS 4): delivery settles what
-    that means on a device, and no adapter ever sees one.
+    `name` is unique in its list and readable. `icmp` is of ICMP and ICMPv6 only, none for every type; `number` tells which protocol OTHER
+    is. A device whose capabilities say that it knows neither is never given them. A `withheld` Allow must be neither added nor widened
+    (SEMANTICS 4): delivery settles what that means on a device, and no adapter ever sees one.
     """
 
     name: str
@@ -62,6 +63,14 @@ class RuleEntry:
     ports: ObjectKey | None = None
     log: bool = False
     withheld: bool = False
+    icmp: tuple[IcmpType, ...] = ()
+    number: int = 0
+
+    @property
+    def traffic(self) -> str:
+        """The protocol as a person reads it: `TCP`, `ICMP 8,3/4`, `IP 89`. Its ports are an object of their own."""
+        more = str(self.number) if self.protocol is Protocol.OTHER else ",".join(str(one) for one in self.icmp)
+        return f"{self.protocol} {more}" if more else str(self.protocol)
 
     def references(self) -> Iterator[ObjectKey]:
         """The groups and ports that this line names."""

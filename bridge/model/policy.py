@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -33,7 +34,7 @@ class Action(StrEnum):
 
 
 class Protocol(StrEnum):
-    """An IP protocol that a rule can name; ANY is every one."""
+    """An IP protocol that a rule can name; ANY is every one, OTHER the one of which a number beside it tells."""
 
     ANY = "Any"
     TCP = "TCP"
@@ -41,6 +42,17 @@ class Protocol(StrEnum):
     SCTP = "SCTP"
     ICMP = "ICMP"
     ICMPV6 = "ICMPv6"
+    OTHER = "IP"
+
+
+NUMBERS: Mapping[Protocol, int] = {
+    Protocol.ICMP: 1,
+    Protocol.TCP: 6,
+    Protocol.UDP: 17,
+    Protocol.ICMPV6: 58,
+    Protocol.SCTP: 132,
+}
+"""The IP protocols that have a name here. OTHER never stands for one of these."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,22 +66,48 @@ class PortRange:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
+@dataclass(frozen=True, slots=True)
+class IcmpType:
+    """Messages of ICMP or ICMPv6 of one type, and of one code unless that is None."""
+
+    type: int
+    code: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.type) if self.code is None else f"{self.type}/{self.code}"
+
+    def __lt__(self, other: "IcmpType") -> bool:
+        return self.span < other.span
+
+    @property
+    def span(self) -> PortRange:
+        """The messages as numbers, type * 256 + code: what is exact about ranges of ports is so about these."""
+        first = self.type * 256
+        return PortRange(first, first + 255) if self.code is None else PortRange(first + self.code, first + self.code)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Traffic:
-    """A protocol and its ports; no ports means every port of it, and was written as `Any`."""
+    """A protocol with its ports, or with its types of ICMP; none means every one, and was written so. `number` is that of OTHER."""
 
     protocol: Protocol
     ports: tuple[PortRange, ...] = ()
+    icmp: tuple[IcmpType, ...] = ()
+    number: int = 0
+
+    @property
+    def spans(self) -> tuple[PortRange, ...]:
+        """The ports, or the types of ICMP as ranges of numbers; none means every one."""
+        return self.ports or tuple(one.span for one in self.icmp)
 
     def overlaps(self, other: "Traffic") -> bool:
         """Whether a packet can be both."""
         if Protocol.ANY in (self.protocol, other.protocol):
             return True
-        if self.protocol != other.protocol:
+        if (self.protocol, self.number) != (other.protocol, other.number):
             return False
-        if not self.ports or not other.ports:
-            return True
-        return any(a.first <= b.last and b.first <= a.last for a in self.ports for b in other.ports)
+        mine, theirs = self.spans, other.spans
+        return not mine or not theirs or any(a.first <= b.last and b.first <= a.last for a in mine for b in theirs)
 
 
 class Operator(StrEnum):
@@ -144,7 +182,7 @@ class Source:
     service: str = ""
     pods: Selector = EVERYTHING
     namespaces: Selector = EVERYTHING
-    service_accounts: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()  # as namespace/name; none: whatever a pod runs as
     governed_only: bool = False  # rules reach governed namespaces only; groups by name reach all
 
     @property
@@ -168,6 +206,43 @@ class ExternalService:
     traffic: tuple[Traffic, ...]
 
 
+class Day(StrEnum):
+    """A day of the week; the order of the members is that of the week, which begins with Monday."""
+
+    MON = "Mon"
+    TUE = "Tue"
+    WED = "Wed"
+    THU = "Thu"
+    FRI = "Fri"
+    SAT = "Sat"
+    SUN = "Sun"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time that comes again on each of `days`: from `start` to `end` on the clocks of a time zone.
+
+    Both in minutes of the day; an end that is not later than the start is on the day after.
+    """
+
+    days: frozenset[Day]
+    start: int
+    end: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """When a rule counts: from `not_before`, up to and without `not_after`, and in one of `windows` where there are any. Times in UTC."""
+
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    windows: frozenset[Window] = frozenset()
+
+
+ALWAYS = Validity()
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One egress rule. `devices` empty means every device of the cluster."""
@@ -180,6 +255,7 @@ class Rule:
     destinations: tuple[Ref, ...]
     log: bool
     devices: tuple[str, ...] = ()
+    validity: Validity = ALWAYS
 
     @property
     def order(self) -> tuple[int, int, str, str]:

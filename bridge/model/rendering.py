@@ -55,7 +55,7 @@ def entry_line(entry: RuleEntry) -> str:
     sources = "+".join(str(key) for key in entry.sources)
     destinations = "+".join(str(key) for key in entry.destinations)
     withheld = " withheld" if entry.withheld else ""
-    return f"{entry.name} {entry.action} {sources} to {destinations} {entry.protocol}{ports}{log}{withheld}"
+    return f"{entry.name} {entry.action} {sources} to {destinations} {entry.traffic}{ports}{log}{withheld}"
 
 
 def digest_of(value: DeviceObject | None) -> str:

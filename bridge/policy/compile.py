@@ -28,6 +28,7 @@ from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.overlap import rules_overlap
 from bridge.policy.remainder import EXEMPT, GOVERNED, KNOWN, add_default, builtin, exempt, fixed_group
 from bridge.policy.select import NAME_LABEL
+from bridge.policy.validity import resting
 
 __all__ = [
     "EXEMPT",
@@ -48,13 +49,15 @@ _TIER_SCOPE = {Tier.CLUSTER: Scope.CLUSTER, Tier.NAMESPACE: Scope.NAMESPACE, Tie
 def compile_tiered(policy: ClusterPolicy, target: Target) -> Compiled:
     """What `policy` asks of a device that has a place for each tier."""
     result = Compiled()
-    rules = sorted((rule for rule in policy.rules if _concerns(rule, target)), key=lambda r: (r.tier.rank, r.order))
+    rules = _counting((rule for rule in policy.rules if _concerns(rule, target)), policy, result)
     barred = _unsupported(rules, policy, target)
     result.remarks.update(barred)
-    withheld = _withheld(rules, barred.keys(), policy.externals)
+    unreadable = _unreadable(rules, policy.externals)
+    withheld = _withheld(rules, {*barred, *unreadable}, policy.externals)
     result.remarks.update(withheld)
-    for rule in rules:
-        result.place(rule.ref)
+    result.remarks.update({ref: remark for ref, remark in unreadable.items() if ref not in barred})
+    if not target.capabilities.reject:
+        rules = [_not_answered(rule, result) for rule in rules]
     for key, listed in _by_list(policy.cluster, (rule for rule in rules if rule.ref not in barred)).items():
         _add_list(key, listed, policy, withheld.keys(), result)
     add_default(policy, target, result)
@@ -89,6 +92,27 @@ def source_key(cluster: str, rule: Rule) -> ObjectKey:
     return ObjectKey(Kind.GROUP, cluster, Scope.NAMESPACE, source.namespace)
 
 
+def _counting(rules: Iterable[Rule], policy: ClusterPolicy, result: Compiled) -> list[Rule]:
+    """The rules that count at the moment of the policy, in their order; the others are named."""
+    found = []
+    for rule in sorted(rules, key=lambda r: (r.tier.rank, r.order)):
+        result.place(rule.ref)
+        rest = resting(rule.validity, policy.at)
+        if rest is None:
+            found.append(rule)
+        else:
+            result.remarks[rule.ref] = Remark(rest.reason, rest.message)
+    return found
+
+
+def _not_answered(rule: Rule, result: Compiled) -> Rule:
+    """The rule as a device without Reject has it (SEMANTICS 4)."""
+    if rule.action is not Action.REJECT:
+        return rule
+    result.remarks.setdefault(rule.ref, Remark("", "the device cannot answer: Reject is Deny there, which is silent"))
+    return replace(rule, action=Action.DENY)
+
+
 def _concerns(rule: Rule, target: Target) -> bool:
     if rule.devices and target.name not in rule.devices:
         return False
@@ -110,11 +134,29 @@ def _missing(rule: Rule, externals: Mapping[Ref, ExternalService], can: Capabili
     named = sorted({name for service in services for name in service.fqdns})
     if named and not can.fqdn:
         return f"the device takes no names ({', '.join(named)}); state addresses instead"
-    if rule.action in (Action.DENY, Action.PASS) and not can.deny:
+    if not can.deny and (
+        rule.action in (Action.DENY, Action.PASS) or (rule.action is Action.REJECT and not can.reject)
+    ):
         return f"the device has no {rule.action}"
+    traffic = [one for service in services for one in service.traffic]
+    if not can.icmp_types and any(one.icmp for one in traffic):
+        return "the device cannot tell types of ICMP apart; state the protocol without a type"
+    if not can.protocols and any(one.number for one in traffic):
+        numbers = sorted({one.number for one in traffic if one.number})
+        return f"the device takes no protocols by number ({', '.join(str(number) for number in numbers)})"
     if not can.ipv6 and any(":" in member for service in services for member in service.addresses):
         return "the device takes no IPv6 destinations"
     return ""
+
+
+def _unreadable(rules: list[Rule], externals: Mapping[Ref, ExternalService]) -> dict[Ref, Remark]:
+    """Accepted rules that name what cannot be read any more. What is left of them stands, and counts as not in force."""
+    found = {}
+    for rule in rules:
+        missing = [str(ref) for ref in rule.destinations if ref not in externals]
+        if missing:
+            found[rule.ref] = Remark("Unsupported", f"this version of the bridge cannot read {', '.join(missing)}")
+    return found
 
 
 def _withheld(rules: list[Rule], barred: Iterable[Ref], externals: Mapping[Ref, ExternalService]) -> dict[Ref, Remark]:
@@ -162,7 +204,9 @@ def _entries(rule: Rule, policy: ClusterPolicy, withheld: bool, result: Compiled
     source = source_key(policy.cluster, rule)
     made = False
     for ref in rule.destinations:
-        service = policy.externals[ref]
+        service = policy.externals.get(ref)
+        if service is None:
+            continue
         outside = addresses.subtract(service.addresses, policy.governance.internal)
         if not outside and not service.fqdns:
             result.remarks[ref] = Remark("NoDestination", "every address of it lies inside the cluster")
@@ -173,14 +217,16 @@ def _entries(rule: Rule, policy: ClusterPolicy, withheld: bool, result: Compiled
         for traffic in service.traffic:
             ports = _ports(policy.cluster, service, traffic, result)
             result.place(ref, destination, *([ports] if ports else ()))
-            name = f"{rule.ref.name}_{_short(ref)}_{traffic.protocol.lower()}"  # no name of Kubernetes holds a "_"
-            yield RuleEntry(
-                name, rule.action, (source,), (destination,), traffic.protocol, ports, rule.log, withheld=withheld
+            number = traffic.number or ""
+            name = (
+                f"{rule.ref.name}_{_short(ref)}_{traffic.protocol.lower()}{number}"  # no name of Kubernetes holds a "_"
             )
+            sides, more = ((source,), (destination,)), (traffic.icmp, traffic.number)
+            yield RuleEntry(name, rule.action, *sides, traffic.protocol, ports, rule.log, withheld, *more)
     if not made:
-        result.remarks.setdefault(
-            rule.ref, Remark("NoDestination", "every destination lies inside the cluster: the rule has no effect")
-        )
+        if not (rule.ref in result.remarks and result.remarks[rule.ref].reason):
+            message = "every destination lies inside the cluster: the rule has no effect"
+            result.remarks[rule.ref] = Remark("NoDestination", message)
     elif rule.source.whole_cluster:
         fixed_group(builtin(policy.cluster, "pod-ranges"), policy.governance.pod_ranges, result)
     else:

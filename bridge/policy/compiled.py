@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bridge.model.capabilities import Capabilities
 from bridge.model.identity import ObjectKey
@@ -11,7 +12,10 @@ from bridge.model.policy import AddressGroupSpec, Defaults, ExternalService, Gov
 
 @dataclass(frozen=True, slots=True)
 class ClusterPolicy:
-    """Everything written in one cluster that is accepted, and how it is governed."""
+    """Everything written in one cluster that is accepted, and how it is governed.
+
+    `at` is the moment that is asked about; only without rules that count at times only may it be left out.
+    """
 
     cluster: str
     governance: Governance
@@ -20,6 +24,7 @@ class ClusterPolicy:
     address_groups: tuple[AddressGroupSpec, ...] = ()
     annotation_groups: Mapping[tuple[str, str], tuple[Source, ...]] = field(default_factory=dict)
     annotation_carriers: Mapping[Ref, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # who asked for them
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Why an object of the cluster is not on one device as written; `reason` is a word of SEMANTICS 9."""
+    """Why an object of the cluster is not on one device as written; `reason` is a word of SEMANTICS 9, "" for what is there otherwise."""
 
     reason: str
     message: str

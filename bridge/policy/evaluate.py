@@ -16,6 +16,7 @@ from bridge.model.policy import (
     DefaultAction,
     Defaults,
     ExternalService,
+    IcmpType,
     Protocol,
     Ref,
     Rule,
@@ -24,8 +25,9 @@ from bridge.model.policy import (
     Traffic,
     UnknownAddresses,
 )
-from bridge.policy.compile import ClusterPolicy
+from bridge.policy.compiled import ClusterPolicy
 from bridge.policy.select import governed, selectable, selects
+from bridge.policy.validity import in_force
 
 
 class Verdict(StrEnum):
@@ -44,12 +46,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A packet as the device sees it, with canonical addresses; `port` is 0 where the protocol has none."""
+    """A packet as the device sees it, with canonical addresses; `port` is 0 where the protocol has none.
+
+    `icmp` is of ICMP and ICMPv6, type and code; `number` tells which protocol OTHER is.
+    """
 
     source: str
     destination: str
     protocol: Protocol
     port: int = 0
+    icmp: IcmpType | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +115,9 @@ def evaluate(
 
 
 def _matching(policy: ClusterPolicy, tier: Tier, scene: Scene, packet: Packet, resolve: Resolve) -> Iterator[Rule]:
-    """The rules of the tier that match, in their order."""
-    for rule in sorted((one for one in policy.rules if one.tier is tier), key=lambda one: one.order):
+    """The rules of the tier that count at the moment and match, in their order."""
+    rules = in_force((one for one in policy.rules if one.tier is tier), policy.at)
+    for rule in sorted(rules, key=lambda one: one.order):
         services = (policy.externals[ref] for ref in rule.destinations if ref in policy.externals)
         if is_source(rule, scene, packet.source) and any(reaches(one, packet, resolve) for one in services):
             yield rule
@@ -137,10 +145,18 @@ def reaches(service: ExternalService, packet: Packet, resolve: Resolve = no_name
 
 
 def carries(traffic: Traffic, packet: Packet) -> bool:
-    """Whether the packet is of this protocol and to one of these ports."""
-    if traffic.protocol not in (Protocol.ANY, packet.protocol):
+    """Whether the packet is of this protocol and to one of these ports, or of one of these types."""
+    if traffic.protocol is Protocol.ANY:
+        return True
+    if (traffic.protocol, traffic.number) != (packet.protocol, packet.number):
         return False
+    if traffic.icmp:
+        return any(_is_of(packet.icmp, one) for one in traffic.icmp)
     return not traffic.ports or any(ports.first <= packet.port <= ports.last for ports in traffic.ports)
+
+
+def _is_of(message: IcmpType | None, meant: IcmpType) -> bool:
+    return message is not None and message.type == meant.type and meant.code in (None, message.code)
 
 
 def _default(defaults: Defaults, *, known: bool, passed: tuple[Ref, ...]) -> Decision:

@@ -9,21 +9,29 @@ Externals = Mapping[Ref, ExternalService]
 
 
 def rules_overlap(left: Rule, right: Rule, externals: Externals) -> bool:
-    """Whether some packet may match both."""
+    """Whether some packet may match both. What an external service means that is not among them, nobody knows: it may be all."""
     return sources_overlap(left.source, right.source) and any(
-        services_overlap(externals[a], externals[b])
+        a not in externals or b not in externals or services_overlap(externals[a], externals[b])
         for a in left.destinations
-        if a in externals
         for b in right.destinations
-        if b in externals
     )
 
 
 def sources_overlap(left: Source, right: Source) -> bool:
-    """Whether one workload may be selected by both: only two different namespaces are surely apart."""
-    if SourceKind.CLUSTER in (left.kind, right.kind):
-        return True
-    return left.namespace == right.namespace
+    """Whether one workload may be selected by both: only different namespaces and different service accounts are surely apart."""
+    here, there = _homes(left), _homes(right)
+    if here is not None and there is not None and here.isdisjoint(there):
+        return False
+    accounts = (left.service_accounts, right.service_accounts)
+    return not all(accounts) or not set(accounts[0]).isdisjoint(accounts[1])
+
+
+def _homes(source: Source) -> frozenset[str] | None:
+    """The namespaces in which a source can select; None for all."""
+    if source.kind is not SourceKind.CLUSTER:
+        return frozenset((source.namespace,))
+    named = frozenset(account.partition("/")[0] for account in source.service_accounts)
+    return named or None
 
 
 def services_overlap(left: ExternalService, right: ExternalService) -> bool:

@@ -1,19 +1,20 @@
 """Sets of packets in policy's own terms: who sends, where to, what. Exact to intersect and to subtract, and written back as rules.
 
 A region is a box, and every operation on boxes gives boxes again. Who is symbolic (pods come and go); where is exact prefix arithmetic;
-what is protocols with ports. Names are not in it: nobody knows what they stand for, so they are never intersected or subtracted.
+what is protocols, each with numbers: ports, types of ICMP (as `IcmpType.span` counts them), or the numbers of the protocols without a
+name. Names are not in it: nobody knows what they stand for, so they are never intersected or subtracted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.model import addresses
-from bridge.model.policy import PortRange, Protocol, Source, SourceKind, Traffic
+from bridge.model.policy import NUMBERS, IcmpType, PortRange, Protocol, Source, SourceKind, Traffic
 
 _WITH_PORTS = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
-# In here ANY stands for every protocol that has no name of its own.
-_PROTOCOLS = (*_WITH_PORTS, Protocol.ICMP, Protocol.ICMPV6, Protocol.ANY)
-_FULL = (PortRange(0, 65535),)
+_ICMP = (Protocol.ICMP, Protocol.ICMPV6)
+_PROTOCOLS = (*_WITH_PORTS, *_ICMP, Protocol.OTHER)
+_MOST = 64  # lines or types that one piece of traffic is written back as
 
 Ports = tuple[PortRange, ...]
 
@@ -50,7 +51,7 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class What:
-    """Protocols and ports; a protocol without ports counts as one with all of them."""
+    """Protocols with their numbers; a protocol that was written without any has all of them. OTHER has those of protocols."""
 
     ports: Mapping[Protocol, Ports]
 
@@ -70,14 +71,22 @@ class What:
         return What({protocol: ports for protocol, ports in left.items() if ports})
 
     def traffic(self) -> tuple[Traffic, ...] | None:
-        """As a rule writes it; None where no rule can: "every protocol but these" has no form."""
-        if all(self.ports.get(protocol) == _FULL for protocol in _PROTOCOLS):
+        """As a rule writes it; None where that would be long: "every protocol but these", "every type but this code of that"."""
+        if all(self.ports.get(protocol) == _FULL[protocol] for protocol in _PROTOCOLS):
             return (Traffic(Protocol.ANY),)
-        if Protocol.ANY in self.ports:
-            return None
-        if any(self.ports[p] != _FULL for p in self.ports if p not in _WITH_PORTS):
-            return None
-        return tuple(Traffic(p, () if self.ports[p] == _FULL else self.ports[p]) for p in _PROTOCOLS if p in self.ports)
+        found: list[Traffic] = []
+        for protocol, spans in self.ports.items():
+            types = _types(spans) if protocol in _ICMP else ()
+            if spans == _FULL[protocol] and protocol is not Protocol.OTHER:
+                found.append(Traffic(protocol))
+            elif protocol is Protocol.OTHER:
+                numbers = (number for span in spans for number in range(span.first, span.last + 1))
+                found += [Traffic(protocol, number=number) for number in numbers]
+            else:
+                found.append(Traffic(protocol, icmp=types) if types else Traffic(protocol, spans))
+            if len(found) > _MOST or len(types) > _MOST:
+                return None
+        return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +130,21 @@ def what(traffic: Iterable[Traffic]) -> What:
     found: dict[Protocol, Ports] = {}
     for line in traffic:
         for protocol in _PROTOCOLS if line.protocol is Protocol.ANY else (line.protocol,):
-            found[protocol] = _merged((*found.get(protocol, ()), *(line.ports or _FULL)))
+            own = (PortRange(line.number, line.number),) if line.number else line.spans
+            found[protocol] = _merged((*found.get(protocol, ()), *(own or _FULL[protocol])))
     return What(found)
+
+
+def _types(spans: Iterable[PortRange]) -> tuple[IcmpType, ...]:
+    """Types of ICMP from their numbers, a type whole where every code of it is meant."""
+    found: list[IcmpType] = []
+    for span in spans:
+        first = span.first
+        while first <= span.last:
+            whole = first % 256 == 0 and first + 255 <= span.last
+            found.append(IcmpType(first // 256, None if whole else first % 256))
+            first += 256 if whole else 1
+    return tuple(found)
 
 
 def _fewest(sources: frozenset[Source]) -> frozenset[Source]:
@@ -169,3 +191,10 @@ def _less(ports: Ports, holes: Ports) -> Ports:
         )
         left = [PortRange(a, b) for a, b in pieces if a <= b]
     return _merged(left)
+
+
+_ALL = (PortRange(0, 65535),)
+_FULL: Mapping[Protocol, Ports] = {
+    **dict.fromkeys((*_WITH_PORTS, *_ICMP), _ALL),
+    Protocol.OTHER: _less((PortRange(0, 255),), tuple(PortRange(number, number) for number in NUMBERS.values())),
+}

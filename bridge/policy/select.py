@@ -23,7 +23,7 @@ def selectable(pod: Pod) -> bool:
 
 def selects(source: Source, pod: Pod, namespace: Namespace | None) -> bool:
     """Whether the source selects this pod by labels and place. Services are resolved by the caller: see `service_selects`."""
-    if source.service_accounts and pod.service_account not in source.service_accounts:
+    if source.service_accounts and f"{pod.namespace}/{pod.service_account}" not in source.service_accounts:
         return False
     if source.kind is SourceKind.NAMESPACE:
         return pod.namespace == source.namespace and source.pods.matches(pod.labels)

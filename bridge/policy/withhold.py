@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from bridge.model.identity import ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Objects, RuleEntry, RuleList
-from bridge.model.policy import Action, Protocol
+from bridge.model.policy import Action, IcmpType, Protocol
 
-_Permission = tuple[Action, frozenset[ObjectKey], frozenset[ObjectKey], Protocol, ObjectKey | None]
+_Sides = tuple[frozenset[ObjectKey], frozenset[ObjectKey]]
+_Permission = tuple[Action, _Sides, Protocol, ObjectKey | None, frozenset[IcmpType], int]
 
 
 def settle(wanted: RuleList, have: Objects, outgrown: frozenset[ObjectKey] = frozenset()) -> RuleList:
@@ -62,7 +63,8 @@ def _kept(
 
 
 def _permission(entry: RuleEntry) -> _Permission:
-    return (entry.action, frozenset(entry.sources), frozenset(entry.destinations), entry.protocol, entry.ports)
+    sides = (frozenset(entry.sources), frozenset(entry.destinations))
+    return (entry.action, sides, entry.protocol, entry.ports, frozenset(entry.icmp), entry.number)
 
 
 def without_new(wanted: RuleList, have: Objects, refused: Iterable[ObjectKey]) -> RuleList:

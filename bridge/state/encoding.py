@@ -20,7 +20,7 @@ from bridge.model.observed import (
     resource_of,
 )
 from bridge.model.plan import Held
-from bridge.model.policy import Action, PortRange, Protocol
+from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 from bridge.state.batch import Slim
 
 Texts = tuple[str, ...]
@@ -35,6 +35,8 @@ class _Entry(msgspec.Struct, omit_defaults=True):
     ports: str = ""
     log: bool = False
     withheld: bool = False
+    icmp: tuple[IcmpType, ...] = ()
+    number: int = 0
 
 
 class _Group(msgspec.Struct, tag="group", omit_defaults=True):
@@ -166,6 +168,8 @@ def _to_entry(entry: RuleEntry) -> _Entry:
         str(entry.ports) if entry.ports else "",
         entry.log,
         entry.withheld,
+        entry.icmp,
+        entry.number,
     )
 
 
@@ -179,6 +183,8 @@ def _from_entry(entry: _Entry) -> RuleEntry:
         ObjectKey.parse(entry.ports) if entry.ports else None,
         entry.log,
         entry.withheld,
+        entry.icmp,
+        entry.number,
     )
 
 

@@ -1,6 +1,7 @@
 """What a tiered device does with the objects that it holds: policies of lists of lines, first match, tier by tier."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 
 from bridge.model.addresses import overlap
@@ -78,8 +79,11 @@ def _matches(objects: Objects, entry: RuleEntry, packet: Packet, names: frozense
         return False
     if not any(_reaches(objects, key, packet, names) for key in entry.destinations):
         return False
-    if entry.protocol not in (Protocol.ANY, packet.protocol):
+    if entry.protocol not in (Protocol.ANY, packet.protocol) or entry.number not in (0, packet.number):
         return False
+    if entry.icmp:
+        seen = packet.icmp
+        return seen is not None and any(one in (seen, replace(seen, code=None)) for one in entry.icmp)
     if entry.ports is None:
         return True
     ports = objects[entry.ports]
@@ -100,6 +104,8 @@ def _selected(sources: Iterable[Source], holder: Holder) -> bool:
 def _one_selects(source: Source, holder: Holder) -> bool:
     governed = holder.namespace in GOVERNED
     if source.governed_only and not governed:
+        return False
+    if source.service_accounts and f"{holder.namespace}/{holder.account}" not in source.service_accounts:
         return False
     match source.kind:
         case SourceKind.BUILTIN:

@@ -73,13 +73,17 @@ def _decide_in(tier: Tier, world: World, packet: Packet, resolve: Resolve) -> Ac
 
 def _from(rule: Rule, world: World, address: str) -> bool:
     source, holder = rule.source, world.holders.get(address)
-    if source.kind is SourceKind.CLUSTER and not source.pods.requirements and not source.namespaces.requirements:
+    labels = (*source.pods.requirements, *source.namespaces.requirements)
+    if source.kind is SourceKind.CLUSTER and not labels and not source.service_accounts:
         return True  # the pod ranges, whoever holds them
     if holder is None or holder.namespace not in GOVERNED:
         return False
+    accounts = [tuple(account.split("/")) for account in source.service_accounts]
+    runs_as = not accounts or (holder.namespace, holder.account) in accounts
     if source.kind is SourceKind.CLUSTER:
-        return source.pods.matches(holder.labels) and source.namespaces.matches(NAMESPACES[holder.namespace])
-    if holder.namespace != source.namespace:
+        matches = source.pods.matches(holder.labels) and source.namespaces.matches(NAMESPACES[holder.namespace])
+        return runs_as and matches
+    if holder.namespace != source.namespace or not runs_as:
         return False
     if source.kind is SourceKind.NAMESPACE:
         return source.pods.matches(holder.labels)
@@ -95,8 +99,16 @@ def _to(service: ExternalService, packet: Packet, resolve: Resolve) -> bool:
 
 
 def _carries(traffic: Traffic, packet: Packet) -> bool:
-    if traffic.protocol not in (Protocol.ANY, packet.protocol):
+    if traffic.protocol is Protocol.ANY:
+        return True
+    if traffic.protocol is not packet.protocol:
         return False
+    if traffic.protocol is Protocol.OTHER:
+        return traffic.number == packet.number
+    if packet.icmp is not None and traffic.icmp:
+        return (packet.icmp.type, packet.icmp.code) in [
+            (each.type, packet.icmp.code if each.code is None else each.code) for each in traffic.icmp
+        ]
     return not traffic.ports or any(ports.first <= packet.port <= ports.last for ports in traffic.ports)
 
 

@@ -1,6 +1,7 @@
 """The compiled form decides as the text of the semantics says: every packet of small worlds is tried."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,10 @@ from bridge.model.addresses import overlap
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group, RuleList
 from bridge.model.policy import (
+    ALWAYS,
     Action,
     AddressGroupSpec,
+    Day,
     DefaultAction,
     Defaults,
     ExternalService,
@@ -22,11 +25,16 @@ from bridge.model.policy import (
     Tier,
     Traffic,
     UnknownAddresses,
+    Validity,
+    Window,
 )
+from bridge.model.reasons import RESTING
 from bridge.policy.compile import compile_tiered
+from bridge.policy.validity import resting
 from tests.policy import device, reference
 from tests.policy.reference import Decision
 from tests.policy.world import (
+    ALL_EXTERNALS,
     CLUSTER_EXTERNALS,
     GOVERNANCE,
     INSIDE,
@@ -67,10 +75,11 @@ def test_groups_in_parts_decide_the_same(world: World, size: int) -> None:
     assert all(device.decide(objects, packet) is device.decide(parts, packet) for packet in PACKETS)
 
 
-@given(worlds(names=True))
-def test_no_allow_below_what_is_not_in_force(world: World) -> None:
-    """Where the device takes no names: no packet is allowed that the full policy stops, whatever the names stand for."""
-    compiled = compile_tiered(world.policy, world.target(fqdn=False))
+@given(worlds(names=True), st.booleans())
+def test_no_allow_below_what_is_not_in_force(world: World, icmp: bool) -> None:
+    """Where the device takes no names, nor types of ICMP and numbers of protocols: no packet is allowed that the full policy stops,
+    whatever the names stand for."""
+    compiled = compile_tiered(world.policy, world.target(fqdn=False, icmp=icmp))
     lists = {key: _without_withheld(value) for key, value in compiled.objects.items() if isinstance(value, RuleList)}
     compiled.objects.update(lists)
     objects = device.holdings(compiled, world)
@@ -78,6 +87,57 @@ def test_no_allow_below_what_is_not_in_force(world: World) -> None:
         if device.decide(objects, packet) is Decision.ALLOW:
             for names in (reference.nothing, reference.anything):
                 assert not reference.decide(world, packet, names).stopped, packet
+
+
+@given(worlds())
+def test_a_device_that_cannot_answer_is_silent_and_says_so(world: World) -> None:
+    compiled = compile_tiered(world.policy, world.target(reject=False))
+    objects = device.holdings(compiled, world)
+    for packet in PACKETS:
+        meant = reference.decide(world, packet)
+        assert device.decide(objects, packet) is (Decision.DENY if meant is Decision.REJECT else meant)
+    for rule in world.rules:
+        remark = compiled.remarks.get(rule.ref)
+        told = remark is not None and (remark.reason == "NoDestination" or "silent" in remark.message)
+        assert told == (rule.action is Action.REJECT) or (remark is not None and remark.reason == "NoDestination")
+
+
+@given(worlds(names=True), st.sets(st.sampled_from(ALL_EXTERNALS)))
+def test_what_cannot_be_read_any_more_opens_nothing(world: World, lost: set[Ref]) -> None:
+    """Accepted once, unreadable now: no rule is whole that names it, and below what stops nothing is added."""
+    left = {ref: service for ref, service in world.externals.items() if ref not in lost}
+    compiled = compile_tiered(replace(world, externals=left).policy, world.target())
+    lists = {key: _without_withheld(value) for key, value in compiled.objects.items() if isinstance(value, RuleList)}
+    compiled.objects.update(lists)
+    objects = device.holdings(compiled, world)
+    for packet in PACKETS:
+        if device.decide(objects, packet) is Decision.ALLOW:
+            assert not reference.decide(world, packet).stopped, packet
+    for rule in world.rules:
+        remark = compiled.remarks.get(rule.ref)
+        assert (remark is not None and remark.reason == "Unsupported") == (not lost.isdisjoint(rule.destinations))
+
+
+DAY = datetime(2026, 3, 2, tzinfo=UTC)
+VALIDITIES = (
+    ALWAYS,
+    Validity(not_before=DAY + timedelta(hours=3)),
+    Validity(not_after=DAY + timedelta(hours=6)),
+    Validity(windows=frozenset({Window(frozenset({Day.MON}), 5 * 60, 20 * 60, "UTC")})),
+)
+
+
+@given(worlds(), st.lists(st.sampled_from(VALIDITIES), min_size=5, max_size=5), st.integers(0, 24))
+def test_the_moment_decides_which_rules_count(world: World, times: list[Validity], hour: int) -> None:
+    at = DAY + timedelta(hours=hour)
+    dated = tuple(replace(rule, validity=one) for rule, one in zip(world.rules, times, strict=False))
+    counting = replace(world, rules=tuple(rule for rule in dated if resting(rule.validity, at) is None))
+    compiled = compile_tiered(replace(world.policy, rules=dated, at=at), world.target())
+    objects = device.holdings(compiled, world)
+    assert all(device.decide(objects, packet) is reference.decide(counting, packet) for packet in PACKETS)
+    resting_now = {ref for ref, remark in compiled.remarks.items() if remark.reason in RESTING}
+    assert resting_now == {rule.ref for rule in dated} - {rule.ref for rule in counting.rules}
+    assert all(compiled.placed[ref] == set() for ref in resting_now)
 
 
 def _without_withheld(rules: RuleList) -> RuleList:

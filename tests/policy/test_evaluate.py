@@ -9,6 +9,7 @@ from bridge.policy.evaluate import Decision, Packet, Verdict, evaluate
 from bridge.policy.select import service_selects
 from tests.policy import reference
 from tests.policy.world import NAMESPACES, PACKETS, SERVICES, Holder, World, worlds
+from tests.policy.world import Packet as Seen
 
 
 class Scene:
@@ -33,7 +34,7 @@ def _pod(address: str, held: Holder) -> Pod:
         resource_version="1",
         labels=held.labels,
         annotations={},
-        service_account="default",
+        service_account=held.account,
         owner="",
         node="node",
         phase="Running",
@@ -49,6 +50,10 @@ def _namespace(name: str) -> Namespace:
     return Namespace(name, name, "1", NAMESPACES[name], {}, deleting=False)
 
 
+def _packet(each: Seen) -> Packet:
+    return Packet(each.source, each.destination, each.protocol, each.port, each.icmp, each.number)
+
+
 def _decided(world: World, packet: Packet) -> Decision:
     return evaluate(world.policy, world.defaults, Scene(world), packet)
 
@@ -56,7 +61,7 @@ def _decided(world: World, packet: Packet) -> Decision:
 @given(worlds())
 def test_two_writings_of_the_semantics_agree(world: World) -> None:
     for each in PACKETS:
-        packet = Packet(each.source, each.destination, each.protocol, each.port)
+        packet = _packet(each)
         assert _decided(world, packet).verdict.value == reference.decide(world, each).value, packet
 
 
@@ -64,7 +69,7 @@ def test_two_writings_of_the_semantics_agree(world: World) -> None:
 def test_a_decision_names_the_rule_that_took_it(world: World) -> None:
     rules = {rule.ref: rule for rule in world.rules}
     for each in PACKETS:
-        found = _decided(world, Packet(each.source, each.destination, each.protocol, each.port))
+        found = _decided(world, _packet(each))
         assert all(rules[ref].action is Action.PASS for ref in found.passed)
         if found.rule is None:
             assert found.why
@@ -83,6 +88,6 @@ def test_only_deny_and_reject_stop(verdict: Verdict) -> None:
 def test_a_destination_that_is_not_there_reaches_nothing(world: World) -> None:
     bare = World(world.holders, world.rules, {}, world.defaults)
     for each in PACKETS:
-        found = _decided(bare, Packet(each.source, each.destination, each.protocol, each.port))
+        found = _decided(bare, _packet(each))
         assert found.rule is None
         assert not found.passed

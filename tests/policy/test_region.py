@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge.model.addresses import overlap
 from bridge.model.policy import (
     EVERYTHING,
+    IcmpType,
     Operator,
     PortRange,
     Protocol,
@@ -34,16 +35,24 @@ SOURCES = (
 )
 PLACES = ("192.0.2.0/30", "192.0.2.2", "192.0.2.1-192.0.2.6", "0.0.0.0/0", "2001:db8::/32")
 WHERE = ("192.0.2.0", "192.0.2.2", "192.0.2.5", "198.51.100.1", "2001:db8::1")
-WHAT = tuple(
-    product((Protocol.TCP, Protocol.UDP, Protocol.ICMP, Protocol.ANY), (0, 80, 443, 8080))
-)  # ANY: a protocol without a name
+_ECHO, _ANY_CODE, _TOO_BIG = IcmpType(8, 0), IcmpType(3), IcmpType(3, 4)
+WHAT = (
+    *product((Protocol.TCP, Protocol.UDP), (0, 80, 443, 8080)),
+    *product((Protocol.ICMP, Protocol.ICMPV6), (8 * 256, 8 * 256 + 1, 3 * 256, 3 * 256 + 4)),
+    *product((Protocol.OTHER,), (47, 89, 90)),
+)
 
 sources = st.sampled_from(SOURCES)
 traffics = st.lists(
     st.one_of(
         st.just(Traffic(Protocol.ANY)),
         st.builds(Traffic, st.sampled_from((Protocol.TCP, Protocol.UDP))),
-        st.just(Traffic(Protocol.ICMP)),
+        st.builds(
+            lambda types: Traffic(Protocol.ICMP, icmp=tuple(sorted(types))),
+            st.sets(st.sampled_from((_ECHO, _ANY_CODE, _TOO_BIG))),
+        ),
+        st.just(Traffic(Protocol.ICMPV6, icmp=(IcmpType(8),))),
+        st.sampled_from((47, 89)).map(lambda number: Traffic(Protocol.OTHER, number=number)),
         st.sampled_from((80, 443, 400)).map(lambda first: Traffic(Protocol.TCP, (PortRange(first, first + 100),))),
     ),
     min_size=1,
@@ -124,7 +133,7 @@ def test_traffic_written_back_means_the_same_or_is_not_written(left: list[Traffi
         if written is not None:
             assert what(written) == meant
         else:
-            assert Protocol.ANY in meant.ports
+            assert Protocol.OTHER in meant.ports or Protocol.ICMP in meant.ports or Protocol.ICMPV6 in meant.ports
 
 
 def test_everyone_at_once_is_nobody() -> None:
@@ -132,3 +141,11 @@ def test_everyone_at_once_is_nobody() -> None:
     assert shop.both(bank).empty
     assert not shop.both(who(SOURCES[0])).empty
     assert shop.both(who(SOURCES[0])) == shop  # the whole cluster adds nothing
+
+
+def test_whole_types_and_single_codes_are_written_as_such() -> None:
+    everything, echo = what([Traffic(Protocol.ICMP)]), what([Traffic(Protocol.ICMP, icmp=(IcmpType(8, 0),))])
+    mixed = Traffic(Protocol.ICMP, icmp=(IcmpType(3), IcmpType(8, 0)))
+    assert what([mixed]).traffic() == (mixed,)
+    assert everything.without(everything.without(echo)) == echo
+    assert everything.without(echo).traffic() is None, "every other code of one type is no list for people"

@@ -13,6 +13,7 @@ from bridge.model.policy import (
     Defaults,
     ExternalService,
     Governance,
+    IcmpType,
     Operator,
     PortRange,
     Protocol,
@@ -59,6 +60,7 @@ class Holder:
 
     namespace: str
     labels: Mapping[str, str]
+    account: str = "default"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Packet:
     destination: str
     protocol: Protocol
     port: int
+    icmp: IcmpType | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,25 @@ class World:
     def policy(self) -> ClusterPolicy:
         return ClusterPolicy(CLUSTER, GOVERNANCE, self.rules, self.externals)
 
-    def target(self, *, fqdn: bool = True) -> Target:
-        return Target("edge", Capabilities(Form.TIERED, fqdn=fqdn), self.defaults)
+    def target(self, *, fqdn: bool = True, icmp: bool = True, reject: bool = True) -> Target:
+        can = Capabilities(Form.TIERED, fqdn=fqdn, icmp_types=icmp, protocols=icmp, reject=reject)
+        return Target("edge", can, self.defaults)
 
 
+_KINDS: tuple[tuple[Protocol, int, IcmpType | None, int], ...] = (
+    (Protocol.TCP, 80, None, 0),
+    (Protocol.TCP, 443, None, 0),
+    (Protocol.UDP, 53, None, 0),
+    (Protocol.ICMP, 0, IcmpType(8, 0), 0),
+    (Protocol.ICMP, 0, IcmpType(3, 4), 0),
+    (Protocol.OTHER, 0, None, 89),
+)
 PACKETS = tuple(
-    Packet(source, destination, protocol, port)
+    Packet(source, destination, *kind)
     for source in (*ADDRESSES, STRANGER)
     for destination in (*OUTSIDE, *INSIDE)
     if (":" in source) == (":" in destination)
-    for protocol, port in ((Protocol.TCP, 80), (Protocol.TCP, 443), (Protocol.UDP, 53))
+    for kind in _KINDS
 )
 
 _APP = Selector((Requirement("app", Operator.IN, ("pay",)),))
@@ -107,6 +120,10 @@ _TRAFFIC = st.sampled_from(
         (Traffic(Protocol.TCP, (PortRange(80, 80),)),),
         (Traffic(Protocol.TCP, (PortRange(443, 450),)),),
         (Traffic(Protocol.TCP, (PortRange(80, 443),)), Traffic(Protocol.UDP, (PortRange(53, 53),))),
+        (Traffic(Protocol.ICMP),),
+        (Traffic(Protocol.ICMP, icmp=(IcmpType(3), IcmpType(8, 0))),),
+        (Traffic(Protocol.ICMP, icmp=(IcmpType(3, 1),)), Traffic(Protocol.OTHER, number=89)),
+        (Traffic(Protocol.TCP, (PortRange(80, 80),)), Traffic(Protocol.OTHER, number=47)),
     )
 )
 _DESTINATIONS = st.lists(
@@ -154,9 +171,12 @@ def rules(draw: st.DrawFn, number: int) -> Rule:
 @st.composite
 def _sources(draw: st.DrawFn, tier: Tier, namespace: str) -> Source:
     if tier is Tier.CLUSTER:
-        return Source(SourceKind.CLUSTER, pods=draw(_PODS), namespaces=draw(st.sampled_from((EVERYTHING, _TEAM))))
+        accounts = draw(st.sampled_from(((), (), ("shop/payer",), ("bank/default", "shop/payer"))))
+        namespaces = draw(st.sampled_from((EVERYTHING, _TEAM)))
+        return Source(SourceKind.CLUSTER, pods=draw(_PODS), namespaces=namespaces, service_accounts=accounts)
     if tier is Tier.NAMESPACE:
-        return Source(SourceKind.NAMESPACE, namespace, pods=draw(_PODS))
+        accounts = draw(st.sampled_from(((), (), (f"{namespace}/payer",))))
+        return Source(SourceKind.NAMESPACE, namespace, pods=draw(_PODS), service_accounts=accounts)
     services = [name for place, name in SERVICES if place == namespace]
     return Source(SourceKind.SERVICE, namespace, draw(st.sampled_from(services)))
 
@@ -168,7 +188,8 @@ def holders(draw: st.DrawFn) -> Mapping[str, Holder]:
     for address in ADDRESSES:
         namespace = draw(st.sampled_from((*NAMESPACES, None)))
         if namespace:
-            found[address] = Holder(namespace, {"app": draw(st.sampled_from(("pay", "cart")))})
+            account = draw(st.sampled_from(("default", "payer")))
+            found[address] = Holder(namespace, {"app": draw(st.sampled_from(("pay", "cart")))}, account)
     return found
 
 

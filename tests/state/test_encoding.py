@@ -11,7 +11,7 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
 from bridge.model.observed import EndpointSlice, Namespace, Node, Pod, PolicyObject, Resource, Service
 from bridge.model.plan import Held
-from bridge.model.policy import Action, PortRange, Protocol, Ref
+from bridge.model.policy import Action, IcmpType, PortRange, Protocol, Ref
 from bridge.state.batch import Batch, Slim, Verdict
 from bridge.state.database import Database
 from bridge.state.encoding import (
@@ -46,6 +46,8 @@ entries = st.builds(
     ports=st.none() | keys,
     log=st.booleans(),
     withheld=st.booleans(),
+    icmp=st.lists(st.builds(IcmpType, st.integers(0, 254), st.none() | st.integers(0, 254)), max_size=3).map(tuple),
+    number=st.integers(0, 254),
 )
 device_objects: st.SearchStrategy[DeviceObject] = st.one_of(
     st.builds(Group, keys, members, st.frozensets(words, max_size=3), st.integers(0, 500)),
