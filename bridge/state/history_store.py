@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Generic, LiteralString, TypeVar
 
-from bridge.model.addresses import canonical_address
+from bridge.model.addresses import canonical_address, sort_key
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.policy import Ref
 from bridge.state import history_queries as sql
@@ -174,7 +174,7 @@ def _leases_from(asked: Asked) -> dict[str, Any]:
 def _leases(rows: list[tuple[Any, ...]], asked: Asked) -> Page[LeaseRecord]:
     """The newest of these rows, which may be of several clusters."""
     leases = [LeaseRecord(*row) for row in rows]
-    leases.sort(key=lambda one: (one.cluster, one.address))
+    leases.sort(key=lambda one: (one.cluster, sort_key(one.address)))
     leases.sort(key=lambda one: one.t2 or _NEVER, reverse=True)
     page = leases[: asked.limit]
     if len(leases) == len(page):
