@@ -1,7 +1,7 @@
 """The annotation `fusionbridge.io/status` of a Namespace or Service that asks for address groups.
 
 Compact JSON, for people and programs: {"groups":{"payments":{"edge":"Programmed"}}}, each group with its state on each device. Where
-something is amiss `reason` and `message` say what and what to do, as a condition of our own kinds would.
+something is amiss `reason` and `message` stand before that, brief: `kubectl describe` shows the first 140 characters of an annotation.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,31 +10,35 @@ from typing import Any
 import msgspec
 
 from bridge.feedback.standing import Standing
-from bridge.feedback.wording import advised, gravest, on_devices, text
+from bridge.feedback.wording import advised, gravest, text
 from bridge.model.reasons import Reason
 from bridge.state.policy_picture import Judged
 
 STATUS = "fusionbridge.io/status"
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
 
 
 def annotation(groups: Mapping[str, Iterable[Standing]]) -> str:
     """The text for these groups."""
-    every = [one for standings in groups.values() for one in standings]
-    found: dict[str, Any] = {
-        "groups": {name: {one.device: str(one.reason) for one in standings} for name, standings in groups.items()}
-    }
-    reason = gravest(every)
+    every = [(name, one) for name, standings in groups.items() for one in standings]
+    reason = gravest([one for _, one in every])
+    found: dict[str, Any] = {}
     if reason is not Reason.PROGRAMMED:
-        amiss = [one for one in every if one.reason is not Reason.PROGRAMMED]
-        found |= {"reason": str(reason), "message": on_devices(dict.fromkeys(amiss))}
+        name, one = next(each for each in every if each[1].reason is reason)
+        said = f"{name} on {one.device}: {one.words or text(reason)}"
+        found = {"reason": str(reason), "message": advised(said, reason)}
+    found["groups"] = {
+        name: {one.device: str(one.reason) for one in sorted(groups[name], key=lambda one: one.device)}
+        for name in sorted(groups)
+    }
     return _encode(found).decode()
 
 
 def complaint(judged: Judged) -> str:
     """The text for an annotation that cannot be taken."""
     reason = Reason(judged.reason)
-    return _encode({"reason": str(reason), "message": advised(text(reason, judged.message), reason)}).decode()
+    said = judged.message.rpartition("]: ")[2] or text(reason)  # it stands beside the one that is meant
+    return _encode({"reason": str(reason), "message": advised(said, reason)}).decode()
 
 
 def groups(content: str) -> Mapping[str, Mapping[str, str]]:

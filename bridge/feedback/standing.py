@@ -80,6 +80,8 @@ class Standings:
             return Standing(name, Reason(placed.reason), placed.message)
         device = self._picture.devices.get(name, _UNKNOWN_DEVICE)
         listed = self._rows(placed)
+        if not listed and name not in self._withheld and not self._loose(placed, device):
+            return Standing(name, Reason.PROGRAMMED, holds=True)
         rows = list(listed.values())
         found = (
             self._planned(name, device, rows)
@@ -156,7 +158,7 @@ class Standings:
         self, placed: Placed, device: DeviceRow, rows: Mapping[str, Unfinished], asked: Asked
     ) -> Standing | Unsettled | None:
         """Whether a policy is attached is known from a reading of the device after the rule was written there."""
-        if not placed.tier or device.attached.get(placed.tier, True):
+        if not self._loose(placed, device):
             return None
         written = max(
             (row.verified_at for key, row in rows.items() if key.startswith(_LIST) and row.verified_at), default=None
@@ -165,6 +167,9 @@ class Standings:
         if written and unread and not self._over(written) and not asked.hurry:
             return Unsettled(written + self._patience)
         return Standing(placed.device, Reason.NOT_ATTACHED, device.attach_by.get(placed.tier, ""), holds=True)
+
+    def _loose(self, placed: Placed, device: DeviceRow) -> bool:
+        return bool(placed.tier) and not device.attached.get(placed.tier, True)
 
     def _over(self, since: datetime) -> bool:
         return since + self._patience <= self._now

@@ -145,7 +145,9 @@ def test_an_annotation_says_what_is_amiss_and_what_to_do() -> None:
     assert isinstance(said, dict)
     assert said["groups"] == {"payments": {"edge": "Quarantined"}, "shared": {"edge": "Programmed"}}
     assert said["reason"] == "Quarantined"
-    assert "0107: no. To do: " in said["message"]
+    assert said["message"].startswith("payments on edge: 0107: no. To do: ")
+    assert isinstance(found.content, str)
+    assert found.content.startswith('{"reason":"Quarantined","message":')
     (due,) = found.after(None).body.due
     assert "group payments on edge" in due.message
 
@@ -157,18 +159,21 @@ def test_a_new_group_is_told_when_it_stands() -> None:
     assert text(given.told(SERVICE, now=at(4))) == {
         "groups": {"payments": {"edge": "Pending"}},
         "reason": "Pending",
-        "message": "on edge: a change has not reached the device yet",
+        "message": "payments on edge: a change has not reached the device yet",
     }
 
 
 def test_an_annotation_that_cannot_be_taken() -> None:
-    given = Picture(judged={SERVICE: replace(judged(reason="Invalid", message="not a name"), uid="")}, placed={})
+    given = Picture(
+        judged={SERVICE: replace(judged(reason="Invalid", message='metadata.annotations["x"]: not a name'), uid="")},
+        placed={},
+    )
     assert given.tell(SERVICE) is None  # nobody knows yet which object that is
     given.uids[SERVICE] = "u7"
     found = given.told(SERVICE)
     assert text(found) == {
         "reason": "Invalid",
-        "message": "the object cannot be taken as written: not a name. To do: correct what the message names.",
+        "message": "not a name. To do: correct what the message names.",
     }
     assert [one.reason for one in found.after(None).body.due] == ["Invalid"]
 
