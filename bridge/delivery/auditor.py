@@ -11,7 +11,7 @@ from bridge.delivery.drift import Difference
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, FenceState, Objects, Policy
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
-from bridge.model.rendering import change_lines, digest_of
+from bridge.model.rendering import change_lines, digest_in, digest_of
 from bridge.state.desired import AuditEntry, DesiredRow
 
 DRIFT, FOUND, TAKE_OVER = "drift", "found", "take-over"  # beside the operations of steps
@@ -21,6 +21,7 @@ _UNWATCHED = "changed on the device while no bridge was watching it"
 _UNTOLD = "changed while no bridge was watching: by one that ended in the middle of a plan, or by somebody else"
 _FIRST = "stood on the device when its audit began"
 _REPAIR = "repair of what was changed on the device"
+_SET_RIGHT = f"{_REPAIR}, or somebody else has set it right"
 _LEFTOVER = "nothing that is recorded asks for it"
 _UNRECORDED = "a change of which no cause was recorded"
 _FRAME = "a policy for each tier, which rule lists join later"
@@ -68,6 +69,11 @@ class Auditor:
         self._drift: dict[ObjectKey, AuditEntry] = {}  # found, and not yet known how it ends
         self._repairs: set[ObjectKey] = set()
         self._refusals: dict[ObjectKey, tuple[str, str]] = {}
+
+    @property
+    def unsettled(self) -> dict[ObjectKey, str]:
+        """What was found changed and is not told of yet, with the digest of what was found."""
+        return {key: digest_in(entry.after) for key, entry in self._drift.items()}
 
     # ---- what we do
 
@@ -149,9 +155,9 @@ class Auditor:
         for bare in differences:
             one = bare.known_as(expected.get(bare.key))
             untold = one.key.group in pending or (bool(pending) and one.key.kind in _TOGETHER)
-            if untold and expected.get(one.key) == one.after:
+            if expected.get(one.key) == one.after and (untold or self._writes):
                 step = Step(_op(one), one.key, None, one.after)
-                cause = self._cause(step, rows, rows)
+                cause = self._cause(step, rows, rows) if untold else _SET_RIGHT
                 ours.append(_entry(one, step.op, cause, "done, and not recorded before the bridge ended"))
             else:
                 theirs.append(_entry(one, DRIFT, _UNTOLD if untold else _UNWATCHED, ""))

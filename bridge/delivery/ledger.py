@@ -29,6 +29,10 @@ class Store(Protocol):
         """Record what became true of the device."""
         ...
 
+    def saw(self, device: str, epoch: int, digests: Mapping[ObjectKey, str]) -> None:
+        """Note how these objects were found, before something is done about it."""
+        ...
+
     def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0) -> None:
         """Record how the device itself is, of a reading that began `age` seconds ago."""
         ...

@@ -268,6 +268,8 @@ class Worker:
         return not made.empty
 
     def _applied(self, made: Plan, todo: Todo, fence: Fence) -> Outcome:
+        if self._auditor.unsettled:
+            self._store.saw(self.device, fence.epoch, self._auditor.unsettled)
         self._auditor.sends(made, todo.rows, self._ledger.rows)
         try:
             return self._enforcement.apply(made, fence)

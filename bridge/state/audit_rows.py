@@ -1,6 +1,6 @@
 """The audit of a device as it is written: rows at the end of its chain, and with them what the device was last seen to hold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from bridge.model.identity import Kind, ObjectKey
@@ -49,7 +49,8 @@ def append(
     }
     connection.execute(_ROWS, values)
     connection.execute(_HEAD, {"device": device, "number": links[-1].number, "hash": hashes[-1]})
-    _see(connection, device, entries)
+    # `after` is always what the device holds then, whatever was asked of it.
+    see(connection, device, {one.key: digest_in(one.after) for one in entries})
 
 
 def verified(connection: Connection, device: str) -> dict[ObjectKey, str]:
@@ -57,11 +58,10 @@ def verified(connection: Connection, device: str) -> dict[ObjectKey, str]:
     return {ObjectKey.parse(key): digest for key, digest in connection.execute(_VERIFIED, [device])}
 
 
-def _see(connection: Connection, device: str, entries: Sequence[AuditEntry]) -> None:
-    """`after` is always what the device holds then, whatever was asked of it."""
-    seen = {str(one.key): digest_in(one.after) for one in entries if one.key.kind is not Kind.FENCE}
-    there = {key: digest for key, digest in seen.items() if digest}
-    gone = [key for key in seen if key not in there]
+def see(connection: Connection, device: str, digests: Mapping[ObjectKey, str]) -> None:
+    """Note what the device holds now of these objects; "" for nothing."""
+    there = {str(key): digest for key, digest in digests.items() if digest and key.kind is not Kind.FENCE}
+    gone = [str(key) for key, digest in digests.items() if not digest]
     if there:
         connection.execute(_SEEN, {"device": device, "key": list(there), "digest": list(there.values())})
     if gone:

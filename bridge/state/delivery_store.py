@@ -162,12 +162,18 @@ class DeliveryStore:
         is `gone` is forgotten.
         """
         with self._database.transaction() as connection:
-            head = connection.execute(_HELD, {"device": device, "epoch": epoch}).fetchone()
-            if head is None:
-                raise LostLease(f"epoch {epoch} does not own device {device} any more")
+            head = _held(connection, device, epoch)
             with connection.pipeline():
-                audit_rows.append(connection, device, Head(head[0], head[1]), audit, plan_digest, at)
+                audit_rows.append(connection, device, head, audit, plan_digest, at)
                 _applied(connection, device, list({one.key: one for one in applied}.values()), at)
+
+    def saw(self, device: str, epoch: int, digests: Mapping[ObjectKey, str]) -> None:
+        """Note how these objects were found, "" for not at all, before something is done about it: should that never be recorded, the
+        next start will see that it was done. Raises LostLease as `record`.
+        """
+        with self._database.transaction() as connection:
+            _held(connection, device, epoch)
+            audit_rows.see(connection, device, digests)
 
     def record_health(self, device: str, health: DeviceHealth, at: datetime | None = None, *, age: float = 0.0) -> None:
         """What is known of the device itself, at `at` (default: now). What it holds of others counts when it is "ok", that is, was read;
@@ -212,6 +218,14 @@ class DeliveryStore:
         with self._database.transaction() as connection:
             if connection.execute(query, values).rowcount == 0:
                 raise StateError(f"device {values['device']} is not registered in this database")
+
+
+def _held(connection: Connection, device: str, epoch: int) -> Head:
+    """The end of the device's audit chain, locked; LostLease when the device is somebody else's now."""
+    head = connection.execute(_HELD, {"device": device, "epoch": epoch}).fetchone()
+    if head is None:
+        raise LostLease(f"epoch {epoch} does not own device {device} any more")
+    return Head(head[0], head[1])
 
 
 def _by_tier(told: Mapping[str, object] | None) -> str | None:

@@ -171,6 +171,13 @@ class State:
         self._fail()
         return dict(self.seen)
 
+    def saw(self, device: str, epoch: int, digests: Mapping[ObjectKey, str]) -> None:
+        self._fail()
+        for key, digest in digests.items():
+            self.seen.pop(key, None)
+            if digest:
+                self.seen[key] = digest
+
     def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0) -> None:
         self._fail()
         self.health.append(health)

@@ -314,6 +314,23 @@ def test_a_bridge_that_was_killed_before_it_recorded_is_not_taken_for_somebody_e
     assert not bench.state.pending
 
 
+def test_a_repair_is_told_even_if_the_bridge_was_killed_before_it_recorded() -> None:
+    bench = _shop()
+    _put(bench, bank("0.0.0.0/0"))
+    bench.worker.audit()
+    bench.worker._ledger.write = lambda *_: None  # type: ignore[method-assign]
+    bench.turn()
+    assert bench.memory.objects[BANK] == bank()
+    _news(bench)
+    bench.restart()
+    bench.settle()
+    (entry,) = _news(bench)
+    assert (entry.op, entry.key) == ("update", BANK)
+    assert digest_in(entry.before) == digest_of(bank("0.0.0.0/0"))
+    assert digest_in(entry.after) == digest_of(bank())
+    assert "repair of what was changed on the device" in entry.cause
+
+
 def test_what_cannot_be_told_is_not_blamed_on_anybody() -> None:
     bench = _shop()
     bench.state.want(bank("192.0.2.7"))

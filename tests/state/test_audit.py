@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.errors import LostLease
 from bridge.model.identity import ObjectKey
 from bridge.state.audit_store import AuditStore
 from bridge.state.chain import GENESIS, Head, Link
@@ -286,3 +287,14 @@ def test_progress_is_told_for_long_chains(
     told: list[tuple[int, int]] = []
     store.verify("edge", progress=lambda done, of: told.append((done, of)))
     assert told == [(5, 12), (10, 12)]
+
+
+def test_what_was_found_is_noted_before_it_is_repaired_and_only_by_the_owner(
+    store: AuditStore, database: Database
+) -> None:
+    delivery, other = DeliveryStore(database), group("other")
+    delivery.saw("edge", 1, {WEB: "", other: "0123456789abcdef"})
+    assert delivery.verified("edge") == {other: "0123456789abcdef"}
+    with pytest.raises(LostLease):
+        delivery.saw("edge", 7, {WEB: "x"})
+    assert store.verify("edge").rows == ROWS
