@@ -7,8 +7,9 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -45,6 +46,7 @@ from bridge.state.wakeups import ANY, Wakeups
 log = structlog.get_logger(__name__)
 
 _SCHEDULE_BEAT = 15  # seconds
+_CLOCKS_APART = timedelta(minutes=1)  # at most, of two replicas
 _WATCHED_SECONDS = 10
 _FEEDBACK_SECONDS = 10.0  # for one write into a cluster
 
@@ -101,6 +103,8 @@ class Controller:
         self._leases = ReplicaLeases(database)
         self.holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._stop = threading.Event()
+        self._schedule: Any = None  # APScheduler's own
+        self._started = clock.now()
         self.running = False
         self.loops = Loops(clock)
         self.probe = Probe(database, clock)
@@ -162,7 +166,17 @@ class Controller:
 
     def on_schedule(self, cron: str, job: Callable[[], None]) -> None:
         """Call this whenever the schedule (five fields, UTC) says; a call that could not be made in time is made within the hour."""
-        self._scheduler.add_job(job, trigger(cron), misfire_grace_time=3600, coalesce=True)
+        self._schedule = trigger(cron)
+        self._scheduler.add_job(job, self._schedule, misfire_grace_time=3600, coalesce=True)
+
+    @property
+    def report_due(self) -> datetime | None:
+        """When the next scheduled report is to be there: after the last that was kept, or after our start. None without a schedule."""
+        if self._schedule is None:
+            return None
+        last = max(self.probe.standing.reports.values(), default=self._started)
+        due: datetime | None = self._schedule.get_next_fire_time(None, last + _CLOCKS_APART)
+        return due
 
     def stop(self) -> None:
         """End every loop, give up the leases."""

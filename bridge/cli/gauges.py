@@ -28,6 +28,8 @@ def show(controller: "Controller", *, ready: bool) -> None:
     """Set every gauge to what is true now."""
     metrics.ready.set(ready)
     probe.show(controller.probe)
+    due = controller.report_due
+    metrics.reports.due.set(due.timestamp() if due else 0)
     for (role, name), tenure in controller.tenures.items():
         metrics.tenure(role, name).epoch(tenure.current)
     for cluster in controller.cluster_names:

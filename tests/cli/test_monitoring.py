@@ -180,3 +180,17 @@ def test_who_connects_and_says_nothing_keeps_nobody_waiting(database: Database) 
                 stack.enter_context(socket.create_connection(("127.0.0.1", port or 0)))
             assert one.get("/livez") == (200, "alive")
             assert one.value("build_info", version=__version__) == 1
+
+
+def test_a_report_is_due_after_the_last_that_was_kept(database: Database) -> None:
+    with replica(database) as one:
+        assert one.value("report_due_timestamp_seconds") == 0
+        one.controller.on_schedule("0 6 * * *", lambda: None)
+        due = one.value("report_due_timestamp_seconds")
+        assert due % 86400 == 6 * 3600
+        with database.transaction() as connection:
+            query = "INSERT INTO report (at, body, origin) VALUES (to_timestamp(%s), '{}', 'scheduled')"
+            connection.execute(query, [due - 86400 * 3])
+        one.controller.probe.look()
+        assert one.value("report_due_timestamp_seconds") == due - 86400 * 2, "it was missed twice"
+        assert one.value("report_last_timestamp_seconds", origin="scheduled") == due - 86400 * 3
