@@ -28,7 +28,10 @@ class Document:
 
     def check(self, name: str, command: str, output: str) -> None:
         """The document shows this command with this output; or does from now on, when it is to be written."""
-        text = f"```console\n$ {self._named(command)}\n{self._named(output)}\n```\n"
+        self.check_text(name, f"```console\n$ {self._named(command)}\n{self._named(output)}\n```\n")
+
+    def check_text(self, name: str, text: str) -> None:
+        """The same for a text of any kind."""
         if _WRITE:
             marked = re.compile(rf"(<!-- example: {name} -->\n).*?(<!-- end -->\n)", re.DOTALL)
             self.path.write_text(marked.sub(lambda match: match[1] + text + match[2], self.path.read_text()))
