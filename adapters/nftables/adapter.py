@@ -23,7 +23,15 @@ from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Foreign, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 
-_CAPABILITIES = Capabilities(form=Form.TIERED, atomic=True, compare_and_swap=True, dry_run=True, member_deltas=True)
+_CAPABILITIES = Capabilities(
+    form=Form.TIERED,
+    icmp_types=True,
+    protocols=True,
+    atomic=True,
+    compare_and_swap=True,
+    dry_run=True,
+    member_deltas=True,
+)
 
 
 class NftablesAdapter:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from adapters.nftables import members
 from adapters.nftables.names import key_problem, line_name
-from adapters.nftables.rules import WITH_PORTS
+from adapters.nftables.rules import WITH_PORTS, WITH_TYPES, icmp_types
 from bridge.errors import Unsupported
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.identity import Scope as KeyScope
@@ -20,7 +20,7 @@ from bridge.model.intent import (
     RuleList,
     Shard,
 )
-from bridge.model.policy import PortRange, Tier
+from bridge.model.policy import NUMBERS, PortRange, Protocol, Tier
 
 _TIER_SCOPE = {Tier.CLUSTER: KeyScope.CLUSTER, Tier.NAMESPACE: KeyScope.NAMESPACE, Tier.SERVICE: KeyScope.SERVICE}
 
@@ -123,8 +123,14 @@ def _entry(entry: RuleEntry) -> RuleEntry:
         raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
     if entry.ports and entry.protocol not in WITH_PORTS:
         raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
+    if entry.icmp and entry.protocol not in WITH_TYPES:
+        raise ValueError(f"line {entry.name}: {entry.protocol} has no types")
+    named = entry.number in NUMBERS.values() if entry.protocol is Protocol.OTHER else entry.number != 0
+    if named or not 0 <= entry.number <= 255:
+        raise ValueError(f"line {entry.name}: {entry.protocol} does not go with number {entry.number}")
     return replace(
         entry,
+        icmp=icmp_types(entry.icmp),
         name=line_name(entry.name),
         sources=tuple(sorted(set(entry.sources))),
         destinations=tuple(sorted(set(entry.destinations))),

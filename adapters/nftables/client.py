@@ -93,7 +93,7 @@ class Client:
         if len(names) == 1:
             words = ["list", "chain", "inet", table, *names]
         try:
-            return self._decoded(self._judged(self._transport.run((self._program, "-j", *words))).output)
+            return self._decoded(self._judged(self._transport.run((self._program, "-jn", *words))).output)
         except Refusal as refusal:
             reason = refusal
         if reason.conflict:
@@ -117,7 +117,7 @@ class Client:
 
     def _listed(self, *words: str) -> bytes:
         try:
-            return self._judged(self._transport.run((self._program, "-j", *words))).output
+            return self._judged(self._transport.run((self._program, "-jn", *words))).output
         except Refusal as refusal:
             reason = refusal.text
         raise Busy(self.device, f"nft {' '.join(words)}: {reason}")

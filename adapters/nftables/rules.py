@@ -10,23 +10,27 @@ statement by statement, what we would write for that line.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, product
 from typing import Any
 
 from adapters.nftables import wire
 from adapters.nftables.names import REJECT, Flavour, Names, next_chain
 from bridge.model.identity import ObjectKey, Scope
 from bridge.model.intent import RuleEntry
-from bridge.model.policy import Action, Protocol, Tier
+from bridge.model.policy import NUMBERS, Action, IcmpType, Protocol, Tier
 
 Json = dict[str, Any]
 Shapes = Callable[[ObjectKey], frozenset[Flavour]]
 """Which sets each group has."""
 
 WITH_PORTS = {Protocol.TCP: "tcp", Protocol.UDP: "udp", Protocol.SCTP: "sctp"}
-_PROTOCOLS = {**WITH_PORTS, Protocol.ICMP: "icmp", Protocol.ICMPV6: "ipv6-icmp"}
-_NUMBERS = {6: "tcp", 17: "udp", 132: "sctp", 1: "icmp", 58: "ipv6-icmp", "icmpv6": "ipv6-icmp"}
+WITH_TYPES = {Protocol.ICMP: "icmp", Protocol.ICMPV6: "icmpv6"}
+_HEADERS = {word: protocol for protocol, word in (WITH_PORTS | WITH_TYPES).items()}
+_NUMBERED = {number: protocol for protocol, number in NUMBERS.items()}
+_WORDS = {"new": 8, "reply": 1, "admin-prohibited": 3}
+"""What `nft -n` prints as numbers; some versions may not."""
+
 _TIERS = {Scope.CLUSTER: Tier.CLUSTER, Scope.NAMESPACE: Tier.NAMESPACE}
 
 
@@ -63,7 +67,7 @@ class Lines:
     def _entry(self, key: ObjectKey, name: str, rules: list[wire.Rule]) -> RuleEntry:
         try:
             entry = self._guess(key, name, rules)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, IndexError, StopIteration):
             return unreadable(name)
         meant = [_plain(rule) for rule in self.rules(key, entry)]
         return entry if meant == [_plain(rule.expr) for rule in rules] else unreadable(name)
@@ -71,43 +75,53 @@ class Lines:
     def _guess(self, key: ObjectKey, name: str, rules: list[wire.Rule]) -> RuleEntry:
         """The only line that these rules can be; whether they are is seen by writing it."""
         sides: dict[str, set[ObjectKey]] = {"saddr": set(), "daddr": set()}
-        protocol, ports = Protocol.ANY, None
+        entry, types = RuleEntry(name, _action(rules[-1], tier_of(key)), (), ()), list[IcmpType]()
         for statement in (one for rule in rules for one in rule.expr):
             match statement:
                 case {"match": {"left": {"payload": {"field": ("saddr" | "daddr") as field}}, "right": str(right)}}:
                     group = self.names.set_key(right.removeprefix("@"))
                     if group is not None:
                         sides[field].add(group[0])
-                case {"match": {"left": {"payload": {"field": "dport", "protocol": name_of}}, "right": str(right)}}:
-                    protocol, ports = _protocol(name_of), self.names.key(right.removeprefix("@"))
-                case {"match": {"left": {"meta": {"key": "l4proto"}}, "right": right}}:
-                    protocol = _protocol(right)
-        action = next(one for one in Action if _plain([_verdict(one, tier_of(key))]) == _plain(rules[-1].expr[-1:]))
-        log = any("log" in statement for statement in rules[0].expr)
-        return RuleEntry(
-            name, action, tuple(sorted(sides["saddr"])), tuple(sorted(sides["daddr"])), protocol, ports, log
+                case {"match": {"left": {"payload": {"field": "dport", "protocol": word}}, "right": str(right)}}:
+                    ports = self.names.key(right.removeprefix("@"))
+                    entry = replace(entry, protocol=_HEADERS[word], ports=ports)
+                case {"match": {"left": {"payload": {"field": "type", "protocol": word}}, "right": int(right)}}:
+                    entry = replace(entry, protocol=_HEADERS[word])
+                    types.append(IcmpType(right))
+                case {"match": {"left": {"payload": {"field": "code"}}, "right": int(right)}}:
+                    types[-1] = IcmpType(types[-1].type, right)
+                case {"match": {"left": {"meta": {"key": "l4proto"}}, "right": int(right)}}:
+                    protocol = _NUMBERED.get(right, Protocol.OTHER)
+                    entry = replace(entry, protocol=protocol, number=right if protocol is Protocol.OTHER else 0)
+        return replace(
+            entry,
+            sources=tuple(sorted(sides["saddr"])),
+            destinations=tuple(sorted(sides["daddr"])),
+            log=any("log" in statement for statement in rules[0].expr),
+            icmp=icmp_types(types),
         )
 
     def _matches(self, entry: RuleEntry) -> Iterator[list[Json]]:
-        traffic = self._traffic(entry)
-        for source in entry.sources:
-            for destination in entry.destinations:
-                for left in sorted(self.shapes(source)):
-                    for right in sorted(self.shapes(destination)):
-                        if left.family == right.family:
-                            yield [
-                                _address("saddr", left, self.names.set_name(source, left)),
-                                _address("daddr", right, self.names.set_name(destination, right)),
-                                *traffic,
-                            ]
+        kinds = self._traffic(entry)
+        for source, destination in product(entry.sources, entry.destinations):
+            for left, right in product(sorted(self.shapes(source)), sorted(self.shapes(destination))):
+                if left.family == right.family:
+                    sides = [
+                        _address("saddr", left, self.names.set_name(source, left)),
+                        _address("daddr", right, self.names.set_name(destination, right)),
+                    ]
+                    yield from ([*sides, *traffic] for traffic in kinds)
 
-    def _traffic(self, entry: RuleEntry) -> list[Json]:
+    def _traffic(self, entry: RuleEntry) -> list[list[Json]]:
+        """What tells a line's traffic; each of these is a rule of its own."""
         if entry.protocol is Protocol.ANY:
-            return []
-        word = _PROTOCOLS[entry.protocol]
-        if entry.ports is None:
-            return [_match({"meta": {"key": "l4proto"}}, word)]
-        return [_match({"payload": {"protocol": word, "field": "dport"}}, f"@{self.names.name(entry.ports)}")]
+            return [[]]
+        if entry.ports is not None:
+            return [[_header(WITH_PORTS[entry.protocol], "dport", f"@{self.names.name(entry.ports)}")]]
+        if entry.icmp:
+            return [list(_messages(WITH_TYPES[entry.protocol], one)) for one in entry.icmp]
+        number = entry.number if entry.protocol is Protocol.OTHER else NUMBERS[entry.protocol]
+        return [[_match({"meta": {"key": "l4proto"}}, number)]]
 
     def _logging(self, key: ObjectKey, entry: RuleEntry) -> Iterator[Json]:
         if entry.action in (Action.ALLOW, Action.PASS):
@@ -129,7 +143,7 @@ def unreadable(name: str) -> RuleEntry:
 def reject_rules() -> list[list[Json]]:
     """How a Reject answers."""
     return [
-        [_match({"meta": {"key": "l4proto"}}, "tcp"), {"reject": {"type": "tcp reset"}}],
+        [_match({"meta": {"key": "l4proto"}}, NUMBERS[Protocol.TCP]), {"reject": {"type": "tcp reset"}}],
         [{"reject": {"type": "icmpx", "expr": "admin-prohibited"}}],
     ]
 
@@ -176,6 +190,11 @@ def policy_rules(names: Names, lists: Iterable[ObjectKey]) -> list[list[Json]]:
     return [[jump(names.name(key))] for key in lists]
 
 
+def icmp_types(listed: Iterable[IcmpType]) -> tuple[IcmpType, ...]:
+    """Types of ICMP in order, each once."""
+    return tuple(sorted(set(listed)))
+
+
 def _label(rule: wire.Rule) -> str:
     return rule.comment or f"handle-{rule.handle}"
 
@@ -192,17 +211,27 @@ def _verdict(action: Action, tier: Tier) -> Json:
             return {"goto": {"target": next_chain(tier)}}
 
 
+def _action(rule: wire.Rule, tier: Tier) -> Action:
+    """The action whose verdict ends the rule; StopIteration when it is none of ours."""
+    return next(one for one in Action if _plain([_verdict(one, tier)]) == _plain(rule.expr[-1:]))
+
+
+def _messages(word: str, one: IcmpType) -> Iterator[Json]:
+    yield _header(word, "type", one.type)
+    if one.code is not None:
+        yield _header(word, "code", one.code)
+
+
+def _header(protocol: str, field: str, value: str | int) -> Json:
+    return _match({"payload": {"protocol": protocol, "field": field}}, value)
+
+
 def _address(field: str, flavour: Flavour, name: str) -> Json:
-    return _match({"payload": {"protocol": flavour.family, "field": field}}, f"@{name}")
+    return _header(flavour.family, field, f"@{name}")
 
 
-def _match(left: Json, right: str, op: str = "==") -> Json:
+def _match(left: Json, right: str | int, op: str = "==") -> Json:
     return {"match": {"op": op, "left": left, "right": right}}
-
-
-def _protocol(word: str | int) -> Protocol:
-    known = _NUMBERS.get(word, word)
-    return next(protocol for protocol, name in _PROTOCOLS.items() if name == known)
 
 
 def _plain(statements: Iterable[Json]) -> list[Any]:
@@ -211,18 +240,22 @@ def _plain(statements: Iterable[Json]) -> list[Any]:
 
 
 def _statement(one: Json) -> Any:  # noqa: ANN401 (JSON)
+    plain: Any = one
     match one:
         case {"match": {"op": op, "left": left, "right": right}}:
-            if isinstance(right, list) and len(right) == 1:
-                right = right[0]
-            right = _NUMBERS.get(right, right) if isinstance(right, str | int) else right
-            return ("==" if op == "in" else op, left, right)
+            plain = ("==" if op == "in" else op, left, _numeric(right))
+        case {"reject": {"type": kind, **rest}}:
+            plain = ("reject", kind, _numeric(rest.get("expr")))
         case {"log": {"prefix": prefix, **rest}}:
-            return ("log", prefix, rest.get("group"))
+            plain = ("log", prefix, rest.get("group"))
         case {"limit": limit}:
-            return ("limit", limit.get("rate"), limit.get("per"), limit.get("burst", 5), limit.get("inv", False))
-        case {"counter": str(name)}:
-            return ("counter", name)
+            plain = ("limit", limit.get("rate"), limit.get("per"), limit.get("burst", 5), limit.get("inv", False))
         case {"counter": {"name": name}}:
-            return ("counter", name)
-    return one
+            plain = {"counter": name}
+    return plain
+
+
+def _numeric(value: Any) -> Any:  # noqa: ANN401 (JSON)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return _WORDS.get(value, value) if isinstance(value, str) else value

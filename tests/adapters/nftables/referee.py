@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from bridge.model.addresses import overlap
-from bridge.model.policy import Protocol
+from bridge.model.policy import NUMBERS, Protocol
 from bridge.policy.evaluate import Packet, Verdict
 
 Json = Mapping[str, Any]
@@ -16,7 +16,7 @@ _L4 = {
     Protocol.UDP: "udp",
     Protocol.SCTP: "sctp",
     Protocol.ICMP: "icmp",
-    Protocol.ICMPV6: "ipv6-icmp",
+    Protocol.ICMPV6: "icmpv6",
 }
 _GO_ON, _RETURN = "go on", "return"
 
@@ -32,16 +32,16 @@ class Ruleset:
 
     @classmethod
     def of(cls, text: str) -> "Ruleset":
-        """From what `nft -j list table` printed; an empty text is no table."""
+        """From what `nft -jn list table` printed; an empty text is no table."""
         found = cls(json.loads(text)["nftables"] if text.strip() else [])
         for item in found.listing:
             match item:
-                case {"set": {"name": name, **rest}}:
-                    found.sets[name] = list(rest.get("elem", []))
-                case {"chain": {"name": name, **rest}}:
-                    found.rules[name] = []
-                    if rest.get("hook") == "forward":
-                        found.hooks.append(name)
+                case {"set": one}:
+                    found.sets[one["name"]] = one.get("elem", [])
+                case {"chain": one}:
+                    found.rules[one["name"]] = []
+                    if one.get("hook") == "forward":
+                        found.hooks.append(one["name"])
                 case {"rule": {"chain": name, "expr": expr}}:
                     found.rules[name].append(expr)
         return found
@@ -75,28 +75,23 @@ class Ruleset:
 
     def _rule(self, chain: str, expr: Sequence[Json], packet: Packet) -> Verdict | str:
         for statement in expr:
-            match statement:
-                case {"match": match}:
-                    if not self._matches(match, packet):
-                        return _GO_ON
-                case {"accept": _}:
-                    return Verdict.UNMATCHED if chain.startswith("next/") else Verdict.ALLOW
-                case {"drop": _}:
-                    return Verdict.DENY
-                case {"reject": _}:
-                    return Verdict.REJECT
-                case {"return": _}:
-                    return _RETURN
-                case {"jump": {"target": target}}:
-                    return self._walk(target, packet)
-                case {"goto": {"target": target}}:
-                    taken = self._walk(target, packet)
-                    return _RETURN if taken == _GO_ON else taken
-                case {"counter": _} | {"log": _} | {"limit": _}:
-                    pass
-                case _:
-                    raise AssertionError(f"not known here: {statement}")
+            if "match" in statement:
+                if not self._matches(statement["match"], packet):
+                    return _GO_ON
+            elif not statement.keys() & {"counter", "log", "limit"}:
+                return self._end(chain, statement, packet)
         return _GO_ON
+
+    def _end(self, chain: str, statement: Json, packet: Packet) -> Verdict | str:
+        match statement:
+            case {"jump": {"target": target}}:
+                return self._walk(target, packet)
+            case {"goto": {"target": target}}:
+                taken = self._walk(target, packet)
+                return _RETURN if taken == _GO_ON else taken
+        (word,) = statement
+        accepted = Verdict.UNMATCHED if chain.startswith("next/") else Verdict.ALLOW
+        return {"accept": accepted, "drop": Verdict.DENY, "reject": Verdict.REJECT, "return": _RETURN}[word]
 
     def _matches(self, match: Json, packet: Packet) -> bool:
         left, right = match["left"], match["right"]
@@ -104,15 +99,15 @@ class Ruleset:
             case {"payload": {"protocol": ("ip" | "ip6") as family, "field": side}}:
                 address = packet.source if side == "saddr" else packet.destination
                 return (ip_address(address).version == (4 if family == "ip" else 6)) and self._holds(right, address)
-            case {"payload": {"protocol": protocol, "field": "dport"}}:
-                return _L4[packet.protocol] == protocol and self._has_port(right, packet.port)
-            case {"meta": {"key": "l4proto"}}:
-                return bool(_L4[packet.protocol] == right)
-            case {"ct": {"key": "state"}}:
-                return bool(right == "new")
-            case {"ct": {"key": "direction"}}:
-                return bool(right == "original")
-        raise AssertionError(f"not known here: {match}")
+            case {"payload": {"protocol": protocol, "field": part}}:
+                return _L4.get(packet.protocol) == protocol and self._is_header(part, right, packet)
+        known = {"l4proto": NUMBERS.get(packet.protocol, packet.number), "state": 8, "direction": 0}  # new, original
+        return bool(known[next(iter(left.values()))["key"]] == right)
+
+    def _is_header(self, part: str, right: Any, packet: Packet) -> bool:  # noqa: ANN401 (JSON)
+        if part == "dport":
+            return self._has_port(right, packet.port)
+        return packet.icmp is not None and right == (packet.icmp.type if part == "type" else packet.icmp.code)
 
     def _holds(self, name: str, address: str) -> bool:
         return any(overlap((_text(one),), (address,)) for one in self.sets[name.removeprefix("@")])
