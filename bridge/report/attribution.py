@@ -6,9 +6,10 @@ not. In between the answer is that the workload may have held the address; two w
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bridge.report.times import time_text
 from bridge.state.past import Around, Membership, Outage, Watched
 from bridge.state.reported import LeaseRecord
 
@@ -145,8 +146,3 @@ def _unknown(watched: Watched, outage: Outage | None, at: datetime, *, unseen: b
     if unseen and watched.seen_at is not None:
         return f"the cluster has not been watched since {time_text(watched.seen_at)}"
     return ""
-
-
-def time_text(at: datetime) -> str:
-    """A time as people read and write it: ISO 8601 in UTC, as fine as it is."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

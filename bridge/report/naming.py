@@ -54,6 +54,8 @@ def title(key: ObjectKey) -> str:
         return f"{_SCOPES[key.scope]} policy"
     if key.kind is Kind.ATTACHMENT:
         return f"attachment of the {_SCOPES[key.scope]} policy"
+    if key.kind is Kind.FENCE:
+        return "the device itself"
     if key.kind is Kind.PORTS:
         return f"ports of {named(key)}"
     return named(key)

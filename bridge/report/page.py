@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bridge.report import picture
 from bridge.report.model import DeviceReport, Item, ItemState, ObjectReport, Report, RuleLine
 from bridge.report.naming import scope_word, title
-from bridge.report.words import changes_line, clock, report_line, since_words, span, standing
+from bridge.report.words import changes_line, clock, counted, members_of, report_line, since_words, span, standing
 
 # What a page shows of much: browsers and people have limits, JSON and CSV have none.
 _GROUPS, _ROWS, _PROBLEMS = 500, 60, 200
@@ -105,13 +105,13 @@ def _reasons(device: DeviceReport) -> Iterable[str]:
     if device.error:
         yield f"could not be compared: {device.error}"
     if device.missing or device.extra:
-        yield f"{device.missing} missing and {device.extra} extra in {_counted(len(device.differences), 'object')}"
+        yield f"{device.missing} missing and {device.extra} extra in {counted(len(device.differences), 'object')}"
     if device.quarantined:
-        yield f"{_counted(len(device.quarantined), 'object')} refused by the device"
+        yield f"{counted(len(device.quarantined), 'object')} refused by the device"
     if device.held:
-        yield f"{_counted(len(device.held), 'change')} held until a person decides"
+        yield f"{counted(len(device.held), 'change')} held until a person decides"
     if device.drift_total:
-        yield f"{_counted(device.drift_total, 'object')} changed by somebody else {since_words(device)}"
+        yield f"{counted(device.drift_total, 'object')} changed by somebody else {since_words(device)}"
     if not device.active:
         yield "stored, not yet enforced"
     for tier, reachable in device.attached.items():
@@ -183,10 +183,6 @@ def _lists(lines: Iterable[RuleLine]) -> Iterable[ListView]:
         yield ListView(first.tier, owner, tuple(listed))
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def _since(moment: datetime | None, at: datetime) -> str:
     return "never" if moment is None else span((at - moment).total_seconds())
 
@@ -201,6 +197,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(span=span, title=lambda one: title(one.key), counted=_counted)
+    environment.filters.update(span=span, title=lambda one: title(one.key), counted=counted, members=members_of)
     environment.globals.update(changes_line=changes_line, since_words=since_words)
     return environment

@@ -88,7 +88,7 @@ def lag_chart(picture: Picture) -> Chart:
     bars, marks = [], []
     for bucket in lags:
         longest, middle = bucket.lag_max or 0.0, bucket.lag_median or 0.0
-        told = f"{_when(bucket, picture)}: {span(middle)} in the middle, {span(longest)} at most"
+        told = f"{_when(bucket, picture)}: median {span(middle)}, longest {span(longest)}"
         bars.append(_bar(bucket, picture, _room() * _share(longest, low, high), told))
         place = _bar(bucket, picture, _room() * _share(middle, low, high), told)
         marks.append(Bar(place.x, place.y - 1, place.width, 2, told))

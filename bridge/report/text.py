@@ -10,7 +10,7 @@ from bridge.model.plan import Plan
 from bridge.report.difference import DeviceDifference, Difference, Side
 from bridge.report.items import items
 from bridge.report.model import DeviceReport, Item, ObjectReport, Report, RuleLine, Summary
-from bridge.report.words import age, changes_line, clock, since_words, span, standing
+from bridge.report.words import age, changes_line, clock, members_of, since_words, span, standing
 from bridge.state.reported import KeptReport
 
 _SHOWN = 20  # of one object's items; JSON and CSV have them all
@@ -145,10 +145,11 @@ def _evidence(device: DeviceReport) -> Iterator[Sheet]:
     name, since = device.device, since_words(device)
     if device.drift:
         rows = tuple(
-            (clock(one.at), one.object, one.cause, one.before, one.after, one.outcome) for one in device.drift[:_SHOWN]
+            (clock(one.at), one.object, one.cause, members_of(one.before), members_of(one.after), one.outcome)
+            for one in device.drift[:_SHOWN]
         )
         more = f", the last {len(rows)} of {device.drift_total}" if device.drift_total > len(rows) else ""
-        columns = ("at", "object", "by", "as verified before", "as found", "what became of it")
+        columns = ("at", "object", "by", "was", "is", "what became of it")
         yield Sheet(f"{name}: changed by somebody else {since}{more}", columns, rows)
     lines = [("changes", changes_line(device))]
     if device.audit.number:

@@ -1,9 +1,11 @@
 """Times, spans and states in the words that every rendering for people uses."""
 
+import re
 from datetime import datetime
 
 from bridge.report.model import DeviceReport, Report
 
+_MEMBERS = re.compile(r"[0-9a-f]{16} [-+]\[(.*)\]")  # as bridge.model.rendering.change_lines writes it
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -31,12 +33,28 @@ def standing(device: DeviceReport) -> str:
     """How one device stands, in a few words."""
     if device.error:
         return device.error
-    if device.differences or device.quarantined:
+    if device.differences:
         return "differs"
+    if device.quarantined:
+        return f"refuses {counted(len(device.quarantined), 'object')}"
     if not device.active:
         return "stored, not yet enforced"
     loose = [tier for tier, reachable in device.attached.items() if not reachable]
-    return f"in step, not attached: {', '.join(loose)}" if loose else "in step"
+    words = ["in step"]
+    words += [f"{counted(len(device.held), 'change')} held"] if device.held else []
+    words += [f"not attached: {', '.join(loose)}"] if loose else []
+    return ", ".join(words)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 object`, `2 objects`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def members_of(text: str) -> str:
+    """The members alone, where a line of the audit has a digest and the members that went or came; else the line as it is."""
+    found = _MEMBERS.fullmatch(text)
+    return (", ".join(re.findall("'([^']*)'", found[1])) or "no member") if found else text
 
 
 def since_words(device: DeviceReport) -> str:
@@ -51,11 +69,11 @@ def changes_line(device: DeviceReport) -> str:
     if not found.total:
         return "no changes"
     by_op = ", ".join(f"{count} {op}" for op, count in found.by_op.items())
-    words = [f"{found.total} change{'s' * (found.total != 1)} ({by_op})"]
+    words = [f"{counted(found.total, 'change')} ({by_op})"]
     if found.refused:
         words.append(f"{found.refused} refused")
     if found.lag_median is not None and found.lag_max is not None:
-        words.append(f"from cluster to device {span(found.lag_median)} in the middle, {span(found.lag_max)} at most")
+        words.append(f"from cluster to device: median {span(found.lag_median)}, longest {span(found.lag_max)}")
     return "; ".join(words)
 
 

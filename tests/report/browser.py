@@ -43,7 +43,10 @@ function measure(frame) {{
     width, wide: page.documentElement.scrollWidth,
     texts: texts.length,
     empty: texts.filter(e => {{ const r = e.getBoundingClientRect(); return r.width < 2 || r.height < 2; }}).map(name),
-    outside: texts.filter(e => {{ const r = e.getBoundingClientRect(); return r.left < -1 || r.right > width + 1; }}).map(name),
+    outside: texts.filter(e => {{
+      const r = e.getBoundingClientRect(), card = e.closest('section')?.getBoundingClientRect();
+      return r.left < -1 || r.right > (card ? card.right : width) + 1;
+    }}).map(name),
     clipped: texts.filter(e => view.getComputedStyle(e).display !== 'inline' && e.scrollWidth > e.clientWidth + 1).map(name),
     faint: texts.filter(e => contrast(e, view) < 4.5).map(name),
     headings: [...page.querySelectorAll('h1, h2, h3')].filter(shown).map(e => e.textContent.trim().replace(/\\s+/g, ' ')),

@@ -109,7 +109,16 @@ def evidence(holders: Iterable[str] = ("10.64.0.1", "10.64.0.2", "10.64.0.9"), *
         drift_total=0 if calm else 1,
         drift=() if calm else (drift,),
         changes=Changes(
-            40, 1, {"create": 4, "update": 36}, 0.031, 1.4, (Touched(*about(PAY), 31, START, "a pod"),), (change(40),)
+            40,
+            1,
+            {"create": 4, "update": 36},
+            0.031,
+            1.4,
+            (Touched(*about(PAY), 31, START, "a pod"),),
+            (
+                change(40, outcome=f"refused: /Common/fbtest/{'a_name_without_an_end_' * 6} stands there"),
+                change(38, cause="x" * 120),
+            ),
         ),
         picture=Picture(START - timedelta(hours=24), START, 1800.0, buckets),
     )

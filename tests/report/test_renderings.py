@@ -49,7 +49,7 @@ def test_the_report_in_words() -> None:
     )
     told = shown["edge: since report 11 of 2026-03-01 06:00:00 UTC"].rows
     assert {row[0]: row[1] for row in told} == {
-        "changes": "40 changes (4 create, 36 update); 1 refused; from cluster to device 31 ms in the middle, 1.4 s at most",
+        "changes": "40 changes (4 create, 36 update); 1 refused; from cluster to device: median 31 ms, longest 1.4 s",
         "audit": f"row 41, hash {'9f' * 32}",
     }
     assert "edge: objects" not in shown
@@ -219,6 +219,7 @@ def test_not_attached_and_not_yet_enforced_are_said() -> None:
         return sheets(report(device))["Devices"].rows[0][2]
 
     assert state() == "in step"
+    assert sheets(report(full()))["Devices"].rows[0][2] == "differs"
     assert state(attached={"cluster": False, "service": True}) == "in step, not attached: cluster"
     assert state(active=False) == "stored, not yet enforced"
 

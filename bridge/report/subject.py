@@ -1,0 +1,180 @@
+"""What the argument of `history` can mean. Words are read by their form alone; what of it is recorded is for the caller to look up.
+
+    10.244.0.7, fd00::7                     an address
+    group:east/service/shop/web             an object, by the key that reports print; rules:…, ports:… too
+    fb_east_service_shop_web                a group, by its name in the console, with or without its folder
+    "service shop/web"                      a group, as reports call it
+    east/service/shop/web                   a group, by cluster, scope, namespace and name
+    pod/shop/web-7, shop/web-7              pods of that name, whatever their uid; uid/<uid> for one of them
+    rule/shop/out, shop/out, "ServiceEgressRule shop/out"
+    rule/baseline, baseline, "ClusterEgressRule baseline"
+    device/edge, edge                       a device
+
+Where words can mean several things, all are returned.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+
+from bridge.model.addresses import canonical_address
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.report.naming import named as called
+
+_PART = re.compile(r"_[0-9a-f]{2,}\.\d+$")
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_KEY_KINDS = frozenset(kind.value for kind in Kind)
+_RULES = {
+    "ClusterEgressRule": Scope.CLUSTER,
+    "NamespaceEgressRule": Scope.NAMESPACE,
+    "ServiceEgressRule": Scope.SERVICE,
+}
+
+
+class What(StrEnum):
+    """The kinds of thing that have a history."""
+
+    ADDRESS = "ip"
+    POD = "pod"
+    UID = "uid"
+    GROUP = "group"
+    OBJECT = "object"
+    RULE = "rule"
+    DEVICE = "device"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """One thing, by what its kind needs: an address, uid or device by `name`, a pod by namespace and name, a rule by its kinds as well.
+
+    A group or object by its key; a group whose words are a name in some console has only the `name`.
+    """
+
+    what: What
+    name: str
+    namespace: str = ""
+    kinds: tuple[str, ...] = ()
+    key: ObjectKey | None = None
+
+    def __str__(self) -> str:
+        """Words that mean just this."""
+        if self.key is not None:
+            return str(self.key)
+        if self.what is What.RULE and len(self.kinds) == 1:
+            return f"{self.kinds[0]}/{self.namespace}/{self.name}" if self.namespace else f"{self.kinds[0]}/{self.name}"
+        return "/".join(part for part in (self.what.value, self.namespace, self.name) if part)
+
+
+def subjects(text: str) -> tuple[Subject, ...]:
+    """Everything that these words can mean. ValueError for words that can mean nothing."""
+    words = text.strip()
+    if _is_address(words):
+        return (Subject(What.ADDRESS, canonical_address(words)),)
+    if words.partition(":")[0] in _KEY_KINDS and ":" in words:
+        return (_of_key(ObjectKey.parse(words)),)
+    kind, _, rest = words.replace(" ", "/").partition("/")
+    if kind in _RULES:
+        return (_rule(rest, (kind,)),)
+    if rest and " " not in words and kind in set(What) - {What.OBJECT}:
+        return (_told(What(kind), rest, words),)
+    found = tuple(_guessed(words))
+    if not found:
+        raise ValueError(f"{text!r} is no address, group, rule, device or pod")
+    return found
+
+
+def rule_lists(subject: Subject, clusters: Iterable[str]) -> list[str]:
+    """The keys of the rule lists in which the lines of the rule stand, where it is one."""
+    scopes = [_RULES[kind] for kind in subject.kinds]
+    return [
+        str(ObjectKey(Kind.RULE_LIST, cluster, scope, subject.namespace)) for cluster in clusters for scope in scopes
+    ]
+
+
+def matching(words: str, groups: Iterable[ObjectKey]) -> list[ObjectKey]:
+    """The groups that reports or consoles call so.
+
+    In a console a group is `<owner>_<cluster>_<scope>_<namespace>_<name>`, a part of it ends in `_<index>.<of>`, and a long name ends in
+    the first digits of the hash of its key.
+    """
+    _, _, fields = words.partition("_")
+    fields = _PART.sub("", fields)
+    return [
+        key
+        for key in groups
+        if words == called(key) or (fields and fields == _fields(key)) or words.endswith(_tail(key))
+    ]
+
+
+def _is_address(words: str) -> bool:
+    if re.fullmatch(r"[0-9a-fA-F.:]+/\d+", words):
+        raise ValueError(f"{words} is a prefix: ask for one address")
+    try:
+        ip_address(words)
+    except ValueError:
+        return False
+    return True
+
+
+def _of_key(key: ObjectKey) -> Subject:
+    if key.kind in (Kind.GROUP, Kind.SHARD):
+        return Subject(What.GROUP, key.name, key.namespace, key=key.group)
+    return Subject(What.OBJECT, key.name, key.namespace, key=key)
+
+
+def _told(what: What, rest: str, words: str) -> Subject:
+    """Words that begin with what they are about."""
+    parts = rest.split("/")
+    match what:
+        case What.ADDRESS:
+            return Subject(what, canonical_address(rest))
+        case What.RULE:
+            return _rule(rest, tuple(_RULES))
+        case What.POD if len(parts) == 2:
+            return Subject(what, parts[1], parts[0])
+        case What.UID | What.DEVICE if len(parts) == 1:
+            return Subject(what, rest)
+        case What.GROUP if len(parts) == 4:
+            return _of_key(ObjectKey.parse(f"{Kind.GROUP}:{rest}"))
+        case What.GROUP if len(parts) == 1:
+            return Subject(what, rest)
+    raise ValueError(f"{words!r} names no {what}; see `fusion-bridge history --help`")
+
+
+def _rule(rest: str, kinds: tuple[str, ...]) -> Subject:
+    namespace, slash, name = rest.rpartition("/")
+    fit = tuple(kind for kind in kinds if (_RULES[kind] is Scope.CLUSTER) != bool(slash))
+    if not fit or not name or "/" in namespace:
+        raise ValueError(f"{rest!r} is no rule; write rule/NAMESPACE/NAME, or rule/NAME for one of the cluster")
+    return Subject(What.RULE, name, namespace, fit)
+
+
+def _guessed(words: str) -> Iterator[Subject]:
+    """What words without a kind can mean, by how many parts they have."""
+    parts = words.strip("/").split("/")
+    if " " in words:
+        yield Subject(What.GROUP, words)
+    elif words.startswith("/"):
+        yield Subject(What.GROUP, parts[-1])
+    elif len(parts) == 4 and parts[1] in set(Scope):
+        yield _of_key(ObjectKey.parse(f"{Kind.GROUP}:{words}"))
+    elif len(parts) == 2 and all(parts):
+        yield Subject(What.POD, parts[1], parts[0])
+        yield Subject(What.RULE, parts[1], parts[0], ("NamespaceEgressRule", "ServiceEgressRule"))
+    elif len(parts) == 1 and words:
+        if _UID.fullmatch(words):
+            yield Subject(What.UID, words)
+        yield Subject(What.DEVICE, words)
+        yield Subject(What.RULE, words, "", ("ClusterEgressRule",))
+        yield Subject(What.GROUP, words)
+
+
+def _fields(key: ObjectKey) -> str:
+    return f"{key.cluster}_{key.scope}_{key.namespace}_{key.name}".rstrip("_")
+
+
+def _tail(key: ObjectKey) -> str:
+    return "_" + hashlib.sha256(str(key).encode()).hexdigest()[:16]
