@@ -47,6 +47,8 @@ def _show_cluster(controller: "Controller", cluster: str) -> None:
     series.unrecorded.set(intake.unrecorded_for if intake else 0)
     if intake:
         series.revision.set(intake.revision)
+    feedback = controller.feedbacks.get(cluster)
+    series.untold.set(feedback.waiting if feedback else 0)
     watcher = controller.watchers.get(cluster)
     known = watcher.health() if watcher else {}
     held_for = controller.tenures["cluster", cluster].held_for

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from bridge import metrics
 from bridge.clock import Clock
 from bridge.cluster.answers import RequestRefused
 from bridge.cluster.client import Connection
@@ -43,6 +44,7 @@ class Writer:
         self._connection = connection
         self._clock = clock
         self._allowed = allowed
+        self._series = metrics.cluster(connection.name)
 
     def tell(self, account: Account) -> Attempt:
         """Bring the account as far as it goes. Raises nothing but what `allowed` raises."""
@@ -54,7 +56,10 @@ class Writer:
                 self._announce(account)
                 account = account.announced()
         except ClusterError as error:
-            return Attempt(account, _fate(error), error)
+            fate = _fate(error)
+            if fate in (Fate.REFUSED, Fate.DENIED):
+                self._series.refused.inc()
+            return Attempt(account, fate, error)
         return Attempt(account, Fate.TOLD)
 
     def _write(self, account: Account) -> None:
@@ -63,9 +68,11 @@ class Writer:
         resource = _RESOURCES[ref.kind]
         if isinstance(content, dict):
             apply_status(self._connection, resource, ref.namespace, ref.name, account.uid, content)
+            self._series.told["status"].inc()
         elif resource is not Resource.PODS:
             said = {STATUS: content} if content else {}
             apply_annotations(self._connection, resource, ref.namespace, ref.name, account.uid, said)
+            self._series.told["annotation"].inc()
 
     def _announce(self, account: Account) -> None:
         self._allowed()
@@ -74,6 +81,7 @@ class Writer:
         place = (_RESOURCES[ref.kind], ref.namespace, ref.name, account.uid)
         try:
             create_event(self._connection, *place, notice, self._clock.now())
+            self._series.told["event"].inc()
         except RequestRefused as error:
             if error.reason != _EXISTS:
                 raise

@@ -140,6 +140,8 @@ def test_figures(site: World) -> None:
     assert value(site.bridge, "tenure_held", role="cluster", name=CLUSTER) == 1
     assert value(site.bridge, "watch_silent_seconds", cluster=CLUSTER, resource="pods") < 120
     assert value(site.bridge, "database_seconds_count", kind="transaction") > 10
+    eventually("told", lambda: value(site.bridge, "feedback_writes_total", cluster=CLUSTER, target="status") > 0)
+    assert value(site.bridge, "feedback_refused_total", cluster=CLUSTER) == 0
 
 
 @pytest.mark.acceptance("metrics: breaker, held, quarantined and drift are told per device")
