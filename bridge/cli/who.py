@@ -1,0 +1,92 @@
+"""`fusion-bridge who`: which workload held an address at a time."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bridge.cli.errors import FINDINGS
+from bridge.cli.invocation import invocation
+
+if TYPE_CHECKING:
+    from bridge.report.attribution import Answer
+    from bridge.state.history_store import HistoryStore
+    from bridge.state.past import Watched
+
+Address = Annotated[str, typer.Argument(metavar="IP", help="One IPv4 or IPv6 address, in any spelling.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="TIME", help="ISO 8601, UTC unless it says a zone; or how long ago: 90s, 10m, 2h, 3d."
+    ),
+]
+Cluster = Annotated[str | None, typer.Option("--cluster", help="Of this cluster only; else of each.")]
+
+
+def who(context: typer.Context, address: Address, at: At = None, cluster: Cluster = None) -> None:
+    """Say who held an address, now or at a time; exit code 1 when nobody did or nobody knows."""
+    from bridge.cli.state import opened
+    from bridge.report.times import time_text, zone_assumed
+    from bridge.report.who import who_document, who_lines
+    from bridge.state.history_store import HistoryStore
+
+    asked = invocation(context)
+    now = datetime.now(UTC)
+    wanted, when = address_of(address), time_of(at, now, "--at")
+    if when > now:
+        raise typer.BadParameter(f"{time_text(when)} has not come yet", param_hint="--at")
+    with opened(asked.base, asked.folder(asked.base)) as database:
+        store = HistoryStore(database)
+        answers = [answered(store, one, wanted, when) for one in clusters_of(store, cluster)]
+    if asked.output.json:
+        asked.output.document(who_document(wanted, when, answers))
+    else:
+        zone = " (taken as UTC, as it says no zone)" if at and zone_assumed(at) else ""
+        asked.output.line(f"{wanted} at {time_text(when)}{zone}")
+        for line in who_lines(answers):
+            asked.output.line(line)
+    if not any(one.holders for one in answers):
+        raise typer.Exit(FINDINGS)
+
+
+def answered(store: "HistoryStore", watched: "Watched", address: str, at: datetime) -> "Answer":
+    """What one cluster's history says of the address, with the groups that it was in."""
+    from bridge.report.attribution import answer
+
+    found = answer(watched, store.around(watched.cluster, address, at), at)
+    if not found.holders:
+        return found
+    namespaces = {holding.lease.namespace for holding, _ in found.holders}
+    return replace(found, groups=store.groups_at(watched.cluster, address, namespaces, at))
+
+
+def address_of(text: str) -> str:
+    """The address in its one spelling; a usage error for anything else."""
+    from bridge.model.addresses import canonical_address
+
+    if "/" in text:
+        raise typer.BadParameter(f"{text} is a prefix: ask for one address", param_hint="IP")
+    try:
+        return canonical_address(text.strip().strip("[]"))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="IP") from None
+
+
+def time_of(text: str | None, now: datetime, option: str) -> datetime:
+    """The time of these words, now for none; a usage error for others."""
+    from bridge.report.times import time_from
+
+    try:
+        return time_from(text, now) if text else now
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def clusters_of(store: "HistoryStore", cluster: str | None) -> "tuple[Watched, ...]":
+    """The clusters to look at; a usage error for one that was never recorded."""
+    found = store.clusters(cluster)
+    if cluster is not None and not found:
+        known = ", ".join(one.cluster for one in store.clusters()) or "none yet"
+        raise typer.BadParameter(f"no cluster {cluster} is recorded; there are: {known}", param_hint="--cluster")
+    return found
