@@ -154,10 +154,10 @@ def _rule(rest: str, kinds: tuple[str, ...]) -> Subject:
 
 def _guessed(words: str) -> Iterator[Subject]:
     """What words without a kind can mean, by how many parts they have."""
-    parts = words.strip("/").split("/")
+    parts = words.split("/")
     if " " in words:
         yield Subject(What.GROUP, words)
-    elif words.startswith("/"):
+    elif words.startswith("/") and len(parts) > 1 and all(parts[1:]):
         yield Subject(What.GROUP, parts[-1])
     elif len(parts) == 4 and parts[1] in set(Scope):
         yield _of_key(ObjectKey.parse(f"{Kind.GROUP}:{words}"))
