@@ -119,6 +119,8 @@ def _entry(entry: RuleEntry) -> RuleEntry:
         raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
     if entry.ports and entry.protocol not in _WITH_PORTS:
         raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
+    if entry.icmp or entry.protocol is Protocol.OTHER:
+        raise ValueError(f"line {entry.name}: {entry.traffic} is not written to this device yet")
     return replace(
         entry,
         name=entry_name(entry.name),

@@ -9,7 +9,7 @@ from adapters.conformance.site import BANK, CART, HTTPS, SOURCES, WEB, Site, lin
 from bridge.errors import Unsupported
 from bridge.model.identity import Kind
 from bridge.model.intent import DeviceObject, Group, Intent, Ports, RuleList
-from bridge.model.policy import Action, PortRange, Protocol
+from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 from bridge.policy.evaluate import Packet, Verdict
 
 _ODD = {"10.0.0.1/32", "10.0.0.1", "10.0.0.3", "10.0.0.2-10.0.0.2", "10.2.0.0-10.2.255.255", "10.2.0.0/16"}
@@ -18,6 +18,8 @@ _ODD_V6 = {"2001:DB8:0:0::1", "2001:db8::1/128", "2001:0db8::1", "2001:db8:7::-2
 _PLAIN_V6 = {"2001:db8::1", "2001:db8:7::/48"}
 _ODD_PORTS = (PortRange(8000, 8010), PortRange(443, 443), PortRange(8000, 8010))
 _NAME = "pay.example.com"
+_ECHO = replace(line("pay", protocol=Protocol.ICMP), icmp=(IcmpType(8, 0), IcmpType(13)))
+_GRE = replace(line("pay", protocol=Protocol.OTHER), number=47)
 
 
 class Forms(Bench):
@@ -42,6 +44,21 @@ class Forms(Bench):
             assert verdict is (expected or Verdict.UNMATCHED)
         assert self._verdict(Packet(SOURCES[0], "198.51.100.1", Protocol.TCP, 443)) is Verdict.UNMATCHED
 
+    @needs("icmp_types")
+    def test_a_type_of_icmp_is_that_type_alone(self) -> None:
+        self.reconcile(self.adapter, self.terms.shop(*SOURCES, lines=[_ECHO]))
+        allowed = [
+            kind for kind in ((8, 0), (8, 1), (13, 0), (3, 0)) if self._passes(Protocol.ICMP, icmp=IcmpType(*kind))
+        ]
+        assert allowed == [(8, 0), (13, 0)]
+        assert not self._passes(Protocol.TCP, port=8)
+
+    @needs("protocols")
+    def test_a_protocol_by_number_is_that_protocol_alone(self) -> None:
+        self.reconcile(self.adapter, self.terms.shop(*SOURCES, lines=[_GRE]))
+        assert [number for number in (4, 47, 89) if self._passes(Protocol.OTHER, number=number)] == [47]
+        assert not self._passes(Protocol.TCP, port=47)
+
     def test_order_and_repetition_say_nothing(self) -> None:
         site = self.terms.shop(*SOURCES)
         expected = self.built(site)
@@ -53,7 +70,7 @@ class Forms(Bench):
         self.reconcile(self.adapter, self.terms.shop(*SOURCES, lines=[two]))
         assert self.planned(self.adapter, self.terms.shop(*SOURCES, lines=[swapped])).empty
 
-    @pytest.mark.parametrize("what", ["deny", "reject", "log", "fqdn", "ipv6"])
+    @pytest.mark.parametrize("what", ["deny", "reject", "log", "fqdn", "ipv6", "icmp_types", "protocols"])
     def test_what_is_declared_is_taken_and_what_is_not_is_named(self, what: str) -> None:
         """A device without Reject may drop instead, one without logs may be silent; else what it lacks is Unsupported."""
         plain, changed = self.terms.shop(SOURCES[0]), self._asking_for(what)
@@ -112,10 +129,16 @@ class Forms(Bench):
             "deny": replace(rules, entries=(replace(entry, action=Action.DENY),)),
             "reject": replace(rules, entries=(replace(entry, action=Action.REJECT),)),
             "log": replace(rules, entries=(replace(entry, log=True),)),
+            "icmp_types": replace(rules, entries=(_ECHO,)),
+            "protocols": replace(rules, entries=(_GRE,)),
             "fqdn": Group(BANK, frozenset({"198.51.100.0/24"}), frozenset({_NAME})),
             "ipv6": Group(CART, frozenset({SOURCES[0], "2001:db8::1"})),
         }
         return asked[what]
+
+    def _passes(self, protocol: Protocol, port: int = 0, icmp: IcmpType | None = None, number: int = 0) -> bool:
+        packet = Packet(SOURCES[0], "198.51.100.1", protocol, port, icmp, number)
+        return self._verdict(packet) is Verdict.ALLOW
 
     def _verdict(self, packet: Packet) -> Verdict:
         return self.device.moments()[-1].verdict(packet)

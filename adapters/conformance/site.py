@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList
-from bridge.model.policy import Action, PortRange, Protocol
+from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 from bridge.policy.evaluate import Packet
 from bridge.policy.shard import spread
 
@@ -157,6 +157,8 @@ _PORT_SETS = st.lists(
     min_size=1,
     max_size=5,
 ).map(tuple)
+_TYPED = (Protocol.ICMP, Protocol.ICMPV6)
+_TYPES = st.lists(st.builds(IcmpType, st.integers(1, 9), st.sampled_from([None, 0, 3])), max_size=3).map(tuple)
 _NAMES = (*(f"rule-{at}.bank.tcp" for at in range(6)), "first", _LONG)
 
 
@@ -171,11 +173,13 @@ def _entries(draw: st.DrawFn, terms: Terms, groups: list[ObjectKey], ports: list
     sides = st.lists(st.sampled_from(groups), min_size=1, max_size=2).map(tuple)
     made = []
     for name in draw(st.lists(st.sampled_from(_NAMES), unique=True)):
-        protocol = draw(st.sampled_from(list(Protocol)))
+        protocol = draw(st.sampled_from([one for one in Protocol if terms.can.protocols or one is not Protocol.OTHER]))
+        icmp = draw(_TYPES) if protocol in _TYPED and terms.can.icmp_types else ()
+        number = draw(st.sampled_from([4, 47, 89])) if protocol is Protocol.OTHER else 0
         named = draw(st.sampled_from([None, *ports])) if protocol in _PORTED else None
         log = terms.can.log and draw(st.booleans())
         action = draw(st.sampled_from(terms.actions))
-        made.append(RuleEntry(name, action, draw(sides), draw(sides), protocol, named, log))
+        made.append(RuleEntry(name, action, draw(sides), draw(sides), protocol, named, log, icmp=icmp, number=number))
     return tuple(made)
 
 

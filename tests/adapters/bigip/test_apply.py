@@ -1,15 +1,14 @@
 """What is applied is what is read, with few calls, in whatever order states follow each other."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings
 
 from adapters.bigip import BigipAdapter
 from adapters.bigip.translate import PLACEHOLDER
 from bridge.lab.devices.bigip import Bigip
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import EVERYTHING, DeviceObject, Group, Intent, Policy, ReadScope, RuleList
-from bridge.model.plan import Fence, Op, Plan, Step
+from bridge.model.intent import EVERYTHING, Group, Policy, ReadScope, RuleList
+from bridge.model.plan import Op, Plan, Step
 from bridge.model.policy import Action
 from tests.adapters.bigip.site import (
     BANK,
@@ -21,51 +20,15 @@ from tests.adapters.bigip.site import (
     WEB,
     line,
     open_adapter,
-    planned,
     reconcile,
     sharded,
     shop,
     wanted,
 )
-from tests.adapters.bigip.strategies import intents
 
 _ONE_DEVICE = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-
-
-@_ONE_DEVICE
-@given(st.lists(intents(), min_size=1, max_size=3))
-def test_reading_shows_what_normalize_says_and_nothing_is_left_to_do(
-    device: Bigip, states: list[dict[ObjectKey, DeviceObject]]
-) -> None:
-    device.wipe()
-    adapter = open_adapter(device, scope={"pageSize": 3})
-    for state in states:
-        outcome = reconcile(adapter, state)
-        assert not outcome.refused
-        after = adapter.read(EVERYTHING)
-        assert after.objects == wanted(adapter, state)
-        assert after.foreign == ()
-        assert planned(adapter, after.objects, wanted(adapter, state)).empty
-    adapter.close()
-    assert device.tokens.live() == []
-
-
-@_ONE_DEVICE
-@given(intents())
-def test_normalize_is_idempotent(device: Bigip, state: dict[ObjectKey, DeviceObject]) -> None:
-    adapter = open_adapter(device, attach={"mode": "ifEmpty"})
-    once = wanted(adapter, state)
-    assert wanted(adapter, once) == once
-
-
-def test_the_outcome_is_what_a_read_finds(adapter: BigipAdapter) -> None:
-    first = reconcile(adapter, shop("10.0.0.1"))
-    assert first.observed == adapter.read(EVERYTHING).objects
-    have = adapter.read(EVERYTHING)
-    second = adapter.apply(planned(adapter, have.objects, wanted(adapter, shop("10.0.0.2"))), FENCE)
-    assert second.onto(have) == adapter.read(EVERYTHING).objects
 
 
 def test_named_objects_are_read_alone(adapter: BigipAdapter, device: Bigip) -> None:
@@ -174,19 +137,6 @@ def test_an_address_never_stands_in_two_groups_at_once(adapter: BigipAdapter, de
         assert len(addresses) == len(set(addresses))
 
 
-def test_a_partial_intent_leaves_the_rest(adapter: BigipAdapter) -> None:
-    reconcile(adapter, shop("10.0.0.1"))
-    have = adapter.read(EVERYTHING).objects
-    part = Intent("edge", {CART: Group(CART, frozenset({"10.0.0.9"}))}, complete=False)
-    assert set(adapter.normalize(part)) == {CART}
-    adapter.apply(Plan("edge", ((Step(Op.UPDATE, CART, have[CART], part.objects[CART]),),)), FENCE)
-    after = adapter.read(EVERYTHING).objects
-    assert after[CART] == part.objects[CART]
-    assert {key: value for key, value in after.items() if key != CART} == {
-        key: value for key, value in have.items() if key != CART
-    }
-
-
 def test_another_route_domain_is_written_behind_each_address(device: Bigip) -> None:
     adapter = open_adapter(device, scope={"routeDomain": 7})
     state = shop("10.0.0.1", "10.1.0.0/16", "10.2.0.1-10.2.0.9")
@@ -194,20 +144,6 @@ def test_another_route_domain_is_written_behind_each_address(device: Bigip) -> N
     shown = device.members(f"{FOLDER}/fb_prod_service_shop_cart")
     assert shown == {"10.0.0.1%7", "10.1.0.0%7/16", "10.2.0.1%7-10.2.0.9%7"}
     assert adapter.read(EVERYTHING).objects == wanted(adapter, state)
-
-
-def test_an_empty_plan_makes_no_call(adapter: BigipAdapter, device: Bigip) -> None:
-    assert adapter.apply(Plan("edge"), Fence(1, "x")).calls == 0
-    assert device.requests() == []
-
-
-def test_a_restart_with_nothing_changed_writes_nothing(adapter: BigipAdapter, device: Bigip) -> None:
-    reconcile(adapter, shop("10.0.0.1"))
-    writes = len(device.writes())
-    again = open_adapter(device)
-    again.raise_fence(FENCE)
-    assert reconcile(again, shop("10.0.0.1")).observed == {}
-    assert len(device.writes()) == writes
 
 
 @pytest.mark.parametrize("key", [CART, BANK])

@@ -9,10 +9,8 @@ from bridge.errors import Denied, Drifted, FencedOff, NotOwned, Rejected
 from bridge.lab.devices.bigip import Bigip
 from bridge.lab.devices.bigip.store import Author, Draft
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import EVERYTHING, FenceState, Group, ReadScope
-from bridge.model.plan import Fence, Op, Plan, Step
+from bridge.model.intent import EVERYTHING, Group
 from tests.adapters.bigip.site import (
-    CART,
     FENCE,
     FOLDER,
     SHOP,
@@ -59,34 +57,6 @@ def test_foreign_objects_are_named_and_never_touched(adapter: BigipAdapter, devi
     shown = {one.name: one.look_alike for one in snapshot.foreign}
     assert shown == paths | {"/Common/copy": "has our mark and another name"}
     assert untouched(device, *paths, "/Common/copy", "/Common/unrelated")
-
-
-def test_a_foreign_object_under_our_name_is_left_alone(adapter: BigipAdapter, device: Bigip) -> None:
-    foreign_list(device, f"{FOLDER}/{CART_NAME}")
-    with pytest.raises(NotOwned) as several:
-        reconcile(adapter, shop("10.0.0.1"))
-    assert several.value.names == (f"{FOLDER}/{CART_NAME}",)
-    assert set(several.value.objects) == {str(CART)}
-    with pytest.raises(NotOwned):
-        reconcile(adapter, {CART: Group(CART, frozenset({"10.0.0.1"}))})
-    assert untouched(device, f"{FOLDER}/{CART_NAME}")
-    rest = {key: value for key, value in shop().items() if key.kind in (Kind.PORTS,)}
-    reconcile(adapter, rest)
-    assert adapter.read(EVERYTHING).objects == wanted(adapter, rest)
-
-
-@pytest.mark.parametrize("op", [Op.UPDATE, Op.DELETE])
-def test_an_object_that_lost_its_mark_is_not_changed(device: Bigip, op: Op) -> None:
-    reconcile(open_adapter(device), shop("10.0.0.1"))
-    device.change_object(CART_REST, {"description": "mine now", "addresses": [{"name": "192.0.2.99"}]})
-    fresh = open_adapter(device)
-    step = Step(op, CART, Group(CART, frozenset({"10.0.0.1"})), None if op is Op.DELETE else Group(CART))
-    with pytest.raises(NotOwned):
-        fresh.apply(Plan("edge", ((step,),)), FENCE)
-    assert untouched(device, f"{FOLDER}/{CART_NAME}")
-    part = fresh.read(ReadScope(frozenset({CART})))
-    assert part.objects == {}
-    assert [one.name for one in part.foreign] == [f"{FOLDER}/{CART_NAME}"]
 
 
 def test_a_mark_that_goes_while_we_write_is_noticed(adapter: BigipAdapter, device: Bigip) -> None:
@@ -160,21 +130,6 @@ def test_a_list_that_the_site_refers_to_is_not_deleted_and_named(adapter: BigipA
     assert adapter.read(EVERYTHING).objects == wanted(adapter, shop("10.0.0.1"))
 
 
-def test_the_fence_lets_the_owner_in_and_nobody_older(adapter: BigipAdapter, device: Bigip) -> None:
-    adapter.raise_fence(Fence(5, "a"))
-    assert adapter.read(EVERYTHING).fence == FenceState(5, "a")
-    writes = len(device.writes())
-    for older in (Fence(4, "a"), Fence(6, "b")):
-        with pytest.raises(FencedOff):
-            adapter.raise_fence(older)
-        with pytest.raises(FencedOff):
-            reconcile(adapter, shop("10.0.0.1"), older)
-    assert len(device.writes()) == writes
-    adapter.raise_fence(Fence(6, "a"))
-    reconcile(adapter, shop("10.0.0.1"), Fence(6, "a"))
-    assert adapter.read(EVERYTHING).fence == FenceState(6, "a")
-
-
 def test_a_take_over_stops_a_long_plan_between_two_transactions(
     adapter: BigipAdapter, device: Bigip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,12 +164,3 @@ def test_a_fence_that_is_not_ours_or_says_nothing_stops_everything(device: Bigip
     assert f"{FOLDER}/fence" in {one.name for one in adapter.read(EVERYTHING).foreign}
     with pytest.raises(NotOwned):
         reconcile(adapter, shop("10.0.0.2"))
-
-
-def test_two_owners_on_one_device_do_not_meet(adapter: BigipAdapter, device: Bigip) -> None:
-    other = open_adapter(device, owner="team2")
-    reconcile(adapter, shop("10.0.0.1"))
-    reconcile(other, shop("10.0.0.2"), Fence(9, "else"))
-    reconcile(adapter, {})
-    assert other.read(EVERYTHING).objects == wanted(other, shop("10.0.0.2"))
-    assert other.read(EVERYTHING).foreign == ()

@@ -30,7 +30,7 @@ from bridge.model.intent import (
     Snapshot,
 )
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
-from bridge.model.policy import Action, Protocol
+from bridge.model.policy import Action, IcmpType, Protocol
 from bridge.policy.evaluate import Packet, Verdict
 
 PASSWORD = "correct-horse"
@@ -143,7 +143,7 @@ SERVERS: dict[str, Server] = {}
 class MemoryAdapter:
     """The contract, step by step; small methods, for a mutant to get one of them wrong."""
 
-    can: ClassVar = Capabilities(Form.TIERED)
+    can: ClassVar = Capabilities(Form.TIERED, icmp_types=True, protocols=True)
     most: ClassVar = Limits(name_length=190, batch=4)
 
     def __init__(self, config: DeviceConfig) -> None:
@@ -202,7 +202,7 @@ class MemoryAdapter:
         if not entry.sources or not entry.destinations or (entry.ports and entry.protocol not in _PORTED):
             raise ValueError(entry.name)
         sides = [tuple(sorted(set(side))) for side in (entry.sources, entry.destinations)]
-        return replace(entry, sources=sides[0], destinations=sides[1])
+        return replace(entry, sources=sides[0], destinations=sides[1], icmp=tuple(sorted(set(entry.icmp))))
 
     def name(self, key: ObjectKey) -> str:
         return f"{self.owner}_{key}"
@@ -391,7 +391,9 @@ class MemoryMoment:
         sides = ((entry.sources, packet.source), (entry.destinations, packet.destination))
         if not all(any(self._holds(key, address) for key in keys) for keys, address in sides):
             return False
-        if entry.protocol not in (Protocol.ANY, packet.protocol):
+        if entry.protocol is not Protocol.ANY and (entry.protocol, entry.number) != (packet.protocol, packet.number):
+            return False
+        if entry.icmp and not (packet.icmp and any(_within(one, packet.icmp) for one in entry.icmp)):
             return False
         ports = self._bodies.get(str(entry.ports)) if entry.ports else None
         return ports is None or any(one.first <= packet.port <= one.last for one in ports.ports)
@@ -403,6 +405,10 @@ class MemoryMoment:
         parts = [self._bodies.get(str(part)) for part in group.references()]
         members = group.members.union(*(part.members for part in parts if part))
         return not members or overlap(members, (address,))
+
+
+def _within(wanted: IcmpType, seen: IcmpType) -> bool:
+    return wanted.type == seen.type and wanted.code in (None, seen.code)
 
 
 class MemoryRig:

@@ -24,6 +24,7 @@ from bridge.model.intent import (
     Snapshot,
 )
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
+from bridge.model.policy import Protocol
 from tests.adapters.conformance.memory import Factory, MemoryAdapter, No, Record, State, memory_rig
 
 M = TypeVar("M", bound=type[MemoryAdapter])
@@ -133,7 +134,7 @@ class TrustsItself(MemoryAdapter):
 
 @caught_by("test_a_plan_that_fits_becomes_visible_at_once")
 class AtomicInName(MemoryAdapter):
-    can = Capabilities(Form.TIERED, atomic=True)
+    can = Capabilities(Form.TIERED, atomic=True, icmp_types=True, protocols=True)
 
     def parts(self, plan: Plan) -> Iterable[Sequence[Step]]:
         return [(step,) for step in plan.steps]
@@ -357,6 +358,21 @@ class LeavesOutIpv6(MemoryAdapter):
         return frozenset(member for member in super().members(members) if ":" not in member)
 
 
+@caught_by("test_a_type_of_icmp_is_that_type_alone")
+class ForgetsTypes(MemoryAdapter):
+    def entry(self, entry: RuleEntry) -> RuleEntry:
+        return replace(super().entry(entry), icmp=())
+
+
+@caught_by(
+    "test_a_protocol_by_number_is_that_protocol_alone", "test_what_is_declared_is_taken_and_what_is_not_is_named"
+)
+class TakesANumberForAny(MemoryAdapter):
+    def entry(self, entry: RuleEntry) -> RuleEntry:
+        entry = super().entry(entry)
+        return replace(entry, protocol=Protocol.ANY, number=0) if entry.protocol is Protocol.OTHER else entry
+
+
 @caught_by("test_order_and_repetition_say_nothing")
 class KeepsRepetitions(MemoryAdapter):
     def canonical(self, value: DeviceObject) -> DeviceObject:
@@ -382,4 +398,4 @@ class TakesAnything(MemoryAdapter):
 class DeclaresLess(MemoryAdapter):
     """Bound with a skip list that was right for another."""
 
-    can = Capabilities(Form.TIERED, ipv6=False)
+    can = Capabilities(Form.TIERED, ipv6=False, icmp_types=True, protocols=True)

@@ -3,16 +3,21 @@
 from adapters.conformance import Conformance
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.intent import RuleEntry
-from bridge.model.policy import Action
+from bridge.model.policy import Action, Protocol
 from tests.adapters.conformance.memory import Factory, MemoryAdapter, memory_rig
 
 
 class AtomicAdapter(MemoryAdapter):
-    can = Capabilities(Form.TIERED, atomic=True)
+    can = Capabilities(Form.TIERED, atomic=True, icmp_types=True, protocols=True)
 
 
 class FlatAdapter(MemoryAdapter):
-    can = Capabilities(Form.FLAT)
+    can = Capabilities(Form.FLAT, icmp_types=True)
+
+    def entry(self, entry: RuleEntry) -> RuleEntry:
+        if entry.protocol is Protocol.OTHER:
+            raise ValueError("it knows names only")
+        return super().entry(entry)
 
 
 class AllowingAdapter(MemoryAdapter):
@@ -24,8 +29,8 @@ class AllowingAdapter(MemoryAdapter):
         return super().members(members)
 
     def entry(self, entry: RuleEntry) -> RuleEntry:
-        if entry.action is not Action.ALLOW or entry.log:
-            raise ValueError("it allows, silently")
+        if entry.action is not Action.ALLOW or entry.log or entry.icmp or entry.protocol is Protocol.OTHER:
+            raise ValueError("it allows plain traffic, silently")
         return super().entry(entry)
 
 
@@ -43,10 +48,10 @@ class TestAtomic(Conformance):
 class TestFlat(Conformance):
     factory = Factory(FlatAdapter)
     rig = staticmethod(memory_rig)
-    skips = frozenset({"atomic"})
+    skips = frozenset({"atomic", "protocols"})
 
 
 class TestAllowOnly(Conformance):
     factory = Factory(AllowingAdapter)
     rig = staticmethod(memory_rig)
-    skips = frozenset({"atomic", "ipv6"})
+    skips = frozenset({"atomic", "ipv6", "icmp_types", "protocols"})

@@ -58,8 +58,10 @@ class BigipMoment:
 
     def verdict(self, packet: Packet) -> Verdict:
         """The referee's, for a packet that enters through the virtual server of the rig."""
+        word = _WORDS.get(packet.protocol, str(packet.number))
+        icmp = (packet.icmp.type, packet.icmp.code or 0) if packet.icmp else None
         port = packet.port or None
-        seen = referee.Packet(packet.source, packet.destination, _WORDS[packet.protocol], port, virtual=_VIRTUAL)
+        seen = referee.Packet(packet.source, packet.destination, word, port, icmp=icmp, virtual=_VIRTUAL)
         decision = referee.decide(self.state, seen, default="unmatched")
         words = {"accept-decisively": Verdict.ALLOW, "drop": Verdict.DENY, "reject": Verdict.REJECT}
         return words.get(decision.action, Verdict.UNMATCHED)
