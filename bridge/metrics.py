@@ -77,7 +77,7 @@ _LAG = _histogram(
 _HANDOVER = _histogram(
     "device_handover_seconds",
     _LONG,
-    "How long an address that changed its holder stayed in the old holder's group, after the change was recorded.",
+    "How long an address that moved to another group stayed in the one it left, after the change was recorded.",
     "device",
 )
 _WAITING = _gauge("device_waiting_objects", "Objects of which a change is not on the device yet.", "device")

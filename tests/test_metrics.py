@@ -2,7 +2,9 @@
 
 import re
 import uuid
+from pathlib import Path
 
+import yaml
 from prometheus_client import Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import CheckConstraint
@@ -79,3 +81,13 @@ def test_a_tenure_shows_its_epoch_while_it_is_held() -> None:
     assert (_value("tenure_held", role="cluster", name=name), _value("epoch", role="cluster", name=name)) == (1, 7)
     metrics.tenure("cluster", name).epoch(None)
     assert (_value("tenure_held", role="cluster", name=name), _value("epoch", role="cluster", name=name)) == (0, 0)
+
+
+def test_the_page_for_operators_has_the_table_and_the_alerts() -> None:
+    root = Path(__file__).parents[1]
+    page = (root / "docs" / "monitoring.md").read_text()
+    table = [f"| `{one.name}` | {one.kind} | {', '.join(one.labels)} | {one.text} |" for one in metrics.TABLE]
+    assert [line for line in page.splitlines() if line.startswith("| `fusion_bridge_")] == table
+    rules = yaml.safe_load((root / "config" / "monitoring" / "alerts.yaml").read_text())["groups"][0]["rules"]
+    told = re.findall(r"^\| (FusionBridge\w+) \| (\w+) \|", page, re.MULTILINE)
+    assert told == [(one["alert"], one["labels"]["severity"]) for one in rules]

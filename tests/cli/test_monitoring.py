@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from bridge import __version__
 from bridge.cli import probe
+from bridge.cli.monitoring import Monitoring
 from bridge.cli.tenure import Tenure
 from bridge.errors import Busy
 from bridge.lab.apiserver import ApiServer, LabCluster
@@ -170,6 +172,20 @@ def test_a_thread_that_died_in_a_room_is_not_alive(
         reflector.ask_to_stop()
         api.end_watches()
         eventually("dead", lambda: one.get("/livez") == (503, "watch of east/namespaces: its thread died"))
+
+
+def test_it_answers_on_ipv6_too(database: Database) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 on loopback")
+    with replica(database) as one:
+        endpoint = Monitoring(one.controller, "::1", 0)
+        endpoint.start()
+        try:
+            assert httpx.get(f"http://[::1]:{endpoint.port}/livez", trust_env=False).text == "alive\n"
+        finally:
+            endpoint.stop()
 
 
 def test_who_connects_and_says_nothing_keeps_nobody_waiting(database: Database) -> None:
