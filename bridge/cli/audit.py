@@ -11,17 +11,15 @@ from bridge.cli.errors import FINDINGS
 from bridge.cli.invocation import invocation
 from bridge.cli.output import Output, complain
 from bridge.errors import SettingsError
-from bridge.state.verification import Answer, Answered, Claim
 
 if TYPE_CHECKING:
     from bridge.state.audit_store import AuditStore, ChainEnd
-    from bridge.state.verification import Verified
+    from bridge.state.verification import Answered, Claim, Verified
 
 app = typer.Typer(rich_markup_mode=None, help="The record of every change on the devices.", no_args_is_help=True)
 
 Devices = Annotated[list[str] | None, typer.Argument(metavar="[DEVICE]…", help="Which devices; all unless told.")]
 
-_MISSED = (Answer.UNKNOWN, Answer.DENIED)
 _SECONDS = 2.0  # between two words of progress
 
 
@@ -59,7 +57,7 @@ def verify(
         asked.output.document({"sound": whole, "devices": [_document(one) for one in found], "asked": told})
     else:
         _show(asked.output, found, answers)
-    if not all(one.sound for one in found) or any(one.answer in _MISSED for _, one in answers):
+    if not all(one.sound for one in found) or not all(one.answer.good for _, one in answers):
         raise typer.Exit(FINDINGS)
 
 
@@ -94,8 +92,10 @@ class _Progress:
             sys.stderr.flush()
 
 
-def _claim(text: str) -> Claim:
+def _claim(text: str) -> "Claim":
     """What `--head` says."""
+    from bridge.state.verification import Claim
+
     number, colon, digest = text.rpartition(":")
     digest = digest.lower()
     if (colon and not number.isdecimal()) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
@@ -113,8 +113,10 @@ def _chosen(store: "AuditStore", devices: Iterable[str] | None) -> tuple[str, ..
     return tuple(devices) if devices else known
 
 
-def _best(found: "list[Verified]", claim: Claim) -> tuple[str, Answered]:
+def _best(found: "list[Verified]", claim: "Claim") -> "tuple[str, Answered]":
     """The device that has this head, and what its chain says; else the most that any of them can say."""
+    from bridge.state.verification import Answer, Answered
+
     said = [(each.device, one) for each in found for one in each.answers if one.claim is claim]
     order = [*Answer]
     device, best = min(said, key=lambda pair: order.index(pair[1].answer), default=("", Answered(claim, Answer.DENIED)))
@@ -137,7 +139,7 @@ def _document(one: "Verified") -> dict[str, Any]:
     }
 
 
-def _answer_document(one: Answered) -> dict[str, Any]:
+def _answer_document(one: "Answered") -> dict[str, Any]:
     return {
         "source": one.claim.source,
         "number": one.claim.number,
@@ -158,7 +160,7 @@ def _end_document(one: "ChainEnd") -> dict[str, Any]:
     }
 
 
-def _show(output: Output, found: "list[Verified]", asked: list[tuple[str, Answered]]) -> None:
+def _show(output: Output, found: "list[Verified]", asked: "list[tuple[str, Answered]]") -> None:
     output.table("Audit", ("device", "chain", "rows", "begins", "head", "reports"), [_row(one) for one in found])
     for one in found:
         if one.problems:
@@ -171,6 +173,8 @@ def _show(output: Output, found: "list[Verified]", asked: list[tuple[str, Answer
 
 
 def _row(one: "Verified") -> tuple[str, ...]:
+    from bridge.state.verification import Answer
+
     start = one.checkpoint
     kept = [each for each in one.answers if not each.claim.asked]
     met = sum(each.answer is Answer.PART for each in kept)
@@ -185,6 +189,6 @@ def _row(one: "Verified") -> tuple[str, ...]:
     )
 
 
-def _head(one: Answered) -> str:
+def _head(one: "Answered") -> str:
     number = one.claim.number if one.claim.number is not None else one.number
     return one.claim.hash if number is None else f"{number}:{one.claim.hash}"

@@ -46,6 +46,11 @@ class Answer(StrEnum):
     UNKNOWN = "not found since the oldest checkpoint"
     DENIED = "not part of the chain"
 
+    @property
+    def good(self) -> bool:
+        """Whether the chain has it, or had it before it was pruned."""
+        return self in (Answer.PART, Answer.BEFORE)
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
