@@ -1,13 +1,22 @@
-"""Single fields as people type them: names, labels, addresses and FQDNs. Each check returns the canonical text or raises ValueError."""
+"""Single fields as people type them: names, addresses, times. Each check returns the canonical text or raises ValueError."""
 
 import re
+from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from zoneinfo import ZoneInfo
 
 from bridge.model.addresses import canonical_member
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.IGNORECASE | re.ASCII)
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_MOMENT = re.compile(
+    r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+# No zone that only some machines know under its name, such as localtime and posix/…, and none that counts leap seconds, as right/… do.
+_ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+)+")
 _PREFIX_LENGTH = re.compile(r"[0-9]{1,3}")
 
 
@@ -83,6 +92,60 @@ def fqdn(text: str) -> str:
     if len(labels) < 2:
         raise ValueError(f"{shown(text)} is not fully qualified: it needs a domain of at least two labels")
     return text.lower()
+
+
+def service_account(text: str) -> str:
+    """A service account with its namespace: namespace/name."""
+    namespace, slash, name = text.partition("/")
+    if not slash:
+        raise ValueError(f"{shown(text)} is no service account: write namespace/name")
+    return f"{dns_label(namespace)}/{object_name(name)}"
+
+
+def time_of_day(text: str) -> str:
+    """A time on a clock, from 00:00 to 23:59."""
+    if not _TIME_OF_DAY.fullmatch(text):
+        raise ValueError(f'{shown(text)} is no time of the day: write hours and minutes, as in "08:00"')
+    return text
+
+
+def end_of_day(text: str) -> str:
+    """A time on a clock, or 24:00 for the end of the day."""
+    return text if text == "24:00" else time_of_day(text)
+
+
+def time_zone(text: str) -> str:
+    """The name of a time zone of the tz database that this machine knows."""
+    if len(text) > 64 or not _ZONE.fullmatch(text):
+        raise ValueError(f"{shown(text)} is no time zone: write UTC, or a name such as Europe/Berlin")
+    if not _known_zone(text):
+        raise ValueError(f"{shown(text)} is no time zone that is known here")
+    return text
+
+
+@lru_cache(maxsize=1000)
+def _known_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        return False
+    return True
+
+
+def moment_text(text: str) -> str:
+    """A moment as RFC 3339 has it, with its distance from UTC."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError(f'{shown(text)} is no moment: write it as in "2026-07-01T08:00:00+02:00"')
+    try:
+        moment(text)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is no moment: there is no such day or time") from None
+    return text
+
+
+def moment(text: str) -> datetime:
+    """The moment of such a text, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _plain_address(text: str, end: str) -> None:

@@ -7,6 +7,7 @@ a warning; what the bridge or the API server would refuse is an error.
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -51,9 +52,9 @@ class Finding:
         return ": ".join(part for part in (place, self.severity.value, self.object, self.field, self.message) if part)
 
 
-def check(paths: Iterable[str | Path], stdin: TextIO | None = None) -> list[Finding]:
+def check(paths: Iterable[str | Path], stdin: TextIO | None = None, now: datetime | None = None) -> list[Finding]:
     """Everything found in files and in folders (all .yaml, .yml and .json below them); `-` is standard input."""
-    checked = _Check()
+    checked = _Check(now or datetime.now(UTC))
     for path in paths:
         for name, text in _texts(path, stdin or sys.stdin, checked):
             checked.text(name, text)
@@ -101,6 +102,7 @@ class _Place:
 class _Check:
     """What has been read so far. `services` holds the Services of others, `external` and `rules` our own that could be taken."""
 
+    now: datetime
     findings: list[Finding] = field(default_factory=list)
     places: dict[Ref, _Place] = field(default_factory=dict)
     external: dict[Ref, ExternalService] = field(default_factory=dict)
@@ -209,7 +211,7 @@ class _Check:
                 if ref not in self.places:
                     self.at(place, f"spec.to[{index}].name", f"{ref} is not among these manifests", Severity.WARNING)
             self.service(place, rule)
-            for where, message in cautions(rule, self.external):
+            for where, message in cautions(rule, self.external, self.now):
                 self.at(place, where, message, Severity.WARNING)
 
     def service(self, place: _Place, rule: Rule) -> None:

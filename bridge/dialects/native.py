@@ -5,7 +5,7 @@ Whatever JSON the spec is, no other error comes out. A parser looks at one objec
 a namespace is governed, is the business of the caller.
 """
 
-from bridge.dialects import kinds, specs
+from bridge.dialects import fields, kinds, specs
 from bridge.dialects.specs import Invalid
 from bridge.dialects.traffic import traffic
 from bridge.errors import PolicyError
@@ -14,6 +14,7 @@ from bridge.model.observed import PolicyObject, Resource
 from bridge.model.policy import (
     Action,
     AddressGroupSpec,
+    Day,
     ExternalService,
     Operator,
     Ref,
@@ -23,6 +24,8 @@ from bridge.model.policy import (
     Source,
     SourceKind,
     Tier,
+    Validity,
+    Window,
 )
 
 Policy = Rule | ExternalService | AddressGroupSpec
@@ -99,7 +102,12 @@ def _cluster_rule(obj: PolicyObject) -> Rule:
 
 def _namespace_rule(obj: PolicyObject) -> Rule:
     spec = specs.read(specs.NamespaceEgressRuleSpec, obj.spec)
-    source = Source(SourceKind.NAMESPACE, namespace=obj.namespace, pods=selector(spec.from_.pod_selector))
+    source = Source(
+        SourceKind.NAMESPACE,
+        namespace=obj.namespace,
+        pods=selector(spec.from_.pod_selector),
+        service_accounts=tuple(sorted(f"{obj.namespace}/{name}" for name in spec.from_.service_accounts)),
+    )
     return _rule(obj, Tier.NAMESPACE, spec, spec.action, source, _targets(obj, spec.to))
 
 
@@ -119,7 +127,24 @@ def _rule(obj: PolicyObject, tier: Tier, spec: specs.RuleSpec, action: str, sour
         destinations=tuple(sorted(targets)),
         log=spec.log,
         devices=tuple(sorted(spec.devices)),
+        validity=_validity(spec),
     )
+
+
+def _validity(spec: specs.RuleSpec) -> Validity:
+    return Validity(
+        fields.moment(spec.not_before) if spec.not_before else None,
+        fields.moment(spec.not_after) if spec.not_after else None,
+        frozenset(
+            Window(frozenset(Day(day) for day in one.days), _minutes(one.start), _minutes(one.end), one.time_zone)
+            for one in spec.windows
+        ),
+    )
+
+
+def _minutes(text: str) -> int:
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
 
 
 def _targets(obj: PolicyObject, targets: list[specs.Target]) -> list[Ref]:
@@ -130,7 +155,12 @@ def _targets(obj: PolicyObject, targets: list[specs.Target]) -> list[Ref]:
 
 
 def _cluster_source(spec: specs.ClusterSource) -> Source:
-    return Source(SourceKind.CLUSTER, pods=selector(spec.pod_selector), namespaces=selector(spec.namespace_selector))
+    return Source(
+        SourceKind.CLUSTER,
+        pods=selector(spec.pod_selector),
+        namespaces=selector(spec.namespace_selector),
+        service_accounts=tuple(sorted(spec.service_accounts)),
+    )
 
 
 def selector(spec: specs.LabelSelector) -> Selector:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
 
 from bridge.dialects import fields
 from bridge.errors import PolicyError
+from bridge.model.policy import NUMBERS
 
 S = TypeVar("S", bound="Spec")
 T = TypeVar("T")
@@ -34,9 +36,17 @@ def _no_duplicates(values: list[T]) -> list[T]:
     return values
 
 
+def _said(value: object, what: str) -> object:
+    """A field that is there and says nothing is not the same as one that is left out: a template may have lost its value."""
+    if value is None:
+        raise ValueError(f"must be {what}, or left out")
+    return value
+
+
 # Marks of the forms between which `ports` and `port` leave the choice; a path in a message passes over them.
 _LIST, _LIST_WORD = "<list>", "<Any, not a list>"
 _NUMBER, _NUMBER_WORD = "<number>", "<Any, not a number>"
+_PROTOCOL, _PROTOCOL_WORD = "<number of a protocol>", "<name of a protocol>"
 
 
 def _choice(form: str, word: str) -> Discriminator:
@@ -51,6 +61,13 @@ LabelValue: TypeAlias = Annotated[str, AfterValidator(fields.label_value)]
 Member: TypeAlias = Annotated[str, AfterValidator(fields.member)]
 Fqdn: TypeAlias = Annotated[str, AfterValidator(fields.fqdn)]
 Devices: TypeAlias = Annotated[list[Label], Field(min_length=1, max_length=64), AfterValidator(_no_duplicates)]
+Account: TypeAlias = Annotated[str, AfterValidator(fields.object_name)]
+QualifiedAccount: TypeAlias = Annotated[str, AfterValidator(fields.service_account)]
+TimeOfDay: TypeAlias = Annotated[str, AfterValidator(fields.time_of_day)]
+EndOfDay: TypeAlias = Annotated[str, AfterValidator(fields.end_of_day)]
+TimeZone: TypeAlias = Annotated[str, AfterValidator(fields.time_zone)]
+Moment: TypeAlias = Annotated[str, AfterValidator(fields.moment_text)]
+Octet: TypeAlias = Annotated[int, Field(ge=0, le=254)]
 PortNumber: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 AnyWord: TypeAlias = Literal["Any"]
 
@@ -95,12 +112,21 @@ class PodSource(Spec):
     """Whom a namespace rule is about."""
 
     pod_selector: Annotated[LabelSelector, Field(alias="podSelector")] = LabelSelector()
+    service_accounts: Annotated[
+        list[Account], Field(alias="serviceAccounts", min_length=1, max_length=64), AfterValidator(_no_duplicates)
+    ] = []
 
 
-class ClusterSource(PodSource):
-    """Whom a cluster rule is about."""
+class ClusterSource(Spec):
+    """Whom a cluster rule or an address group is about."""
 
+    pod_selector: Annotated[LabelSelector, Field(alias="podSelector")] = LabelSelector()
     namespace_selector: Annotated[LabelSelector, Field(alias="namespaceSelector")] = LabelSelector()
+    service_accounts: Annotated[
+        list[QualifiedAccount],
+        Field(alias="serviceAccounts", min_length=1, max_length=64),
+        AfterValidator(_no_duplicates),
+    ] = []
 
 
 class ClusterTarget(Spec):
@@ -121,12 +147,48 @@ class Target(ClusterTarget):
         return f"{self.kind} {self.name}"
 
 
+class WindowSpec(Spec):
+    """A stretch of time that comes again every week."""
+
+    days: Annotated[
+        list[Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]],
+        Field(min_length=1, max_length=7),
+        AfterValidator(_no_duplicates),
+    ]
+    start: TimeOfDay
+    end: EndOfDay
+    time_zone: Annotated[TimeZone, Field(alias="timeZone")]
+
+    @field_validator("end")
+    @classmethod
+    def _is_not_the_start(cls, end: str, info: ValidationInfo) -> str:
+        if end == info.data.get("start"):
+            raise ValueError("must differ from start; a whole day is from 00:00 to 24:00")
+        return end
+
+
 class RuleSpec(Spec):
     """What every rule has."""
 
     priority: Annotated[int, Field(ge=0, le=10000)] = 1000
     log: bool = False
     devices: Devices = []
+    not_before: Annotated[Moment | None, Field(alias="notBefore")] = None
+    not_after: Annotated[Moment | None, Field(alias="notAfter")] = None
+    windows: Annotated[list[WindowSpec], Field(min_length=1, max_length=16)] = []
+
+    @field_validator("not_before", "not_after", mode="before")
+    @classmethod
+    def _is_said(cls, value: object) -> object:
+        return _said(value, "a moment")
+
+    @field_validator("not_after")
+    @classmethod
+    def _comes_after(cls, last: str, info: ValidationInfo) -> str:
+        first = info.data.get("not_before")
+        if first and datetime.fromisoformat(last) <= datetime.fromisoformat(first):
+            raise ValueError("must be later than notBefore")
+        return last
 
 
 class ClusterEgressRuleSpec(RuleSpec):
@@ -161,9 +223,13 @@ class ServiceEgressRuleSpec(RuleSpec):
 
 
 class PortSpec(Spec):
-    """A protocol and its ports."""
+    """A protocol and its ports, or its types of ICMP."""
 
-    protocol: Literal["TCP", "UDP", "SCTP", "ICMP", "ICMPv6"]
+    protocol: Annotated[
+        Annotated[int, Field(ge=1, le=254), Tag(_PROTOCOL)]
+        | Annotated[Literal["TCP", "UDP", "SCTP", "ICMP", "ICMPv6"], Tag(_PROTOCOL_WORD)],
+        _choice(_PROTOCOL, _PROTOCOL_WORD),
+    ]
     port: Annotated[
         Annotated[
             Annotated[PortNumber, Tag(_NUMBER)] | Annotated[AnyWord, Tag(_NUMBER_WORD)], _choice(_NUMBER, _NUMBER_WORD)
@@ -172,15 +238,25 @@ class PortSpec(Spec):
         Field(validate_default=True),
     ] = None
     end_port: Annotated[PortNumber | None, Field(alias="endPort")] = None
+    type: Octet | None = None
+    code: Octet | None = None
+
+    @field_validator("protocol")
+    @classmethod
+    def _a_name_where_there_is_one(cls, protocol: int | str) -> int | str:
+        for name, number in NUMBERS.items():
+            if protocol == number:
+                raise ValueError(f"{number} is {name}; write its name")
+        return protocol
 
     @field_validator("port")
     @classmethod
     def _port_fits_the_protocol(cls, port: int | str | None, info: ValidationInfo) -> int | str | None:
         protocol = info.data.get("protocol")
-        if protocol in ("ICMP", "ICMPv6") and port is not None:
-            raise ValueError(f"{protocol} has no ports")
-        if protocol in ("TCP", "UDP", "SCTP") and port is None:
+        if protocol in _WITH_PORTS and port is None:
             raise ValueError(f"{protocol} needs a port, or the word Any for all of them")
+        if protocol is not None and protocol not in _WITH_PORTS and port is not None:
+            raise ValueError(f"{_called(protocol)} has no ports")
         return port
 
     @field_validator("end_port")
@@ -194,6 +270,29 @@ class PortSpec(Spec):
         if port is None or port == "Any":
             raise ValueError("a range needs a number under port to begin with")
         return end
+
+    @field_validator("type", "code", mode="before")
+    @classmethod
+    def _is_said(cls, value: object) -> object:
+        return _said(value, "a number")
+
+    @field_validator("type", "code")
+    @classmethod
+    def _only_of_icmp(cls, value: int | None, info: ValidationInfo) -> int | None:
+        protocol = info.data.get("protocol")
+        if value is not None and protocol is not None and protocol not in _ICMP:
+            raise ValueError(f"{_called(protocol)} has no types; they are of ICMP and ICMPv6")
+        if info.field_name == "code" and value is not None and info.data.get("type", 0) is None:
+            raise ValueError("a code is of a type: state that too")
+        return value
+
+
+_WITH_PORTS = ("TCP", "UDP", "SCTP")
+_ICMP = ("ICMP", "ICMPv6")
+
+
+def _called(protocol: int | str) -> str:
+    return protocol if isinstance(protocol, str) else f"IP protocol {protocol}"
 
 
 class ExternalServiceSpec(Spec):
@@ -263,6 +362,9 @@ _WRONG_FORM = ("literal_error", "int_type", "list_type")
 _FORMS: Mapping[int | str, str] = {
     **dict.fromkeys((_LIST, _LIST_WORD), "must be the word Any, or a list of protocols and ports"),
     **dict.fromkeys((_NUMBER, _NUMBER_WORD), "must be a port number, or the word Any"),
+    **dict.fromkeys(
+        (_PROTOCOL, _PROTOCOL_WORD), "must be TCP, UDP, SCTP, ICMP or ICMPv6, or the number of another IP protocol"
+    ),
 }
 
 _REASONS = {

@@ -92,7 +92,7 @@ class Standings:
             or self._undeployed(name, rows, asked)
             or self._unattached(placed, device, listed, asked)
         )
-        return found or Standing(name, Reason.PROGRAMMED, holds=True)
+        return found or Standing(name, Reason.PROGRAMMED, placed.message, holds=True)
 
     def _rows(self, placed: Placed) -> dict[str, Unfinished]:
         unfinished = self._picture.unfinished

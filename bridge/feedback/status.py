@@ -40,7 +40,7 @@ def generation_on(device: str, content: Mapping[str, Any]) -> int | None:
 
 def _accepted(judged: Judged) -> tuple[Reason, str]:
     if judged.ok:
-        return Reason.ACCEPTED, text(Reason.ACCEPTED)
+        return Reason.ACCEPTED, text(Reason.ACCEPTED, judged.message)
     reason = Reason(judged.reason)
     return reason, advised(text(reason, judged.message), reason)
 
@@ -82,4 +82,6 @@ def _device(one: Standing, judged: Judged, before: int | None) -> Json:
         found["generation"] = generation
     if one.reason is not Reason.PROGRAMMED:
         found["message"] = text(one.reason, one.words)
+    elif one.words:
+        found["message"] = one.words
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from bridge.dialects.annotations import Groups
 from bridge.intake.policies import InForce
@@ -28,9 +29,9 @@ class Outline:
 
 
 def outline(
-    cluster: str, governance: Governance, in_force: InForce, asked: Groups, targets: Sequence[Target]
+    cluster: str, governance: Governance, in_force: InForce, asked: Groups, targets: Sequence[Target], at: datetime
 ) -> Outline:
-    """Compile for every device. `asked` are the groups by annotation."""
+    """Compile for every device as of this moment. `asked` are the groups by annotation."""
     policy = ClusterPolicy(
         cluster,
         governance,
@@ -39,6 +40,7 @@ def outline(
         in_force.address_groups,
         asked.sources,
         asked.carriers,
+        at,
     )
     rules = {rule.ref: rule for rule in in_force.rules}
     result = Outline()
@@ -68,14 +70,16 @@ def changes(before: Mapping[Place, str], after: Mapping[Place, DesiredObject]) -
 
 
 def with_remarks(verdicts: Mapping[Ref, Verdict], placements: Iterable[Placement]) -> dict[Ref, Verdict]:
-    """The verdicts with what the compilers had to say. A rule that some device cannot express is not accepted as it stands."""
+    """The verdicts with what the compilers had to say. A rule that some device cannot express is not accepted as it stands; one that
+    stands there otherwise than written is, with a warning."""
     found = dict(verdicts)
     for one in placements:
-        if one.reason != Reason.UNSUPPORTED:
+        barred = one.reason == Reason.UNSUPPORTED
+        if not barred and (one.reason or not one.message):
             continue
         verdict = found[one.ref]
-        line = f"on {one.device}: {one.reason}: {one.message}"
+        line = f"on {one.device}: {one.reason}: {one.message}" if barred else f"on {one.device}: {one.message}"
         message = f"{verdict.message}; {line}" if verdict.message else line
-        reason = str(Reason.UNSUPPORTED) if verdict.ok else verdict.reason
-        found[one.ref] = replace(verdict, message=message, reason=reason, ok=False)
+        reason = str(Reason.UNSUPPORTED) if barred and verdict.ok else verdict.reason
+        found[one.ref] = replace(verdict, message=message, reason=reason, ok=verdict.ok and not barred)
     return found

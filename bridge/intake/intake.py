@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 REQUIRED = frozenset(resource for resource in Resource if resource is not Resource.NODES)
 _BATCH_EVENTS = 5_000
+_LONGEST_WAIT = 1.0
 _RETRY_SECONDS = (0.2, 5.0)
 
 
@@ -107,13 +108,18 @@ class Intake:
         Raises LostLease when another replica owns the cluster now, and other
         StateErrors when the database refuses the batch: the record must then be loaded anew."""
         while not stop.is_set():
-            if not self._queue:
-                self._clock.wait(self._arrived, 1.0)
+            now = self._clock.now()
+            if not self._queue and not self._due(now):
+                self._clock.wait(self._arrived, self._recorder.timetable.seconds_left(now, _LONGEST_WAIT))
                 self._arrived.clear()
                 continue
             self._taking_since = self._clock.elapsed()
             self.step(stop, epoch)
             self._taking_since = None
+
+    def _due(self, now: datetime) -> bool:
+        """Whether the hour alone changes what is in force."""
+        return self.settled.is_set() and self._recorder.timetable.due(now)
 
     def step(self, stop: threading.Event, epoch: Callable[[], int]) -> None:
         """Take what waits now, and record it."""

@@ -7,7 +7,7 @@ from bridge.dialects import native
 from bridge.errors import PolicyError
 from bridge.intake.likeness import alike
 from bridge.model.observed import KINDS, PolicyObject, Resource, Undecodable
-from bridge.model.policy import AddressGroupSpec, ExternalService, Ref, Rule
+from bridge.model.policy import Action, AddressGroupSpec, ExternalService, Ref, Rule, Source, SourceKind, Tier
 from bridge.state.batch import Verdict
 
 Parsed = Rule | ExternalService | AddressGroupSpec
@@ -20,10 +20,11 @@ _EXTERNAL_KINDS = frozenset(KINDS[resource] for resource in _EXTERNALS)
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """One readable version of an object."""
+    """One readable version of an object; or a rule that was accepted and cannot be read any more, as `_barrier` makes it."""
 
     written: PolicyObject
     parsed: Parsed
+    readable: bool = True
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What counts now."""
+    """What is accepted now. Rules count as their times say; a rule may name what cannot be read any more."""
 
     rules: tuple[Rule, ...]
     externals: Mapping[Ref, ExternalService]
@@ -64,7 +65,9 @@ class PolicyBook:
         for ref, verdict in verdicts.items():
             if verdict.accepted is not None:
                 version = _version(verdict.accepted)
-                self._entries[ref] = _Entry(accepted=version if isinstance(version, _Version) else None)
+                self._entries[ref] = _Entry(
+                    accepted=version if isinstance(version, _Version) else _barrier(verdict.accepted)
+                )
 
     def put(self, written: PolicyObject) -> bool:
         """Take an object as it is written now; whether it says anything new. Another uid says that the one before was deleted."""
@@ -160,7 +163,7 @@ class PolicyBook:
             return "Accepted", ""
         if entry.written is None:
             return "Missing", "deleted while rules name it: what was accepted stays in force until they are gone"
-        stays = "; the last accepted version stays in force" if entry.accepted else ""
+        stays = "; the last accepted version stays in force" if entry.accepted and entry.accepted.readable else ""
         return "Invalid", f"{entry.problem}{stays}"
 
     def _drop_unused(self, externals: dict[Ref, Parsed], rules: list[Rule], verdicts: dict[Ref, Verdict]) -> None:
@@ -185,6 +188,19 @@ def _version(written: PolicyObject) -> _Version | str:
         return _Version(written, native.parse_address_group(written))
     except PolicyError as error:
         return str(error)
+
+
+def _barrier(written: PolicyObject) -> _Version | None:
+    """In place of a rule that was accepted and is not to be read by this version of the bridge: a Deny of nobody knows what.
+
+    It names itself as its destination, which is no external service; so the compilers leave it out, and withhold every Allow below it.
+    An Allow leaves nothing behind.
+    """
+    if written.resource not in _RULES or written.spec.get("action") == Action.ALLOW:
+        return None
+    ref, tier = ref_of(written), tuple(Tier)[_RULES.index(written.resource)]
+    source = Source(SourceKind.NAMESPACE, ref.namespace) if ref.namespace else Source(SourceKind.CLUSTER)
+    return _Version(written, Rule(ref, tier, 0, Action.DENY, source, (ref,), log=False), readable=False)
 
 
 def _unknown(entry: _Entry, externals: Mapping[Ref, Parsed]) -> str:

@@ -10,12 +10,13 @@ from bridge.intake import compiler
 from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
 from bridge.intake.cluster_index import ClusterIndex, Dirty
 from bridge.intake.likeness import alike, same_verdict
+from bridge.intake.timetable import Timetable
 from bridge.intake.unreached import Unreached
 from bridge.intake.workloads import held
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod
 from bridge.model.policy import Governance, Ref
-from bridge.model.reasons import Reason
+from bridge.model.reasons import RESTING, Reason
 from bridge.policy.compile import Target
 from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Placement, Recorded, Verdict
 
@@ -40,6 +41,7 @@ class Recorder:
         self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
         self._placements = dict(recorded.placements)
+        self.timetable = Timetable()
 
     def first(self, at: datetime) -> Batch:
         """The batch that brings the record up to the first complete lists, whatever happened meanwhile."""
@@ -55,8 +57,10 @@ class Recorder:
         return self._record(dirty, at, first=True)
 
     def next(self, at: datetime) -> Batch:
-        """The batch for what is dirty now."""
-        return self._record(self._index.taken(), at, first=False)
+        """The batch for what is dirty now, and for the rules that begin or cease to count."""
+        dirty = self._index.taken()
+        dirty.policy = dirty.policy or self.timetable.due(at)
+        return self._record(dirty, at, first=False)
 
     def _record(self, dirty: Dirty, at: datetime, *, first: bool) -> Batch:
         batch = Batch(at)
@@ -111,7 +115,9 @@ class Recorder:
         index, landscape = self._index, self._index.landscape
         in_force = index.policies.settle(landscape.governs)
         asked = annotation_groups(landscape.namespaces.values(), landscape.services.values(), index.annotated_pods)
-        drawn = compiler.outline(self._cluster, self._governance, in_force, asked, self._targets)
+        drawn = compiler.outline(self._cluster, self._governance, in_force, asked, self._targets, batch.at)
+        self.timetable.settle(in_force.rules, batch.at)
+        self._name_hours(drawn.placements, dirty)
         fresh, batch.desired_gone = compiler.changes(self._desired, drawn.desired)
         otherwise = self._beginning if first and not self._desired else together(dirty.causes.values()) or OF_OURSELVES
         causes = self._causes(dirty, drawn.placements)
@@ -127,6 +133,17 @@ class Recorder:
         for key in batch.groups_gone:
             batch.left += [MemberChange(key, address) for address in index.membership.forget(key)]
         return touched
+
+    def _name_hours(self, after: Mapping[tuple[Ref, str], Placement], dirty: Dirty) -> None:
+        """Rules that count or do not because of the hour, named among the causes where nothing else happened to them."""
+        for place, one in after.items():
+            before = self._placements.get(place)
+            if before is None or before.reason == one.reason or place[0] in dirty.causes:
+                continue
+            if one.reason in RESTING:
+                dirty.causes[place[0]] = f"{place[0]} no longer counts ({one.reason})"
+            elif before.reason in RESTING:
+                dirty.causes[place[0]] = f"{place[0]} counts by its times"
 
     def _causes(self, dirty: Dirty, after: Mapping[tuple[Ref, str], Placement]) -> dict[ObjectKey, str]:
         """For each object of a device that something changed became, or becomes now: what changed."""

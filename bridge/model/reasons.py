@@ -82,9 +82,9 @@ MEANINGS: Mapping[Reason, Meaning] = {
         "name devices in spec.devices that serve this cluster and namespace, or leave spec.devices out",
         event=True,
     ),
-    Reason.NOT_YET: Meaning("the rule is accepted, and its time has not come: no device holds it before"),
+    Reason.NOT_YET: Meaning("the rule is accepted, and its time has not come"),
     Reason.EXPIRED: Meaning(
-        "the rule's time is over, and no device holds it any more", "delete the rule, or set a later spec.notAfter"
+        "the rule's time is over, and it goes from its devices", "delete the rule, or set a later spec.notAfter"
     ),
     Reason.OUTSIDE_WINDOW: Meaning("the rule counts in its windows only, and now is outside of them"),
     Reason.PENDING: Meaning("a change has not reached the device yet"),

@@ -1,6 +1,7 @@
 """The definitions in config/crd: their frame, the samples under their schema, and that they take every spec which the bridge takes."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import jsonschema
@@ -15,12 +16,16 @@ CES = {"cgr", "nsgr", "svcgr", "exsvc"}
 KINDS = [kind.name for kind in kinds.KINDS]
 
 
-def strict(node: Any) -> Any:  # noqa: ANN401
-    """A schema that refuses the fields which the API server would prune, so that a misspelt one is found."""
+def strict(node: Any, *, within: bool = False) -> Any:  # noqa: ANN401
+    """A schema that refuses the fields which the API server would prune, so that a misspelt one is found.
+
+    What stands within anyOf and not names no fields, but conditions on them.
+    """
     if isinstance(node, dict):
         closed = {"additionalProperties": False} if isinstance(node.get("properties"), dict) else {}
-        return closed | {key: strict(value) for key, value in node.items()}
-    return [strict(item) for item in node] if isinstance(node, list) else node
+        closed = {} if within else closed
+        return closed | {key: strict(value, within=within or key in ("anyOf", "not")) for key, value in node.items()}
+    return [strict(item, within=within) for item in node] if isinstance(node, list) else node
 
 
 def validator(kind: str) -> jsonschema.Draft4Validator:
@@ -69,9 +74,12 @@ def test_what_kinds_share_is_the_same_in_each() -> None:
             "ports",
             "addresses",
             "fqdns",
+            "windows",
+            "notBefore",
+            "notAfter",
         } & set(parts):
             shared.setdefault(name, {})[kind] = json.dumps(parts[name], sort_keys=True)
-    assert len(shared) == 8
+    assert len(shared) == 11
     for name, of in shared.items():
         assert len(set(of.values())) == 1, f"{name} differs among {', '.join(of)}"
 
@@ -96,6 +104,27 @@ def test_a_port_is_a_number_or_the_word(port: object) -> None:
     assert not validator("ExternalService").is_valid(ports({"protocol": "TCP", "port": port}))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"protocol": "TCP"},
+        {"protocol": "TCP", "port": 80, "type": 8},
+        {"protocol": "ICMP", "port": 8},
+        {"protocol": "ICMPv6", "endPort": 8},
+        {"protocol": "ICMP", "code": 0},
+        {"protocol": 89, "port": 80},
+        {"protocol": 89, "type": 8},
+        {"protocol": 6},
+        {"protocol": 0},
+        {"protocol": 255},
+        {"protocol": "GRE"},
+    ],
+)
+def test_ports_types_and_protocols_fit_each_other(line: Spec) -> None:
+    assert not validator("ExternalService").is_valid(ports(line))
+    assert native.problems(policy("ExternalService", ports(line)))
+
+
 NAMES = st.text("abz09-.", min_size=1, max_size=70)
 LABEL_TEXT = st.text("aZ0-_./ ", max_size=66)
 SELECTOR = st.fixed_dictionaries(
@@ -112,10 +141,25 @@ SELECTOR = st.fixed_dictionaries(
     },
 )
 PORT = st.fixed_dictionaries(
-    {"protocol": st.sampled_from(["TCP", "UDP", "SCTP", "ICMP", "ICMPv6", "Any"])},
-    optional={"port": st.integers(0, 65536) | st.sampled_from(["Any", "any"]), "endPort": st.integers(0, 65536)},
+    {"protocol": st.sampled_from(["TCP", "UDP", "SCTP", "ICMP", "ICMPv6", "Any"]) | st.integers(0, 255)},
+    optional={
+        "port": st.integers(0, 65536) | st.sampled_from(["Any", "any"]),
+        "endPort": st.integers(0, 65536),
+        "type": st.integers(-1, 255) | st.none(),
+        "code": st.integers(-1, 255),
+    },
 )
 HOSTS = st.text("aZ09-.*", min_size=1, max_size=12) | st.builds(lambda name: f"{name}.example", NAMES)
+MOMENT = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat) | st.text("0129-:TZ+", max_size=20)
+CLOCK = st.sampled_from(["00:00", "08:00", "23:59", "24:00", "8:00", "08:60"])
+WINDOW = st.fixed_dictionaries(
+    {
+        "days": st.lists(st.sampled_from(["Mon", "Sun", "monday"]), max_size=2),
+        "start": CLOCK,
+        "end": CLOCK,
+        "timeZone": st.sampled_from(["UTC", "Europe/Berlin", "Etc/GMT+5", "America/Argentina/Ushuaia", "localtime"]),
+    }
+)
 SPECS = {
     "ExternalService": st.fixed_dictionaries(
         {"ports": st.just("Any") | st.lists(PORT, max_size=2)},
@@ -140,9 +184,23 @@ SPECS = {
             "log": st.booleans(),
             "devices": st.lists(NAMES, max_size=2),
             "from": SELECTOR,
+            "notBefore": MOMENT,
+            "notAfter": MOMENT,
+            "windows": st.lists(WINDOW, max_size=2),
         },
     ),
-    "AddressGroup": st.fixed_dictionaries({}, optional={"podSelector": SELECTOR, "namespaceSelector": SELECTOR}),
+    "NamespaceEgressRule": st.fixed_dictionaries(
+        {"action": st.just("Allow"), "to": st.just([{"name": "bank"}])},
+        optional={"from": st.fixed_dictionaries({}, optional={"serviceAccounts": st.lists(NAMES, max_size=2)})},
+    ),
+    "AddressGroup": st.fixed_dictionaries(
+        {},
+        optional={
+            "podSelector": SELECTOR,
+            "namespaceSelector": SELECTOR,
+            "serviceAccounts": st.lists(st.builds("/".join, st.lists(NAMES, max_size=2)), max_size=2),
+        },
+    ),
 }
 
 

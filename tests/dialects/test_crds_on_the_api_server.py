@@ -105,6 +105,7 @@ def expression(**parts: object) -> Spec:
     return {"podSelector": {"matchExpressions": [{"key": "a", **parts}]}}
 
 
+OFFICE: Spec = {"days": ["Mon", "Tue"], "start": "08:00", "end": "18:00", "timeZone": "Europe/Berlin"}
 BAD: list[tuple[str, Spec, str]] = [
     ("ExternalService", {"ports": "Any"}, "at least one of addresses and fqdns is needed"),
     ("ClusterExternalService", {"ports": "Any"}, "at least one of addresses and fqdns is needed"),
@@ -125,7 +126,31 @@ BAD: list[tuple[str, Spec, str]] = [
     ("ExternalService", fqdns("192.0.2.1"), "spec.fqdns[0]"),
     ("ExternalService", fqdns("a.*.example"), "spec.fqdns[0]"),
     ("ExternalService", ports({"protocol": "TCP", "port": 0}), "spec.ports[0].port"),
-    ("ExternalService", ports({"protocol": "GRE"}), 'supported values: \\"TCP\\", \\"UDP\\", \\"SCTP\\"'),
+    ("ExternalService", ports({"protocol": "GRE"}), "spec.ports[0].protocol"),
+    ("ExternalService", ports({"protocol": 6}), "spec.ports[0].protocol"),
+    ("ExternalService", ports({"protocol": 255}), "spec.ports[0].protocol"),
+    ("ExternalService", ports({"protocol": "TCP"}), "spec.ports[0]"),
+    ("ExternalService", ports({"protocol": "ICMP", "port": 8}), "spec.ports[0]"),
+    ("ExternalService", ports({"protocol": "ICMP", "code": 0}), "spec.ports[0].type"),
+    ("ExternalService", ports({"protocol": "ICMP", "type": 255}), "spec.ports[0].type"),
+    ("ExternalService", ports({"protocol": 89, "port": 8}), "spec.ports[0]"),
+    ("ClusterEgressRule", RULE | {"from": {"serviceAccounts": ["payer"]}}, "spec.from.serviceAccounts[0]"),
+    ("NamespaceEgressRule", RULE | {"from": {"serviceAccounts": ["shop/payer"]}}, "spec.from.serviceAccounts[0]"),
+    ("NamespaceEgressRule", RULE | {"notAfter": "2026-07-01T08:00:00"}, "spec.notAfter"),
+    ("NamespaceEgressRule", RULE | {"notAfter": "2026-02-30T08:00:00Z"}, "spec.notAfter"),
+    (
+        "ServiceEgressRule",
+        SERVICE_RULE | {"notBefore": "2026-07-01T08:00:00+02:00", "notAfter": "2026-07-01T06:00:00Z"},
+        "must be later than notBefore",
+    ),
+    ("ClusterEgressRule", RULE | {"windows": [OFFICE | {"timeZone": "localtime"}]}, "spec.windows[0].timeZone"),
+    ("ClusterEgressRule", RULE | {"windows": [OFFICE | {"start": "8:00"}]}, "spec.windows[0].start"),
+    ("ClusterEgressRule", RULE | {"windows": [OFFICE | {"days": ["Mon", "Mon"]}]}, "spec.windows[0].days"),
+    (
+        "ClusterEgressRule",
+        RULE | {"windows": [OFFICE | {"end": "08:00"}]},
+        "must differ from start; a whole day is from 00:00 to 24:00",
+    ),
     ("ServiceEgressRule", SERVICE_RULE | {"action": "Pass"}, 'supported values: \\"Allow\\", \\"Deny\\", \\"Reject\\"'),
     ("ServiceEgressRule", RULE, "spec.service: Required value"),
     ("ServiceEgressRule", SERVICE_RULE | {"from": {}}, 'unknown field \\"spec.from\\"'),
@@ -174,6 +199,24 @@ def test_every_address_form_is_taken(server: ControlPlane) -> None:
         "::/0",
     ]
     assert create(server, "ExternalService", addresses(*forms))["spec"]["addresses"] == forms
+
+
+def test_every_form_of_traffic_and_time_is_taken(server: ControlPlane) -> None:
+    lines: list[Spec] = [
+        {"protocol": "ICMP"},
+        {"protocol": "ICMP", "type": 8},
+        {"protocol": "ICMPv6", "type": 1, "code": 4},
+        {"protocol": 89},
+        {"protocol": "SCTP", "port": "Any"},
+    ]
+    assert create(server, "ExternalService", ports(*lines))["spec"]["ports"] == lines
+    times = {"notBefore": "2026-07-01T08:00:00.25+02:00", "notAfter": "2027-01-01T00:00:00Z"}
+    windows = [OFFICE, OFFICE | {"start": "22:00", "end": "06:00"}, OFFICE | {"start": "00:00", "end": "24:00"}]
+    rule = RULE | times | {"windows": windows, "from": {"serviceAccounts": ["shop/payer"]}}
+    kept = create(server, "ClusterEgressRule", rule)["spec"]
+    assert {key: kept[key] for key in (*times, "windows", "from")} == {
+        key: rule[key] for key in (*times, "windows", "from")
+    }
 
 
 def test_the_largest_service_stays_inside_the_cost_budget(server: ControlPlane) -> None:

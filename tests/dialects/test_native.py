@@ -1,5 +1,6 @@
 """The native dialect: what the samples mean, which mistakes are told where, and that nothing but PolicyError ever comes out."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 from bridge.dialects import kinds, native
 from bridge.dialects.specs import Invalid
 from bridge.model.policy import (
+    ALWAYS,
     Action,
     AddressGroupSpec,
+    Day,
     ExternalService,
+    IcmpType,
     Operator,
     PortRange,
     Protocol,
@@ -23,6 +27,8 @@ from bridge.model.policy import (
     SourceKind,
     Tier,
     Traffic,
+    Validity,
+    Window,
 )
 from tests.dialects.objects import GOOD, RULE, SERVICE_RULE, Spec, policy, ports, sample, samples
 
@@ -97,6 +103,46 @@ def test_an_external_service() -> None:
 def test_ports_any_is_all_traffic() -> None:
     everything = native.parse_external_service(sample("ExternalService", "payment-network"))
     assert everything.traffic == (Traffic(Protocol.ANY),)
+
+
+def test_types_of_icmp_and_protocols_by_number() -> None:
+    lines = (
+        {"protocol": "ICMP", "type": 8},
+        {"protocol": "ICMP", "type": 3, "code": 4},
+        {"protocol": "ICMP", "type": 8, "code": 0},
+        {"protocol": "ICMPv6", "type": 128},
+        {"protocol": "ICMPv6"},
+        {"protocol": 89},
+        {"protocol": 47},
+        {"protocol": 89},
+    )
+    assert native.parse_external_service(policy("ExternalService", ports(*lines))).traffic == (
+        Traffic(Protocol.ICMP, icmp=(IcmpType(3, 4), IcmpType(8))),
+        Traffic(Protocol.ICMPV6),
+        Traffic(Protocol.OTHER, number=47),
+        Traffic(Protocol.OTHER, number=89),
+    )
+
+
+def test_service_accounts_carry_their_namespace() -> None:
+    assert native.parse_rule(policy("NamespaceEgressRule", accounts("b", "a"))).source == Source(
+        SourceKind.NAMESPACE, "shop", service_accounts=("shop/a", "shop/b")
+    )
+    source = native.parse_rule(policy("ClusterEgressRule", accounts("shop/payer", "bank/x.y"))).source
+    assert source == Source(SourceKind.CLUSTER, service_accounts=("bank/x.y", "shop/payer"))
+    assert not source.whole_cluster
+    group = native.parse_address_group(policy("AddressGroup", {"serviceAccounts": ["shop/payer"]}))
+    assert group.source.service_accounts == ("shop/payer",)
+
+
+def test_times() -> None:
+    spec = window(end="24:00") | {"notBefore": "2026-07-01T08:00:00+02:00", "notAfter": "2026-12-31T23:59:59.5Z"}
+    assert native.parse_rule(policy("NamespaceEgressRule", spec)).validity == Validity(
+        datetime(2026, 7, 1, 6, tzinfo=UTC),
+        datetime(2026, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC),
+        frozenset({Window(frozenset({Day.MON, Day.FRI}), 480, 1440, "Europe/Berlin")}),
+    )
+    assert native.parse_rule(policy("NamespaceEgressRule", RULE)).validity == ALWAYS
 
 
 def test_an_address_group() -> None:
@@ -179,6 +225,15 @@ def pods(**selector: object) -> Spec:
     return {"podSelector": selector}
 
 
+def accounts(*names: str) -> Spec:
+    return RULE | {"from": {"serviceAccounts": list(names)}}
+
+
+def window(**parts: object) -> Spec:
+    office = {"days": ["Mon", "Fri"], "start": "08:00", "end": "18:00", "timeZone": "Europe/Berlin"}
+    return RULE | {"windows": [office | parts]}
+
+
 MISTAKES: list[tuple[str, Spec, str, str]] = [
     ("ExternalService", addresses("300.1.2.3"), "spec.addresses[0]", "not an address, prefix or range"),
     ("ExternalService", addresses("192.0.2.1", "bank.example"), "spec.addresses[1]", "a name goes under fqdns"),
@@ -216,7 +271,7 @@ MISTAKES: list[tuple[str, Spec, str, str]] = [
     ("ExternalService", ports(), "spec.ports", "at least 1 item"),
     ("ExternalService", ports({"protocol": "TCP"}), "spec.ports[0].port", "TCP needs a port, or the word Any"),
     ("ExternalService", ports({"port": 80}), "spec.ports[0].protocol", "is required"),
-    ("ExternalService", ports({"protocol": "tcp", "port": 80}), "spec.ports[0].protocol", "must be 'TCP', 'UDP'"),
+    ("ExternalService", ports({"protocol": "tcp", "port": 80}), "spec.ports[0].protocol", "must be TCP, UDP"),
     ("ExternalService", ports({"protocol": "TCP", "port": 0}), "spec.ports[0].port", "at least 1"),
     ("ExternalService", ports({"protocol": "TCP", "port": 65536}), "spec.ports[0].port", "at most 65535"),
     ("ExternalService", ports({"protocol": "TCP", "port": "http"}), "spec.ports[0].port", "number, or the word Any"),
@@ -240,6 +295,53 @@ MISTAKES: list[tuple[str, Spec, str, str]] = [
         ports({"protocol": "TCP", "port": 1, "prot": 9}),
         "spec.ports[0].prot",
         "no field of this object",
+    ),
+    ("ExternalService", ports({"protocol": True}), "spec.ports[0].protocol", "must be TCP, UDP"),
+    ("ExternalService", ports({"protocol": 6}), "spec.ports[0].protocol", "6 is TCP; write its name"),
+    ("ExternalService", ports({"protocol": 0}), "spec.ports[0].protocol", "at least 1"),
+    ("ExternalService", ports({"protocol": 255}), "spec.ports[0].protocol", "at most 254"),
+    ("ExternalService", ports({"protocol": 89, "port": 1}), "spec.ports[0].port", "IP protocol 89 has no ports"),
+    ("ExternalService", ports({"protocol": 89, "type": 1}), "spec.ports[0].type", "IP protocol 89 has no types"),
+    ("ExternalService", ports({"protocol": "TCP", "port": 1, "type": 8}), "spec.ports[0].type", "TCP has no types"),
+    ("ExternalService", ports({"protocol": "ICMP", "type": 255}), "spec.ports[0].type", "at most 254"),
+    ("ExternalService", ports({"protocol": "ICMP", "type": "8"}), "spec.ports[0].type", "must be a whole number"),
+    ("ExternalService", ports({"protocol": "ICMP", "type": None}), "spec.ports[0].type", "or left out"),
+    ("ExternalService", ports({"protocol": "ICMP", "code": 0}), "spec.ports[0].code", "state that too"),
+    ("ClusterEgressRule", accounts("payments"), "spec.from.serviceAccounts[0]", "write namespace/name"),
+    ("NamespaceEgressRule", accounts("shop/payments"), "spec.from.serviceAccounts[0]", "is no object name"),
+    ("NamespaceEgressRule", accounts(), "spec.from.serviceAccounts", "at least 1 item"),
+    ("NamespaceEgressRule", accounts("a", "a"), "spec.from.serviceAccounts", "twice"),
+    ("ServiceEgressRule", SERVICE_RULE | {"notAfter": "2026-07-01"}, "spec.notAfter", "is no moment: write it"),
+    (
+        "ServiceEgressRule",
+        SERVICE_RULE | {"notAfter": "2026-07-01T08:00:00"},
+        "spec.notAfter",
+        "is no moment: write it",
+    ),
+    ("ServiceEgressRule", SERVICE_RULE | {"notAfter": "2026-02-30T08:00:00Z"}, "spec.notAfter", "no such day"),
+    ("ServiceEgressRule", SERVICE_RULE | {"notAfter": None}, "spec.notAfter", "or left out"),
+    (
+        "NamespaceEgressRule",
+        RULE | {"notBefore": "2026-07-01T08:00:00+02:00", "notAfter": "2026-07-01T06:00:00Z"},
+        "spec.notAfter",
+        "must be later than notBefore",
+    ),
+    ("NamespaceEgressRule", RULE | {"windows": []}, "spec.windows", "at least 1 item"),
+    ("NamespaceEgressRule", window(days=[]), "spec.windows[0].days", "at least 1 item"),
+    ("NamespaceEgressRule", window(days=["Mon", "Mon"]), "spec.windows[0].days", "twice"),
+    ("NamespaceEgressRule", window(days=["Monday"]), "spec.windows[0].days[0]", "must be 'Mon', 'Tue'"),
+    ("NamespaceEgressRule", window(start="8:00"), "spec.windows[0].start", "is no time of the day"),
+    ("NamespaceEgressRule", window(start="24:00"), "spec.windows[0].start", "is no time of the day"),
+    ("NamespaceEgressRule", window(end="25:00"), "spec.windows[0].end", "is no time of the day"),
+    ("NamespaceEgressRule", window(end="08:00"), "spec.windows[0].end", "must differ from start"),
+    ("NamespaceEgressRule", window(timeZone="Berlin"), "spec.windows[0].timeZone", "write UTC, or a name"),
+    ("NamespaceEgressRule", window(timeZone="Europe/Nowhere"), "spec.windows[0].timeZone", "known here"),
+    ("NamespaceEgressRule", window(timeZone="Europe/../UTC"), "spec.windows[0].timeZone", "write UTC, or a name"),
+    (
+        "NamespaceEgressRule",
+        RULE | {"windows": [{"days": ["Mon"], "start": "08:00", "end": "09:00"}]},
+        "spec.windows[0].timeZone",
+        "is required",
     ),
     ("ServiceEgressRule", SERVICE_RULE | {"action": "Pass"}, "spec.action", "the service tier is the last"),
     ("ServiceEgressRule", SERVICE_RULE | {"service": "Payments"}, "spec.service", "is no name"),

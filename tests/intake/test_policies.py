@@ -7,8 +7,10 @@ from itertools import permutations
 import pytest
 
 from bridge.intake.causes import together
-from bridge.model.identity import Kind, Scope
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import RuleList
 from bridge.model.observed import Change, PolicyObject, Resource, Undecodable
+from bridge.model.policy import Action, Ref
 from bridge.policy.compile import Target
 from bridge.state.batch import Verdict
 from tests.intake.fold import EDGE, Bench, event
@@ -179,3 +181,80 @@ def test_the_cause_names_who_did_what() -> None:
     batch = bench.see(replace(external("bank", "192.0.2.7", generation=2), actor="ann", resource_version="41"))
     assert [one.cause for one in batch.desired] == ["ExternalService shop/bank at 41 by ann"]
     assert together(str(number) for number in range(5)) == "0, 1, 2 and 2 more"
+
+
+def _of_another_version(bench: Bench, *names: str) -> None:
+    """These objects, accepted once, are not to be read by the version that starts now."""
+    for ref, verdict in bench.record.verdicts.items():
+        if ref.name in names and verdict.accepted is not None:
+            later = replace(verdict.accepted, spec={**verdict.accepted.spec, "fromALaterVersion": 1})
+            bench.record.verdicts[ref] = replace(verdict, accepted=later)
+            bench.record.objects[later.resource, later.namespace, later.name] = later
+    bench.restart()
+    bench.commit()
+
+
+def _reason(bench: Bench, name: str) -> str:
+    (found,) = [one.reason for (ref, _), one in bench.record.placements.items() if ref.name == name]
+    return found
+
+
+def _withheld(bench: Bench, scope: Scope) -> set[str]:
+    lists = [
+        value for value in bench.record.bodies.values() if isinstance(value, RuleList) and value.key.scope is scope
+    ]
+    return {entry.name.partition("_")[0] for each in lists for entry in each.entries if entry.withheld}
+
+
+def test_an_accepted_rule_whose_destination_cannot_be_read_any_more_is_closed() -> None:
+    bench = _shop()
+    deny = policy("NamespaceEgressRule", "no", action="Deny", to=[{"name": "bank"}, {"name": "other"}])
+    bench.see(external("other", "198.51.100.1"), deny)
+    _of_another_version(bench, "bank")
+    assert (_reason(bench, "no"), _reason(bench, "pay-out")) == ("Unsupported", "Unsupported")
+    assert "cannot read ExternalService shop/bank" in _verdict(bench, "no").message
+    lines = bench.record.bodies["edge", ObjectKey(Kind.RULE_LIST, "east", Scope.NAMESPACE, "shop")]
+    assert isinstance(lines, RuleList)
+    assert [entry.name for entry in lines.entries] == ["no_other_any"], "what is left of a Deny still denies"
+    bench.see(service_rule("second", to="other"))
+    assert _withheld(bench, Scope.SERVICE) == {"second"}
+    bench.see(external("bank", generation=2))
+    assert _withheld(bench, Scope.SERVICE) == set()
+    assert _verdict(bench, "no").ok
+
+
+def test_an_accepted_deny_that_cannot_be_read_any_more_withholds_what_is_below_it() -> None:
+    bench = _shop()
+    bench.see(policy("NamespaceEgressRule", "no", action="Deny", to=[{"name": "bank"}]))
+    _of_another_version(bench, "no")
+    assert _reason(bench, "no") == "Unsupported"
+    assert "stays in force" not in _verdict(bench, "no").message
+    assert _withheld(bench, Scope.SERVICE) == {"pay-out"}
+    bench.restart()
+    bench.commit()
+    assert _withheld(bench, Scope.SERVICE) == {"pay-out"}, "over another restart too"
+    bench.see(policy("NamespaceEgressRule", "no", action="Deny", to=[{"name": "bank"}]), change=Change.DELETED)
+    assert _withheld(bench, Scope.SERVICE) == set()
+
+
+def test_an_allow_that_cannot_be_read_any_more_is_gone() -> None:
+    bench = _shop()
+    _of_another_version(bench, "pay-out")
+    assert _lists(bench) == []
+    assert not _verdict(bench, "pay-out").ok
+
+
+def test_a_reject_that_a_device_cannot_answer_is_accepted_with_a_warning() -> None:
+    silent = replace(EDGE, name="silent", capabilities=replace(EDGE.capabilities, reject=False))
+    bench = Bench(EDGE, silent)
+    bench.see(namespace(), service("pay", app="pay"), external(), service_rule(action="Reject"))
+    verdict = _verdict(bench, "pay-out")
+    assert (verdict.ok, verdict.reason) == (True, "Accepted")
+    assert verdict.message == "on silent: the device cannot answer: Reject is Deny there, which is silent"
+    key = ObjectKey(Kind.RULE_LIST, "east", Scope.SERVICE, "shop")
+    lists = [bench.record.bodies[device, key] for device in ("edge", "silent")]
+    assert [each.entries[0].action for each in lists if isinstance(each, RuleList)] == [Action.REJECT, Action.DENY]
+    ref = Ref("ServiceEgressRule", "shop", "pay-out")
+    placed = {device: one for (about, device), one in bench.record.placements.items() if about == ref}
+    assert (placed["silent"].reason, placed["edge"].message) == ("", "")
+    assert "silent" in placed["silent"].message
