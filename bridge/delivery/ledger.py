@@ -1,49 +1,17 @@
 """What became of each object on one device, written to the state; kept and written later while the database is away."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from bridge.delivery.auditor import Note
 from bridge.delivery.quarantine import Quarantine
+from bridge.delivery.store import Store
 from bridge.delivery.wanted import Wanted
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, RuleList
 from bridge.model.plan import Held, Outcome, Plan
-from bridge.state.desired import Applied, AuditEntry, DesiredRow, DeviceHealth, ObjectState
-
-
-class Store(Protocol):
-    """Where results go."""
-
-    def record(
-        self,
-        device: str,
-        epoch: int,
-        applied: Sequence[Applied],
-        audit: Sequence[AuditEntry],
-        plan_digest: str,
-        at: datetime,
-    ) -> None:
-        """Record what became true of the device."""
-        ...
-
-    def saw(self, device: str, epoch: int, digests: Mapping[ObjectKey, str]) -> None:
-        """Note how these objects were found, before something is done about it."""
-        ...
-
-    def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0) -> None:
-        """Record how the device itself is, of a reading that began `age` seconds ago."""
-        ...
-
-    def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
-        """Replace what is held on the device."""
-        ...
-
-    def touch_verified(self, device: str, keys: Iterable[ObjectKey] | None, at: datetime) -> None:
-        """Record that these objects (None: all) were seen to be as recorded."""
-        ...
+from bridge.state.desired import Applied, AuditEntry, DesiredRow, ObjectState
 
 
 @dataclass(frozen=True, slots=True)

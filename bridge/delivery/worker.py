@@ -4,18 +4,18 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import structlog
 
 from bridge import metrics
 from bridge.clock import Clock
 from bridge.contract import Adapter
-from bridge.delivery import drift, ledger
+from bridge.delivery import drift
 from bridge.delivery.auditor import Auditor, Findings
 from bridge.delivery.enforcement import Enforcement
 from bridge.delivery.ledger import Ledger
 from bridge.delivery.pacing import Pacing, PacingSettings
+from bridge.delivery.store import Store
 from bridge.delivery.wanted import Todo, Unproven, Wanted
 from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Rejected, StateUnavailable
 from bridge.model.identity import Kind, ObjectKey
@@ -25,28 +25,6 @@ from bridge.policy.guard import GuardLimits
 from bridge.state.desired import DeviceHealth, Work
 
 log = structlog.get_logger(__name__)
-
-
-class Store(ledger.Store, Protocol):
-    """What delivery asks of the state."""
-
-    def work(self, device: str, clusters: Mapping[str, int]) -> Work:
-        """What changed since these revisions."""
-        ...
-
-    def complete_work(self, device: str) -> Work:
-        """Everything that the device should hold."""
-        ...
-
-    def unproven(
-        self, removals: Mapping[ObjectKey, frozenset[str]], changed: Collection[ObjectKey] = ()
-    ) -> Mapping[ObjectKey, frozenset[str]]:
-        """Which of these removals no event proved; of `changed` groups, what never was a member is not ours to prove."""
-        ...
-
-    def verified(self, device: str) -> Mapping[ObjectKey, str]:
-        """The digests of what the device was last seen to hold."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
