@@ -6,7 +6,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,21 +18,19 @@ from bridge import metrics
 from bridge.cli import gauges
 from bridge.cli.loops import Loops, Pulse
 from bridge.cli.probe import Probe
-from bridge.cli.tenure import LeaseTimes, Tenure
+from bridge.cli.tenure import Tenure
+from bridge.cli.units import ClusterUnit, ControllerSettings, DeviceUnit
 from bridge.clock import Clock
 from bridge.cluster.client import Connection
-from bridge.cluster.settings import ClusterConfig, ReflectorSettings
+from bridge.cluster.settings import ClusterConfig
 from bridge.cluster.watcher import ClusterWatcher
-from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.timed import Timed
-from bridge.delivery.worker import Worker, WorkerSettings
+from bridge.delivery.worker import Worker
 from bridge.errors import BridgeError, FencedOff, LostLease, Refused
 from bridge.feedback.feedback import Feedback
 from bridge.intake import collector
 from bridge.intake.intake import Intake
 from bridge.model.observed import Resource
-from bridge.model.policy import Governance
-from bridge.policy.compile import Target
 from bridge.settings.schedule import trigger
 from bridge.state.database import Database
 from bridge.state.delivery_store import DeliveryStore
@@ -49,37 +47,6 @@ _SCHEDULE_BEAT = 15  # seconds
 _CLOCKS_APART = timedelta(minutes=1)  # at most, of two replicas
 _WATCHED_SECONDS = 10
 _FEEDBACK_SECONDS = 10.0  # for one write into a cluster
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterUnit:
-    """One cluster to watch, and how it is compiled for each of its devices."""
-
-    config: ClusterConfig
-    governance: Governance
-    targets: tuple[Target, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceUnit:
-    """One device to keep in step, and the clusters that it serves."""
-
-    factory: AdapterFactory
-    config: DeviceConfig
-    clusters: tuple[str, ...]
-    settings: WorkerSettings = field(default_factory=WorkerSettings)
-    audit_interval: float = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class ControllerSettings:
-    """Seconds, and days of history to keep."""
-
-    lease: LeaseTimes = field(default_factory=LeaseTimes)
-    retry: float = 2.0
-    refused_retry: float = 30.0
-    history_days: int = 400
-    watch: ReflectorSettings = field(default_factory=ReflectorSettings)
 
 
 class Controller:

@@ -9,7 +9,8 @@ from bridge.cluster.health import Health, State
 from bridge.model.observed import Resource
 
 if TYPE_CHECKING:
-    from bridge.cli.controller import Controller, DeviceUnit
+    from bridge.cli.controller import Controller
+    from bridge.cli.units import DeviceUnit
 
 
 def expect(controller: "Controller") -> None:

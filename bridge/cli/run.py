@@ -66,7 +66,8 @@ def composed(settings: "Settings", database: "Database") -> "Controller":
     """The controller that the settings describe. SettingsError for an adapter that cannot be loaded."""
     from bridge.cli import assembly
     from bridge.cli.adapters import InstalledAdapters
-    from bridge.cli.controller import ClusterUnit, Controller, ControllerSettings, DeviceUnit
+    from bridge.cli.controller import Controller
+    from bridge.cli.units import ClusterUnit, ControllerSettings, DeviceUnit
     from bridge.clock import SystemClock
 
     adapters, secrets = InstalledAdapters(), assembly.secret_store(settings)

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 
 from adapters.bigip import factory
-from bridge.cli.controller import ClusterUnit, Controller, DeviceUnit
+from bridge.cli.controller import Controller
+from bridge.cli.units import ClusterUnit, DeviceUnit
 from bridge.clock import SystemClock
 from bridge.cluster.settings import ClusterConfig
 from bridge.contract import Adapter, DeviceConfig

@@ -10,8 +10,9 @@ import httpx
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.cli.controller import ClusterUnit, Controller, ControllerSettings, DeviceUnit
+from bridge.cli.controller import Controller
 from bridge.cli.monitoring import Monitoring
+from bridge.cli.units import ClusterUnit, ControllerSettings, DeviceUnit
 from bridge.clock import SystemClock
 from bridge.cluster.settings import ClusterConfig
 from bridge.contract import Adapter, DeviceConfig

@@ -1,0 +1,41 @@
+"""What the controller is handed: the clusters, the devices and the times that the settings come to."""
+
+from dataclasses import dataclass, field
+
+from bridge.cli.tenure import LeaseTimes
+from bridge.cluster.settings import ClusterConfig, ReflectorSettings
+from bridge.contract import AdapterFactory, DeviceConfig
+from bridge.delivery.worker import WorkerSettings
+from bridge.model.policy import Governance
+from bridge.policy.compile import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterUnit:
+    """One cluster to watch, and how it is compiled for each of its devices."""
+
+    config: ClusterConfig
+    governance: Governance
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUnit:
+    """One device to keep in step, and the clusters that it serves."""
+
+    factory: AdapterFactory
+    config: DeviceConfig
+    clusters: tuple[str, ...]
+    settings: WorkerSettings = field(default_factory=WorkerSettings)
+    audit_interval: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """Seconds, and days of history to keep."""
+
+    lease: LeaseTimes = field(default_factory=LeaseTimes)
+    retry: float = 2.0
+    refused_retry: float = 30.0
+    history_days: int = 400
+    watch: ReflectorSettings = field(default_factory=ReflectorSettings)
