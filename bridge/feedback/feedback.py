@@ -52,10 +52,12 @@ class Store(Protocol):
 class FeedbackSettings:
     """Seconds. What waits for less than `patience` is nobody's news; `gap` is the least between two looks, and `poll` the most.
 
-    While something is late all is looked at every `late`, and every `safety` whatever happens.
+    Before `start` has passed nothing is late: what waited while no bridge ran is taken up first. While something is late all is looked
+    at every `late`, and every `safety` whatever happens.
     """
 
     patience: float = 3.0
+    start: float = 15.0
     poll: float = 1.0
     gap: float = 0.25
     late: float = 5.0
@@ -86,6 +88,7 @@ class Feedback:
         self._epoch = epoch
         self._settings = settings or FeedbackSettings()
         self._patience = timedelta(seconds=self._settings.patience)
+        self._began = clock.now() + timedelta(seconds=self._settings.start) - self._patience
         self._writer = Writer(connection, clock, epoch)
         self._pace = Pace(self._settings.pace)
         self._backoff = Backoff(self._settings.backoff)
@@ -98,6 +101,7 @@ class Feedback:
         self._look_at = 0.0  # never later than this
         self._look_after = 0.0  # never sooner
         self._away_until = 0.0
+        self._trouble = ""
 
     @property
     def waiting(self) -> int:
@@ -127,24 +131,35 @@ class Feedback:
             self._look(self._accounts)
             more = self._tell_some(self._accounts, stop)
         except StateUnavailable as error:
-            log.warning("database unavailable, nothing is told", cluster=self._cluster, error=str(error))
+            self._complain(error)
         except (LostLease, StateError) as error:
             # What others may have written meanwhile is read again.
             self._accounts, self._seen = None, None
             self._unrecorded.clear()
-            log.warning("nothing is told", cluster=self._cluster, error=str(error))
+            self._complain(error)
         except Exception:
             self._seen = None
             log.exception("feedback failed", cluster=self._cluster)
         else:
+            self._trouble = ""
             return 0.0 if more else self._settings.poll
         return self._settings.poll
+
+    def _complain(self, error: StateError) -> None:
+        """Once, not with every try."""
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            log.warning("nothing is told meanwhile", cluster=self._cluster, error=self._trouble)
 
     def _look(self, accounts: dict[Ref, Account]) -> None:
         """Find what is to be told, when something may have changed since the last look."""
         markers = self._store.markers(self._cluster)
         now, elapsed = self._clock.now(), self._clock.elapsed()
-        late = {device: since for device, since in markers.waiting.items() if since + self._patience <= now}
+        late = {
+            device: since
+            for device, since in markers.waiting.items()
+            if max(since, self._began) + self._patience <= now
+        }
         seen = (markers.policy_revision, markers.standing, late)
         if elapsed < self._look_after or (seen == self._seen and elapsed < self._look_at):
             return
@@ -159,7 +174,7 @@ class Feedback:
 
     def _consider(self, picture: PolicyPicture, accounts: dict[Ref, Account], now: datetime) -> datetime | None:
         """Compare the picture with what was told; returns when something may be otherwise by the mere passing of time."""
-        narrator = Narrator(picture, now, self._patience)
+        narrator = Narrator(picture, now, self._patience, self._began)
         unsettled: dict[Ref, datetime] = {}
         times: list[datetime] = []
         self._open = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.policy import Ref
@@ -11,6 +11,7 @@ from bridge.policy.withhold import not_in_force, with_withheld
 from bridge.state.desired import ObjectState
 from bridge.state.policy_picture import DeviceRow, Placed, PolicyPicture, Unfinished
 
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 _UNKNOWN_DEVICE = DeviceRow("not read yet")
 _REFUSED = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED)
 _LASTING = {ObjectState.HELD: ""}  # how much is held changes as pods come and go
@@ -65,12 +66,16 @@ class Asked:
 
 
 class Standings:
-    """Judges by one picture, at one moment. What waits for less than `patience` does not count: pods come and go all the time."""
+    """Judges by one picture, at one moment. What waits for less than `patience` does not count: pods come and go all the time.
 
-    def __init__(self, picture: PolicyPicture, now: datetime, patience: timedelta) -> None:
+    Nobody can have served what waits before `began`, so it counts from there.
+    """
+
+    def __init__(self, picture: PolicyPicture, now: datetime, patience: timedelta, began: datetime = ALWAYS) -> None:
         self._picture = picture
         self._now = now
         self._patience = patience
+        self._began = began
         self._withheld = {device: self._withheld_lines(device) for device in picture.lists}
 
     def of(self, ref: Ref, placed: Placed, asked: Asked) -> Standing | Unsettled:
@@ -172,7 +177,7 @@ class Standings:
         return bool(placed.tier) and not device.attached.get(placed.tier, True)
 
     def _over(self, since: datetime) -> bool:
-        return since + self._patience <= self._now
+        return max(since, self._began) + self._patience <= self._now
 
     def _withheld_lines(self, device: str) -> dict[str, dict[str, str]]:
         """By the text of a list's key: the rules whose lines are withheld there, each with the rule that it waits for."""

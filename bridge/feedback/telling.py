@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from bridge.feedback import annotation, status
 from bridge.feedback.account import NEVER, Account, Body, Content, Due
-from bridge.feedback.standing import Asked, Standing, Standings, Unsettled
+from bridge.feedback.standing import ALWAYS, Asked, Standing, Standings, Unsettled
 from bridge.feedback.wording import announced, text
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import KINDS, POLICY_RESOURCES, Resource
@@ -60,10 +60,10 @@ class Telling:
 class Narrator:
     """Says of each object what it is to be told."""
 
-    def __init__(self, picture: PolicyPicture, now: datetime, patience: timedelta) -> None:
+    def __init__(self, picture: PolicyPicture, now: datetime, patience: timedelta, began: datetime = ALWAYS) -> None:
         self._picture = picture
         self._now = now
-        self._standings = Standings(picture, now, patience)
+        self._standings = Standings(picture, now, patience, began)
 
     def refs(self) -> Iterable[Ref]:
         """Every object that somebody is told about."""

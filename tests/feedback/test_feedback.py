@@ -10,7 +10,7 @@ import pytest
 from bridge.cluster.client import Connection
 from bridge.cluster.settings import ClusterConfig
 from bridge.errors import LostLease
-from bridge.feedback.feedback import Feedback
+from bridge.feedback.feedback import Feedback, FeedbackSettings
 from bridge.lab.apiserver import ApiServer, Fault, LabCluster
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.policy import Ref
@@ -34,11 +34,13 @@ class Stage:
     clock: FakeClock
     connection: Connection
     epoch: int | None = 1
+    grace: float = 0.0
     made: list[Feedback] = field(default_factory=list)
 
     def start(self) -> Feedback:
         """A loop as after a start of the process."""
-        self.made.append(Feedback("real", self.connection, self.store, self.clock, self._epoch))
+        settings = FeedbackSettings(start=self.grace)
+        self.made.append(Feedback("real", self.connection, self.store, self.clock, self._epoch, settings))
         return self.made[-1]
 
     def turn(self, seconds: float = 1.0) -> float:
@@ -129,6 +131,21 @@ def test_after_a_restart_with_nothing_changed_nothing_is_written(stage: Stage) -
     for _ in range(10):
         stage.turn()
     assert stage.writes() == []
+
+
+def test_what_waited_while_no_bridge_ran_is_not_late(stage: Stage) -> None:
+    stage.turn()
+    stage.writes()
+    stage.store.waiting["edge"] = stage.clock.now()
+    stage.store.picture_now.unfinished["edge", GROUP] = row(waiting=stage.clock.now())
+    stage.clock.advance(3600)
+    stage.grace = 15
+    stage.start()
+    for _ in range(14):
+        stage.turn()
+    assert stage.writes() == []
+    stage.turn(2)
+    assert stage.programmed() == "Pending"
 
 
 def test_churn_of_members_costs_markers_only(stage: Stage) -> None:
