@@ -1,11 +1,14 @@
 """Stopped after any call, with the call done or not: the next read and plan finish the work, and nothing went wrong meanwhile."""
 
+from collections.abc import Sequence
+from itertools import count
+
 import pytest
 
 from adapters.conformance.bench import Bench
 from adapters.conformance.site import BANK, CART, MAIL, SOURCES, WEB, Site, group_key, line, objects
 from bridge.errors import Busy
-from bridge.lab.device import Trouble
+from bridge.lab.device import Moment, Trouble
 from bridge.model.identity import Scope
 from bridge.model.intent import EVERYTHING, Group
 from bridge.model.plan import Op, Plan, Step
@@ -22,12 +25,14 @@ class Stopping(Bench):
     def test_an_apply_stopped_at_any_call_converges(self, trouble: Trouble) -> None:
         before, after = self._before(), self._after()
         expected = self.built(after)
-        stopped = 0
-        while self._stopped_at(trouble, stopped, before, after):
+        for call in count():
+            first = len(self._begun(before))
+            if not self._stopped_at(trouble, call, after):
+                break
             self.converge(after)
-            assert self.device.contents() == expected, f"stopped at call {stopped}"
-            stopped += 1
-        assert stopped, "no call was stopped"
+            assert self.device.contents() == expected, f"stopped at call {call}"
+            self.check_moments(self.device.moments()[first - 1 :])
+        assert call, "no call was stopped"
 
     @pytest.mark.parametrize("op", list(Op))
     @pytest.mark.parametrize("trouble", [Trouble.LOST])
@@ -69,18 +74,19 @@ class Stopping(Bench):
     def _stop(self) -> Action:
         return Action.DENY if self.terms.can.deny else Action.ALLOW
 
-    def _stopped_at(self, trouble: Trouble, call: int, before: Site, after: Site) -> bool:
-        """Build, then change with every call stopped from the given one on; whether any was."""
+    def _begun(self, before: Site) -> Sequence[Moment]:
+        """The site that the change starts from; the moments until then."""
         self.fresh()
-        adapter = self.open(batch=8)
-        self.reconcile(adapter, before)
-        made = self.planned(adapter, after)
-        written = len(self.device.moments())
+        self.adapter = self.open(batch=8)
+        self.reconcile(self.adapter, before)
+        return self.device.moments()
+
+    def _stopped_at(self, trouble: Trouble, call: int, after: Site) -> bool:
+        """Change with every call stopped from the given one on; whether any was."""
+        made = self.planned(self.adapter, after)
         self.device.disturb(trouble, skip=call)
-        ended = self.tried(adapter, made)
+        ended = self.tried(self.adapter, made)
         hits = self.device.calm()
         assert (ended is None) == (hits == 0), "a stopped call was not told"
         assert ended is None or isinstance(ended, Busy), f"{type(ended).__name__} for a call that was stopped"
-        for moment in self.device.moments()[written - 1 :]:
-            assert not list(moment.dangling())
         return hits > 0

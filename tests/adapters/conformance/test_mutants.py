@@ -54,3 +54,8 @@ def test_a_wrong_adapter_is_caught(failed: Mapping[str, set[str]], mutant: type)
 def test_every_check_catches_somebody() -> None:
     checks = {name for name in dir(Conformance) if name.startswith("test_")}
     assert {check for checks in MUTANTS.values() for check in checks} == checks
+
+
+def test_the_binding_in_the_documentation_is_the_one_that_runs() -> None:
+    shown = (_ROOT / "docs" / "conformance.md").read_text().partition("```python\n")[2].partition("```")[0]
+    assert shown in (_ROOT / "tests" / "adapters" / "bigip" / "test_conformance.py").read_text()
