@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import metrics
+from bridge.cli.tenure import Tenure
 from bridge.lab.apiserver.faults import Fault
 from bridge.model.observed import Resource
 from bridge.settings.root import MonitoringSettings
@@ -22,7 +24,7 @@ from bridge.state.database import Database
 from tests.acceptance.prometheus import MONITORING, Prometheus, program, prometheus
 from tests.acceptance.site import CLUSTER, DEVICE, Bridge, eventually, stays
 from tests.acceptance.world import World, world
-from tests.cli.replica import away
+from tests.cli.replica import Device, away, replica
 
 ALERTS = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
 DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
@@ -212,6 +214,25 @@ def test_life(tmp_path: Path, database: Database, database_url: str) -> None:
         site.device.faults.clear()
         eventually("all is well again", lambda: "10.244.1.7" in site.group("service", "shop", "web"), 60)
         assert get(site.bridge, "/livez") == (200, "alive")
+
+
+@pytest.mark.acceptance("health: not alive when a loop hangs far beyond its time, or has died")
+def test_death(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def hang() -> None:
+        over.wait(60)
+
+    def fault(_tenure: Tenure) -> None:
+        raise ValueError("a fault of ours")
+
+    with replica(database, device=Device(before_reading=hang), hang_after=1) as one:
+        one.controller.start()
+        eventually("hangs", lambda: one.get("/livez")[1].startswith("device edge: no sign for "))
+        over.set()
+        eventually("goes on", lambda: one.get("/livez") == (200, "alive"))
+        monkeypatch.setattr(Tenure, "renew", fault)
+        eventually("has died", lambda: one.get("/livez") == (503, "leases: its loop died"))
 
 
 @pytest.mark.acceptance("health: on loopback unless opened")
