@@ -81,13 +81,14 @@ def _device(name: str, before: DeviceReport | None, after: DeviceReport | None) 
     held, holds = _present(before), _present(after)
     both = [key for key in held if key in holds]
     items = (_items(held[key], holds[key]) for key in both)
+    came, went = tuple(key for key in holds if key not in held), tuple(key for key in held if key not in holds)
     return DeviceDifference(
         name,
-        came=tuple(key for key in holds if key not in held),
-        went=tuple(key for key in held if key not in holds),
+        came=came,
+        went=went,
         items=tuple(one for one in items if one.came or one.went),
         order=tuple(_order(before, after)),
-        states=states,
+        states=tuple(one for one in states if one.what not in {*came, *went}),
     )
 
 

@@ -123,18 +123,13 @@ def _findings(device: DeviceReport, at: datetime) -> Iterator[Sheet]:
         )
     if device.held:
         rows = tuple(
-            (
-                one.object,
-                str(len(one.members)),
-                one.reason,
-                age(one.since, at) if one.since else "-",
-                one.digest,
-                one.decide,
-            )
+            (one.object, str(len(one.members)), one.reason, age(one.since, at) if one.since else "-", one.digest)
             for one in device.held
         )
-        columns = ("object", "members", "reason", "since", "digest", "how to decide")
+        columns = ("object", "members", "reason", "since", "digest")
         yield Sheet(f"{name}: held until a person decides", columns, rows)
+        ways = tuple((words,) for words in dict.fromkeys(one.decide for one in device.held))
+        yield Sheet("", ("how to decide",), ways)
     if device.quarantined:
         rows = tuple((one.object, one.message) for one in device.quarantined)
         yield Sheet(f"{name}: refused by the device", ("object", "the device's words"), rows)

@@ -179,6 +179,8 @@ def test_demo(tmp_path: Path) -> None:
     assert all(int(number) > 0 for number in found.groups())
     assert int(found[2]) > 200, "a few hundred pods"
     assert "pod changes" in done.stderr, "progress, even without a terminal"
+    assert f"report: {tmp_path / 'report.html'}, " in done.stdout
+    assert "In step" in (tmp_path / "report.html").read_text()
     makefile = run("make", "-n", "demo", cwd=Path(__file__).parents[2]).stdout
     assert "fusion-bridge --data-dir build/demo demo" in makefile
 
