@@ -58,7 +58,7 @@ def history(
             told = past.told(candidates[0], place) if candidates else None
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--page") from None
-    if told is None:
+    if told is None or (not since and not told.known):
         complain(f"nothing is recorded of {subject}")
         raise typer.Exit(FINDINGS)
     _show(asked.output, told, since)

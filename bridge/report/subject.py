@@ -102,11 +102,9 @@ def matching(words: str, groups: Iterable[ObjectKey]) -> list[ObjectKey]:
     """
     _, _, fields = words.partition("_")
     fields = _PART.sub("", fields)
-    return [
-        key
-        for key in groups
-        if words == called(key) or (fields and fields == _fields(key)) or words.endswith(_tail(key))
-    ]
+    if fields.startswith("_"):  # a long name: no cluster is called ""
+        return [key for key in groups if words.endswith(_tail(key))]
+    return [key for key in groups if fields == _fields(key) or (" " in words and words == called(key))]
 
 
 def _is_address(words: str) -> bool:

@@ -24,6 +24,11 @@ class Told:
     timeline: Timeline
     next: str
 
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.timeline.rows or self.timeline.notes or self.next)
+
 
 class Past:
     """The history of these clusters; `cluster` is set where one was asked for. Raises as the store does."""
@@ -34,8 +39,9 @@ class Past:
         self._cluster = cluster
 
     def recorded(self, subjects: Iterable[Subject]) -> list[Subject]:
-        """Those of which anything is recorded, each by itself."""
-        return [one for subject in subjects for one in self._each(subject) if self._known(one)]
+        """Those of which anything is recorded, each by itself; where they can mean one thing only, that."""
+        found = [one for subject in subjects for one in self._each(subject)]
+        return found if len(found) == 1 else [one for one in found if self._known(one)]
 
     def told(self, subject: Subject, asked: Asked) -> Told:
         """One page about it. ValueError when `asked.start` is no place in its history."""
@@ -54,8 +60,6 @@ class Past:
     def _known(self, subject: Subject) -> bool:
         if subject.what is What.DEVICE:
             return self._store.knows_device(subject.name)
-        if subject.what is What.GROUP and subject.key in self._store.groups(_key(subject).cluster):
-            return True
         if subject.what is What.RULE and self._standings(subject):
             return True
         page, _ = self._page(subject, _ONE)
@@ -72,7 +76,7 @@ class Past:
             case What.POD | What.UID:
                 leases = self._leases(subject, asked)
                 return leases, history.of_pod(name, leases.rows)
-            case What.GROUP if subject.key in store.groups(_key(subject).cluster):
+            case What.GROUP if store.knows_group(_key(subject)):
                 members = store.memberships_of_group(_key(subject), asked)
                 return members, history.of_group(name, members.rows)
             case What.RULE:

@@ -6,7 +6,7 @@ A page goes on behind the last row of the one before: rows of the same time foll
 from typing import LiteralString
 
 HOLDERS = 3  # workloads named for one membership
-LOOKED_AT = 2_000  # rows that one page looks through for those that speak of one rule
+LOOKED_AT = 1_000  # rows that one page looks through for those that speak of one rule
 
 _LEASE: LiteralString = """l.cluster, l.address, l.uid, l.namespace, l.pod, l.service_account, l.owner, l.node, l.t1, l.t1_since,
     nullif(l.t2, 'infinity'), l.t2_since, l.t2_inferred"""
@@ -94,22 +94,27 @@ CROSS JOIN LATERAL (SELECT * FROM audit a WHERE a.key = x.key AND a.id < %(last)
 ORDER BY a.id DESC LIMIT %(limit)s
 """  # noqa: S608
 
-# Of these objects' last rows, those that speak of something, and besides how far back these `looked` rows reach.
+# Of these objects' last rows, those that speak of something.
 CHANGES_THAT_SAY: LiteralString = f"""
-WITH page AS MATERIALIZED (
-    SELECT {_CHANGE} FROM unnest(%(keys)s::text[]) x (key)
-    CROSS JOIN LATERAL (SELECT * FROM audit a WHERE a.key = x.key AND a.id < %(last)s ORDER BY a.id DESC LIMIT {LOOKED_AT}) a
-    ORDER BY a.id DESC LIMIT {LOOKED_AT})
-SELECT p.*, reached, reached_at, looked FROM (
-    SELECT min(id) AS reached, min(at) AS reached_at, count(*) AS looked FROM page) r
-LEFT JOIN LATERAL (
-    SELECT * FROM page p WHERE p.before ~ %(pattern)s OR p.after ~ %(pattern)s ORDER BY p.id DESC LIMIT %(limit)s) p ON true
-ORDER BY p.id DESC
+SELECT {_CHANGE} FROM unnest(%(keys)s::text[]) x (key)
+CROSS JOIN LATERAL (
+    SELECT * FROM audit a
+    WHERE a.key = x.key AND a.id < %(last)s AND a.id >= %(reached)s AND (a.before ~ %(pattern)s OR a.after ~ %(pattern)s)
+    ORDER BY a.id DESC LIMIT %(limit)s) a
+ORDER BY a.id DESC LIMIT %(limit)s
+"""  # noqa: S608
+# How far back so many of their rows reach; no row when there are fewer.
+REACHED: LiteralString = f"""
+SELECT a.id, a.at FROM unnest(%(keys)s::text[]) x (key)
+CROSS JOIN LATERAL (
+    SELECT id, at FROM audit a WHERE a.key = x.key AND a.id < %(last)s ORDER BY a.id DESC LIMIT {LOOKED_AT}) a
+ORDER BY a.id DESC OFFSET {LOOKED_AT - 1} LIMIT 1
 """  # noqa: S608
 
 DEVICE = (
     "SELECT EXISTS (SELECT FROM device WHERE name = %(name)s) OR EXISTS (SELECT FROM audit WHERE device = %(name)s)"
 )
+GROUP = "SELECT FROM address_group WHERE cluster = %(cluster)s AND key = %(key)s"
 VERDICTS = """
 SELECT cluster, kind, ok, reason, message, changed_at FROM policy_object
 WHERE kind = ANY(%(kinds)s) AND namespace = %(namespace)s AND name = %(name)s AND (%(cluster)s::text IS NULL OR cluster = %(cluster)s)

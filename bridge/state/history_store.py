@@ -125,11 +125,19 @@ class HistoryStore:
         """
         pattern = rf"[{{ '\"]{re.escape(rule)}_"  # where a line of a list begins in the text of a change
         values = {"keys": list(lists), "last": _number(asked), "pattern": pattern, "limit": asked.limit + 1}
-        rows = self._rows(sql.CHANGES_THAT_SAY, values)
-        page = _changes([row[:-3] for row in rows if row[0] is not None], asked)
-        reached, reached_at, looked = rows[0][-3:]
-        ended = looked < sql.LOOKED_AT or (asked.since is not None and reached_at < asked.since)
-        return page if page.next or ended else Page(page.rows, str(reached))
+        with self._reading() as connection:
+            reached = connection.execute(sql.REACHED, values).fetchone()
+            rows = connection.execute(
+                sql.CHANGES_THAT_SAY, {**values, "reached": reached[0] if reached else 0}
+            ).fetchall()
+        page = _changes(rows, asked)
+        if page.next or reached is None or (asked.since is not None and reached[1] < asked.since):
+            return page
+        return Page(page.rows, str(reached[0]))
+
+    def knows_group(self, group: ObjectKey) -> bool:
+        """Whether the group has members of its own, or had."""
+        return bool(self._rows(sql.GROUP, {"cluster": group.cluster, "key": str(group)}))
 
     def knows_device(self, name: str) -> bool:
         """Whether the device is there, or was and left rows in the audit."""

@@ -226,7 +226,7 @@ def test_a_page_of_a_rule_looks_through_no_more_than_so_much(database: Database)
     stores, store = Stores(database), HistoryStore(database)
     stores.delivery.record("edge", 1, [], [change(SHOP, "-", "{out_bank_tcp Allow x}")], "plan", at(0))
     for _ in range(2):
-        rows = [change(SHOP, "d -[]", "d +['in_bank_tcp Allow x']")] * 1_200
+        rows = [change(SHOP, "d -[]", "d +['in_bank_tcp Allow x']")] * 700
         stores.delivery.record("edge", 1, [], rows, "plan", at(1))
     first = store.changes_of_rule([str(SHOP)], "out", Asked())
     assert first.rows == ()
