@@ -36,4 +36,17 @@ def test_smallest_row(tmp_path: Path) -> None:
 )
 def test_rows() -> None:
     told = run(sys.executable, "-m", "tests.bench", "--help", cwd=ROOT).stdout
-    assert all(name in told for name in ("decode", "sustained", "latency", "growth", "start"))
+    assert all(name in told for name in ("decode", "sustained", "latency", "growth", "start", "history"))
+
+
+@pytest.mark.acceptance(
+    "benchmark row: any answer of `who` and `history` in ≤ 100 ms (20 million lease rows; here with fewer)"
+)
+def test_history(tmp_path: Path) -> None:
+    out, words = tmp_path / "bench.json", ["--only", "history", "--leases", "300000", "--out"]
+    done = run(sys.executable, "-m", "tests.bench", *words, out, cwd=ROOT, seconds=300)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(out.read_text())
+    assert row["notes"]["leases"] > 250_000
+    assert row["goal"] == "≤ 100 ms"
+    assert row["command"] == "python -m tests.bench --only history --leases 300000"

@@ -11,7 +11,7 @@ from bridge.state.database import Database
 ADDRESSES = 65_536  # half of them in each of two clusters, which have the same ones
 END = datetime(2026, 9, 1, tzinfo=UTC)
 START = END - timedelta(days=365)
-DEVICE, NAMESPACES = "fw", 500
+DEVICE = "fw"
 
 # Who held what: number n of each address ended somewhere in its step. A name in twenty is borne again and again, as in a StatefulSet.
 _HELD: LiteralString = """
