@@ -26,9 +26,11 @@ _BUSY = (
 _DENIED = (
     "Operation not permitted",
     "must be root",
+    "Permission denied",
     "a password is required",
     "not in the sudoers",
-    "Permission denied",
+    'exec of "',
+    "Cannot open network namespace",
 )
 _CONFLICTS = (
     "File exists",
@@ -135,12 +137,12 @@ class Client:
         text = " ".join(answer.words.replace("internal:0:0-0:", "").split())[:500]
         if answer.code in (126, 127):
             raise Denied(self.device, f"{self._program} cannot be run there: {text or 'not found'}")
+        if any(words in text for words in _DENIED):
+            raise Denied(self.device, f"nft: {text}")
         if answer.code < 0 or answer.code > 128:
             raise Busy(
                 self.device, f"nft was killed ({answer.code}); what it was to change may have changed: read again"
             )
-        if any(words in text for words in _DENIED):
-            raise Denied(self.device, f"nft: {text}")
         if not text or any(words in text for words in _BUSY):
             raise Busy(self.device, f"nft: {text or f'code {answer.code} and no words'}")
         raise Refusal(text)

@@ -129,9 +129,11 @@ class Reader:
             found.chains.add(name)
             found.marked.add(name)
         else:
-            found.foreign.append(self._foreign("chain", name, _UNMARKED if name == HOOK or listing else ""))
-            if name == HOOK or listing:
-                found.strange.add(name)
+            alike = name == HOOK or listing
+            # A base chain in our table is how a site puts our policies in force itself.
+            why = _UNMARKED if alike else "" if chain.hook == "forward" else _STRANGER
+            found.foreign.append(self._foreign("chain", name, why))
+            found.strange.update([name] if alike else [])
 
     def _counters(self, listed: wire.Listing, found: Known) -> None:
         for name in listed.counters:

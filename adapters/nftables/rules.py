@@ -67,10 +67,9 @@ class Lines:
     def _entry(self, key: ObjectKey, name: str, rules: list[wire.Rule]) -> RuleEntry:
         try:
             entry = self._guess(key, name, rules)
+            return entry if same(self.rules(key, entry), rules) else unreadable(name)
         except (ValueError, KeyError, IndexError, StopIteration):
             return unreadable(name)
-        meant = [_plain(rule) for rule in self.rules(key, entry)]
-        return entry if meant == [_plain(rule.expr) for rule in rules] else unreadable(name)
 
     def _guess(self, key: ObjectKey, name: str, rules: list[wire.Rule]) -> RuleEntry:
         """The only line that these rules can be; whether they are is seen by writing it."""
@@ -163,7 +162,7 @@ def accept() -> list[Json]:
     return [{"accept": None}]
 
 
-def same(ours: list[Any], rules: Iterable[wire.Rule]) -> bool:
+def same(ours: list[list[Json]], rules: Iterable[wire.Rule]) -> bool:
     """Whether a chain holds exactly these rules."""
     return [_plain(rule) for rule in ours] == [_plain(rule.expr) for rule in rules]
 
