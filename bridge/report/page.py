@@ -93,6 +93,8 @@ def _verdict(report: Report) -> Verdict:
     reasons = tuple(f"{device.device}: {words}" for device in report.by_device for words in _reasons(device))
     if not report.in_step:
         return Verdict("bad", "Out of step", reasons)
+    if any(_loose(device) for device in report.by_device):
+        return Verdict("warn", "In step, and not all of it is enforced", reasons)
     if report.held:
         return Verdict("warn", "In step, and something waits for a person", reasons)
     if not report.by_device:
@@ -143,8 +145,12 @@ def _device(device: DeviceReport, place: int) -> DeviceView:
 def _tone(device: DeviceReport) -> str:
     if device.error or not device.in_step:
         return "bad"
-    loose = not device.active or not all(device.attached.values())
-    return "warn" if device.held or loose else "good"
+    return "warn" if device.held or _loose(device) else "good"
+
+
+def _loose(device: DeviceReport) -> bool:
+    """Whether something that the device holds is not in force there."""
+    return not device.active or not all(device.attached.values())
 
 
 def _urgent(one: ObjectReport) -> bool:

@@ -4,6 +4,7 @@ import struct
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bridge.report.model import Report
@@ -54,6 +55,8 @@ def test_the_first_words_say_how_it_stands() -> None:
     assert "Out of step edge: 1 missing and 1 extra in 1 object" in bad
     assert "away: could not be compared: away: no answer within 30 s" in bad
     assert "No devices" in words(report())
+    loose = msgspec.structs.replace(calm(), attached={"service": False})
+    assert "In step, and not all of it is enforced calm: the service policy is not attached" in words(report(loose))
 
 
 def test_everything_is_told() -> None:
