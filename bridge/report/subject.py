@@ -94,17 +94,17 @@ def rule_lists(subject: Subject, clusters: Iterable[str]) -> list[str]:
     ]
 
 
-def matching(words: str, groups: Iterable[ObjectKey]) -> list[ObjectKey]:
-    """The groups that reports or consoles call so.
+def matching(words: str, groups: Iterable[str]) -> list[ObjectKey]:
+    """Which of the groups with these keys reports or consoles call so.
 
-    In a console a group is `<owner>_<cluster>_<scope>_<namespace>_<name>`, a part of it ends in `_<index>.<of>`, and a long name ends in
-    the first digits of the hash of its key.
+    In a console a group is `<owner>_<cluster>_<scope>_<namespace>_<name>`, a part of it ends in `_<index>.<of>`, and a long name, which
+    has no cluster after the owner, ends in the first digits of the hash of its key.
     """
-    _, _, fields = words.partition("_")
-    fields = _PART.sub("", fields)
-    if fields.startswith("_"):  # a long name: no cluster is called ""
-        return [key for key in groups if words.endswith(_tail(key))]
-    return [key for key in groups if fields == _fields(key) or (" " in words and words == called(key))]
+    if " " in words:
+        return [key for key in map(ObjectKey.parse, groups) if words == called(key)]
+    fields = _PART.sub("", words.partition("_")[2])
+    fits = _has_hash if fields.startswith("_") else _has_fields
+    return [ObjectKey.parse(key) for key in groups if fits(key, fields)]
 
 
 def _is_address(words: str) -> bool:
@@ -170,9 +170,9 @@ def _guessed(words: str) -> Iterator[Subject]:
         yield Subject(What.GROUP, words)
 
 
-def _fields(key: ObjectKey) -> str:
-    return f"{key.cluster}_{key.scope}_{key.namespace}_{key.name}".rstrip("_")
+def _has_fields(key: str, fields: str) -> bool:
+    return fields == key.partition(":")[2].replace("/", "_").rstrip("_")
 
 
-def _tail(key: ObjectKey) -> str:
-    return "_" + hashlib.sha256(str(key).encode()).hexdigest()[:16]
+def _has_hash(key: str, fields: str) -> bool:
+    return fields.endswith("_" + hashlib.sha256(key.encode()).hexdigest()[:16])

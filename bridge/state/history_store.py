@@ -149,9 +149,9 @@ class HistoryStore:
         rows = self._rows(sql.VERDICTS, values)
         return tuple(Standing(where, Ref(kind, namespace, name), *rest) for where, kind, *rest in rows)
 
-    def groups(self, cluster: str) -> tuple[ObjectKey, ...]:
-        """Every group of the cluster of which anything is kept, by key."""
-        return tuple(ObjectKey.parse(key) for (key,) in self._rows(sql.GROUPS, {"cluster": cluster}))
+    def groups(self, cluster: str) -> tuple[str, ...]:
+        """The keys, as text, of every group of the cluster of which anything is kept; in order."""
+        return tuple(key for (key,) in self._rows(sql.GROUPS, {"cluster": cluster}))
 
     def _rows(self, query: LiteralString, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with self._reading() as connection:

@@ -86,7 +86,7 @@ def test_a_group_is_found_by_the_names_that_people_see() -> None:
         "web": [],
         "fb_": [],
     }
-    assert {name: matching(name, keys) for name in names} == names
+    assert {name: matching(name, map(str, keys)) for name in names} == names
 
 
 def test_the_lists_in_which_a_rule_stands() -> None:
