@@ -209,7 +209,14 @@ class BigipFactory:
 
 def _capabilities(scope: Scope) -> Capabilities:
     """What AFM can express, and what iControl REST guarantees."""
-    return Capabilities(form=Form.TIERED, atomic=True, dry_run=True, compiles_later=bool(scope.activation))
+    return Capabilities(
+        form=Form.TIERED,
+        icmp_types=True,
+        protocols=True,
+        atomic=True,
+        dry_run=True,
+        compiles_later=bool(scope.activation),
+    )
 
 
 def _limits(config: DeviceConfig) -> Limits:

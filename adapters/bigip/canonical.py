@@ -24,6 +24,7 @@ from bridge.model.intent import (
 from bridge.model.policy import PortRange, Protocol, Tier
 
 _WITH_PORTS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.SCTP})
+_ICMP = frozenset({Protocol.ICMP, Protocol.ICMPV6})
 _TIER_SCOPE = {Tier.CLUSTER: KeyScope.CLUSTER, Tier.NAMESPACE: KeyScope.NAMESPACE, Tier.SERVICE: KeyScope.SERVICE}
 
 
@@ -119,11 +120,16 @@ def _entry(entry: RuleEntry) -> RuleEntry:
         raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
     if entry.ports and entry.protocol not in _WITH_PORTS:
         raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
-    if entry.icmp or entry.protocol is Protocol.OTHER:
-        raise ValueError(f"line {entry.name}: {entry.traffic} is not written to this device yet")
+    if entry.icmp and entry.protocol not in _ICMP:
+        raise ValueError(f"line {entry.name}: {entry.protocol} has no types of ICMP")
+    if any(255 in (one.type, one.code) for one in entry.icmp) or entry.number > 254:
+        raise ValueError(f"line {entry.name}: {entry.traffic} would match too much, 255 stands for any on this device")
+    if (entry.protocol is Protocol.OTHER) != (entry.number > 0):
+        raise ValueError(f"line {entry.name}: a number is of a protocol without a name")
     return replace(
         entry,
         name=entry_name(entry.name),
         sources=tuple(sorted(set(entry.sources))),
         destinations=tuple(sorted(set(entry.destinations))),
+        icmp=tuple(sorted(set(entry.icmp))),
     )

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from adapters.bigip import wire
+from adapters.bigip import protocols, wire
 from adapters.bigip.names import PARTITION, Names
 from bridge.model.addresses import canonical_member
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
-from bridge.model.policy import Action, PortRange, Protocol
+from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 
 Json = dict[str, Any]
 
@@ -31,22 +31,7 @@ ACTIONS: Mapping[Action, str] = {
     Action.REJECT: "reject",
     Action.PASS: "accept",
 }
-PROTOCOLS: Mapping[Protocol, str] = {
-    Protocol.ANY: "any",
-    Protocol.TCP: "tcp",
-    Protocol.UDP: "udp",
-    Protocol.SCTP: "sctp",
-    Protocol.ICMP: "icmp",
-    Protocol.ICMPV6: "ipv6-icmp",
-}
 _ACTION_OF = {word: action for action, word in ACTIONS.items()}
-_PROTOCOL_OF = {word: protocol for protocol, word in PROTOCOLS.items()} | {
-    "6": Protocol.TCP,
-    "17": Protocol.UDP,
-    "132": Protocol.SCTP,
-    "1": Protocol.ICMP,
-    "58": Protocol.ICMPV6,
-}
 
 
 def ports_key_order(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
@@ -86,14 +71,20 @@ class Translator:
             body["portLists"] = []
         return body
 
-    def line(self, entry: RuleEntry) -> Json:
-        """A rule of a rule list. A side is never without an address list: that would match any."""
+    def line(self, entry: RuleEntry, before: RuleEntry | None = None) -> Json:
+        """A rule of a rule list, which is as `before` until now. A side is never without an address list: that would match any.
+
+        Types are told of where the protocol has any, or where some must go.
+        """
         if not entry.sources or not entry.destinations or entry.withheld:
             raise ValueError(f"{entry.name}: a line without source or destination, or withheld, is never written")
         ports = [self.names.path(entry.ports)] if entry.ports else []
+        typed = entry.protocol in (Protocol.ICMP, Protocol.ICMPV6) or (before is not None and bool(before.icmp))
+        types = {"icmp": [{"name": str(one).replace("/", ":")} for one in entry.icmp]}
         return {
             "action": ACTIONS[entry.action],
-            "ipProtocol": PROTOCOLS[entry.protocol],
+            "ipProtocol": protocols.written(entry.protocol, entry.number),
+            **(types if typed else {}),
             "log": "yes" if entry.log else "no",
             "source": {"addressLists": [self.names.path(key) for key in entry.sources]},
             "destination": {"addressLists": [self.names.path(key) for key in entry.destinations], "portLists": ports},
@@ -147,19 +138,21 @@ class Translator:
         sources = self._keys(Kind.GROUP, rule.source.address_lists)
         destinations = self._keys(Kind.GROUP, rule.destination.address_lists)
         ports = self._keys(Kind.PORTS, rule.destination.port_lists)
-        action, protocol = _ACTION_OF.get(rule.action), _PROTOCOL_OF.get(rule.ip_protocol)
+        action, protocol, types = _ACTION_OF.get(rule.action), protocols.read(rule.ip_protocol), _types(rule)
         if action is None or protocol is None or not sources or not destinations or ports is None or len(ports) > 1:
             return unreadable(rule.name)
-        if _decorated(rule) or rule.rule_list:
+        if types is None or _decorated(rule) or rule.rule_list:
             return unreadable(rule.name)
-        log = rule.log in ("yes", "true")
-        return RuleEntry(rule.name, action, sources, destinations, protocol, ports[0] if ports else None, log)
+        log, port = rule.log in ("yes", "true"), ports[0] if ports else None
+        return RuleEntry(
+            rule.name, action, sources, destinations, protocol[0], port, log, icmp=types, number=protocol[1]
+        )
 
     def read_reference(self, rule: wire.Rule) -> ObjectKey:
         """The list that a rule of a policy refers to; a key of the cluster "?" when it is none that we could have written."""
         folder, _, name = rule.rule_list.rpartition("/")
         key = self.names.key(Kind.RULE_LIST, name, self.index) if folder == self.names.folder else None
-        if key is None or name != rule.name or _decorated(rule):
+        if key is None or name != rule.name or _decorated(rule) or rule.icmp:
             return ObjectKey(Kind.RULE_LIST, ODD, Scope.CLUSTER, "", rule.name)
         return key
 
@@ -227,7 +220,18 @@ def unreadable(name: str) -> RuleEntry:
     return RuleEntry(name, Action.PASS, (), ())
 
 
+def _types(rule: wire.Rule) -> tuple[IcmpType, ...] | None:
+    """The types of ICMP of a rule, in order; None where they are none that we could have written: the device has 255 for every one."""
+    found = []
+    for one in rule.icmp or ():
+        kind, colon, code = one.name.partition(":")
+        if not all(part.isdecimal() and int(part) < 255 for part in ((kind, code) if colon else (kind,))):
+            return None
+        found.append(IcmpType(int(kind), int(code) if colon else None))
+    return tuple(sorted(found))
+
+
 def _decorated(rule: wire.Rule) -> bool:
     """Whether the rule says more than one of ours can: a schedule, a country, a port of the source, …"""
     sides = rule.source.odd or rule.destination.odd or bool(rule.source.port_lists)
-    return sides or rule.status != "enabled" or bool(rule.schedule) or bool(rule.icmp)
+    return sides or rule.status != "enabled" or bool(rule.schedule)

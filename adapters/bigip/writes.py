@@ -85,7 +85,7 @@ def _references(key: ObjectKey, translator: Translator) -> "_Lines[ObjectKey]":
         key,
         f"{rest(translator, key)}/rules",
         name,
-        lambda listed: {"ruleList": translator.names.path(listed)},
+        lambda listed, _: {"ruleList": translator.names.path(listed)},
         lambda listed: listed.cluster == ODD,
     )
 
@@ -97,17 +97,17 @@ class _Lines(Generic[_Line]):
     key: ObjectKey
     path: str
     name: Callable[[_Line], str]
-    body: Callable[[_Line], Json]
+    body: Callable[[_Line, _Line | None], Json]
     odd: Callable[[_Line], bool]
 
     def insert(self, line: _Line, place: Json) -> Write:
         """A new line in its place."""
-        body = {"name": self.name(line)} | self.body(line) | place
+        body = {"name": self.name(line)} | self.body(line, None) | place
         return Write(self.key, "POST", self.path, body, Shape.LINE, line)
 
-    def alter(self, line: _Line, content: bool, place: Json) -> Write:
+    def alter(self, line: _Line, before: _Line, place: Json) -> Write:
         """Other content, another place, or both, for a line that is there."""
-        body = (self.body(line) if content else {}) | place
+        body = (self.body(line, before) if line != before else {}) | place
         return Write(self.key, "PATCH", f"{self.path}/{quote(self.name(line))}", body, Shape.LINE, line)
 
     def remove(self, name: str) -> Write:
@@ -134,7 +134,7 @@ def edits(before: Sequence[_Line], after: Sequence[_Line], lines: _Lines[_Line])
         if name not in had:
             yield lines.insert(line, place)
         elif name not in staying or had[name] != line:
-            yield lines.alter(line, had[name] != line, {} if name in staying else place)
+            yield lines.alter(line, had[name], {} if name in staying else place)
         previous = name
     for name in reversed(had):
         if name not in wanted:

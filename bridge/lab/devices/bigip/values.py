@@ -24,6 +24,7 @@ PROTOCOLS = {
     "esp": 50,
     "ah": 51,
     "ipv6-icmp": 58,
+    "ospf": 89,
     "sctp": 132,
     "udplite": 136,
 }
