@@ -4,6 +4,7 @@ The sets of intervals are made without `auto-merge`: with it a single member cou
 overlap; those that do are written as the fewest prefixes that cover exactly the same addresses.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from itertools import pairwise
@@ -13,6 +14,7 @@ from adapters.nftables.names import BASE, Flavour
 from bridge.model.addresses import canonical_member, networks, sort_key
 from bridge.model.policy import PortRange
 
+_IPV4 = re.compile(r"\d+\.\d+\.\d+\.\d+\Z", re.ASCII)
 Element = str | int | dict[str, Any]
 
 
@@ -87,7 +89,12 @@ def _element(member: str) -> Element:
 
 def members(listed: Iterable[Any]) -> frozenset[str]:
     """The members that a set's elements are; only their values matter. ValueError on what is no address."""
-    return frozenset(canonical_member(_text(one)) for one in listed)
+    # A lone IPv4 address has one way only in which nft prints it.
+    return frozenset(one if _is_plain(one) else canonical_member(_text(one)) for one in listed)
+
+
+def _is_plain(element: Any) -> bool:  # noqa: ANN401 (JSON)
+    return isinstance(element, str) and _IPV4.match(element) is not None
 
 
 def _text(element: Any) -> str:  # noqa: ANN401 (JSON)

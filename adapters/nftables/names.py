@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from bridge.model.identity import Kind, ObjectKey, Scope
@@ -32,6 +33,7 @@ REJECT = "verdict/reject"
 _FENCE = "fence/"
 _LONG = "_long"
 
+_WORD = re.compile(r"[A-Za-z0-9.-]*\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9.-]")
 _ESCAPED = re.compile(r"_([0-9a-f]{2})")
 _LINE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
@@ -88,8 +90,8 @@ class Names:
             return f"{HOOK}/{key.scope}"
         if key.kind is Kind.POLICY:
             return f"policy/{key.scope}"
-        fields = (key.kind.value, key.cluster, key.scope.value, key.namespace, key.name)
-        plain = "/".join(_escaped(field) for field in fields).rstrip("/")
+        fields = (key.cluster, key.scope.value, key.namespace, key.name)
+        plain = f"{key.kind}/{'/'.join(map(_escaped, fields))}".rstrip("/")
         if len(plain) <= _ROOM:
             return plain
         head, tail = f"{key.kind}/{_LONG}/", f"_{_hash(plain, 16)}"
@@ -201,13 +203,18 @@ def _element(text: str) -> str:
     return str(IPv6Address(hashlib.sha256(text.encode()).digest()[:16]))
 
 
+@lru_cache(maxsize=65536)
 def _escaped(text: str) -> str:
+    if _WORD.match(text):
+        return text
     return "".join(
         one if _PLAIN.match(one) else "".join(f"_{byte:02x}" for byte in one.encode("utf-8")) for one in text
     )
 
 
 def _plain(text: str) -> str:
+    if "_" not in text:
+        return text
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).encode("latin-1").decode("utf-8")
 
 
