@@ -89,9 +89,9 @@ def of_changes(name: str, changes: Iterable[DeviceChange], rule: str = "", notes
 
 def standing_note(one: Standing) -> str:
     """How a rule stands now."""
-    said = f": {one.message}" if one.message else ""
     word = "accepted" if one.ok else "not accepted"
-    return f"now, in {one.cluster}: {one.ref} is {word}, {one.reason}{said} (since {time_text(one.changed_at)})"
+    more = "".join(f", {part}" for part in (one.reason, one.message) if part.lower() not in ("", word))
+    return f"now, in {one.cluster}: {one.ref} is {word}{more} (since {time_text(one.changed_at)})"
 
 
 def source_groups(changes: Iterable[DeviceChange], rule: str) -> tuple[str, ...]:
