@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
 
 @pytest.mark.parametrize("kind", [kind.name for kind in kinds.KINDS])
 def test_every_field_and_short_name_is_on_the_page(kind: str) -> None:
-    page = PAGE.read_text()
+    page = re.sub(r"```.*?```", "", PAGE.read_text(), flags=re.DOTALL)  # an example explains nothing
     words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`", page))))
     fields = {
         path.rpartition(".")[2].removesuffix("[]") for path, _ in nodes(schema(kind)["properties"]["spec"], "spec")
