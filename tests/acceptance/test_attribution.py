@@ -209,6 +209,9 @@ def test_outage(shop: World) -> None:
     await_holder(bridge, address, "shop/web-50")
     shop.pod("shop", "web-51", quiet)
     await_holder(bridge, quiet, "shop/web-51")
+    with bridge.state() as connection:
+        query = "SELECT watched_at > now() - interval '1 hour' FROM cluster"
+        eventually("it is written down that it watches", lambda: connection.execute(query).fetchone() == (True,))
     bridge.stop()
     stopped = now()
     shop.delete_pod("shop", "web-50")

@@ -246,6 +246,19 @@ def test_how_a_rule_stands_now(database: Database) -> None:
     assert store.standings(["ServiceEgressRule"], "shop", "out", "west") == ()
 
 
+def test_a_cluster_is_seen_up_to_its_last_batch_or_to_when_it_was_watched(database: Database) -> None:
+    stores, store = Stores(database), HistoryStore(database)
+    assert store.clusters() == (Watched("east", None, None),)
+    stores.commit(Batch(at(10), leases=[LeaseStart(ONE, pod("a"))]))
+    stores.commit(Batch(at(20), leases=[LeaseStart(TWO, pod("b"))]))
+    stores.intake.note_watched("east", at(15))
+    assert store.clusters() == (Watched("east", at(10), at(20)),)
+    stores.intake.note_watched("east", at(30))
+    stores.intake.note_watched("east", at(25))
+    assert store.clusters() == (Watched("east", at(10), at(30)),)
+    assert stores.intake.load_cluster("east").seen_at == at(30)
+
+
 def test_what_was_pruned_is_not_claimed_to_have_been_nobody(database: Database) -> None:
     stores, store = Stores(database), HistoryStore(database)
     stores.commit(Batch(at(0), leases=[LeaseStart(ONE, pod("a"))]))
