@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bridge.state.database import Database
 
 _OWNER, _CLUSTER, _DEVICE = "demo", "lab", "edge"
+_EGRESS = "/Common/egress"
 _SETTLE_SECONDS = 60.0
 _REPORT_EVERY = 5.0
 
@@ -67,8 +68,22 @@ def _lab(folder: Path, pods: int, seed: int) -> "Iterator[tuple[Settings, Churn]
     with ApiServer(cluster, tls=True) as server, ExitStack() as stack:
         device.start()
         stack.callback(device.stop)
+        _make_egress(device.document())
         file = _write_settings(folder, server.document(), device.document())
         yield _settings(file), Churn(fleet, seed=seed)
+
+
+def _make_egress(device: Any) -> None:  # noqa: ANN401 (the lab's JSON document)
+    """The virtual server through which pods leave, as the device's owner has it before any bridge comes."""
+    import ssl
+
+    import httpx
+
+    partition, name = _EGRESS.strip("/").split("/")
+    virtual = {"name": name, "partition": partition, "destination": f"/{partition}/0.0.0.0:0"}
+    verify, account = ssl.create_default_context(cafile=device["ca"]), (device["username"], device["password"])
+    with httpx.Client(base_url=device["url"], auth=account, verify=verify) as owner:
+        owner.post("/mgmt/tm/ltm/virtual", json=virtual).raise_for_status()
 
 
 def _write_settings(folder: Path, cluster: Any, device: Any) -> Path:  # noqa: ANN401 (the lab's JSON documents)
@@ -101,6 +116,7 @@ def _write_settings(folder: Path, cluster: Any, device: Any) -> Path:  # noqa: A
                     "mode": "ifEmpty",
                     "cluster": {"context": "global"},
                     "namespace": {"routeDomain": "/Common/0"},
+                    "service": {"virtualServer": _EGRESS},
                 },
             }
         ],
