@@ -15,7 +15,7 @@ _NUMBERS = count(1)
 def _missing() -> str:
     if os.geteuid() != 0:
         return "not root"
-    lacking = [name for name in ("nft", "ip") if not shutil.which(name)]
+    lacking = [name for name in ("nft", "ip", "nsenter") if not shutil.which(name)]
     if lacking:
         return f"not installed: {', '.join(lacking)}"
     tried = subprocess.run(["unshare", "--net", "nft", "list", "ruleset"], capture_output=True, check=False)
@@ -52,7 +52,7 @@ def namespace(name: str = "gw") -> Iterator[str]:
 
 def nft(namespace: str, *words: str, stdin: str = "", check: bool = True) -> str:
     """nft in a namespace."""
-    return run("ip", "netns", "exec", namespace, "nft", *words, stdin=stdin, check=check)
+    return run("nsenter", f"--net=/run/netns/{namespace}", "nft", *words, stdin=stdin, check=check)
 
 
 def script(namespace: str, *lines: str) -> None:

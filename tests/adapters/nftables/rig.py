@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from adapters.nftables import NftablesAdapter, NftablesFactory
 from adapters.nftables.names import Names
@@ -12,6 +13,7 @@ from adapters.nftables.transport import Answer, Local
 from bridge.contract import DeviceConfig
 from bridge.lab.device import Moment, Trouble
 from bridge.model.identity import ObjectKey
+from bridge.policy.evaluate import Packet, Verdict
 from tests.adapters.nftables.machine import namespace, nft, run, script
 from tests.adapters.nftables.referee import Ruleset
 
@@ -45,6 +47,23 @@ def config(
 
 
 @dataclass
+class Stood:
+    """The table at one moment; read when it is asked about."""
+
+    text: str
+
+    @cached_property
+    def ruleset(self) -> Ruleset:
+        return Ruleset.of(self.text)
+
+    def verdict(self, packet: Packet) -> Verdict:
+        return self.ruleset.verdict(packet)
+
+    def dangling(self) -> Sequence[str]:
+        return self.ruleset.dangling()
+
+
+@dataclass
 class Fault:
     """What happens to the next calls."""
 
@@ -64,7 +83,7 @@ class NftablesRig:
     limits: Mapping[str, int] = field(default_factory=dict)
     sent: int = 0
     faults: list[Fault] = field(default_factory=list)
-    seen: list[Ruleset] = field(default_factory=list)
+    seen: list[Moment] = field(default_factory=list)
 
     def config(self, *, owner: str = OWNER, batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
         return config(self.name, owner, timeout=timeout, transactionSteps=batch or 50_000)
@@ -72,7 +91,7 @@ class NftablesRig:
     def reset(self) -> None:
         self.faults.clear()
         nft(self.name, "flush", "ruleset")
-        self.seen = [Ruleset.of("")]
+        self.seen = [Stood("")]
 
     def plant(self) -> Collection[str]:
         """The site's own firewall, a table of our name in another family, and one whose name begins with ours."""
@@ -144,7 +163,7 @@ class NftablesRig:
             return self._troubled(fault.trouble, way)
         answer = way.run(words, document)
         if writes and answer.code == 0:
-            self.seen.append(Ruleset.of(nft(self.name, "-jn", "list", "table", "inet", TABLE, check=False)))
+            self.seen.append(Stood(nft(self.name, "-jn", "list", "table", "inet", TABLE, check=False)))
         return answer if fault is None else Answer(-9, b"", "")
 
     def _met(self, writes: bool) -> Fault | None:
