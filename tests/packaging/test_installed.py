@@ -56,8 +56,10 @@ def test_migrates_an_embedded_database(installation: Installation, tmp_path: Pat
 def test_finds_adapters_and_simulators_by_entry_point(installation: Installation) -> None:
     assert installation.python(_ENTRY_POINTS).splitlines() == [
         "fusion_bridge.adapters bigip",
+        "fusion_bridge.adapters nftables",
         "fusion_bridge.lab_devices bigip",
         "bigip",
+        "nftables",
     ]
 
 
