@@ -86,7 +86,7 @@ class Standings:
         device = self._picture.devices.get(name, _UNKNOWN_DEVICE)
         listed = self._rows(placed)
         if not listed and name not in self._withheld and not self._loose(placed, device):
-            return Standing(name, Reason.PROGRAMMED, holds=True)
+            return Standing(name, Reason.PROGRAMMED, placed.message, holds=True)
         rows = list(listed.values())
         found = (
             self._planned(name, device, rows)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from bridge.model import addresses
-from bridge.model.policy import Action, ExternalService, Ref, Rule
+from bridge.model.policy import ALWAYS, Action, ExternalService, Ref, Rule
 from bridge.policy.overlap import rules_overlap
 from bridge.policy.region import Region, what, who
 
@@ -56,6 +56,8 @@ def _shadowed(
     for other in before:
         if other.tier is not rule.tier and other.action is Action.PASS:
             continue
+        if other.validity not in (ALWAYS, rule.validity):
+            continue  # outside of its times it hides nothing
         rest = left
         for hole in regions[other.ref]:
             rest = [piece for one in rest for piece in one.without(hole)]

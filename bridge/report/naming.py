@@ -72,6 +72,6 @@ def ports_of(entry: RuleEntry, objects: Objects) -> tuple[str, ...]:
 def line(entry: RuleEntry, objects: Objects) -> str:
     """A line of a rule list, its ports by value: `pay.bank.tcp Allow service shop/pay to external service shop/bank TCP 443 log`."""
     sources, destinations = (" + ".join(named(key) for key in keys) for keys in (entry.sources, entry.destinations))
-    words = [entry.name, entry.action, sources, "to", destinations, entry.protocol, ",".join(ports_of(entry, objects))]
+    words = [entry.name, entry.action, sources, "to", destinations, entry.traffic, ",".join(ports_of(entry, objects))]
     words += ["log"] * entry.log + ["withheld"] * entry.withheld
     return " ".join(word for word in words if word)

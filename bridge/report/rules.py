@@ -68,7 +68,7 @@ def _line(key: ObjectKey, position: int, entry: RuleEntry, objects: Objects, sta
         action=entry.action.value,
         sources=tuple(named(one) for one in entry.sources),
         destinations=tuple(named(one) for one in entry.destinations),
-        protocol=entry.protocol.value,
+        protocol=entry.traffic,
         ports=ports_of(entry, objects),
         log=entry.log,
         withheld=entry.withheld,

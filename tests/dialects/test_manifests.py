@@ -162,11 +162,14 @@ def test_what_is_seldom_meant_is_a_warning() -> None:
         by_name,
         manifest("ClusterEgressRule", broad, "broad"),
         manifest("ClusterEgressRule", RULE | {"action": "Deny"}, "deny"),
+        manifest("ClusterEgressRule", RULE | {"notAfter": "2026-01-01T00:00:00Z"}, "over"),
+        manifest("ClusterEgressRule", RULE | {"notAfter": "2999-01-01T00:00:00Z"}, "not-over"),
     )
     assert [(finding.object, finding.field, finding.severity.value) for finding in findings] == [
         ("ClusterEgressRule broad", "spec.from.podSelector", "warning"),
         ("ClusterEgressRule broad", "spec.to", "warning"),
         ("ClusterEgressRule deny", "spec.to", "warning"),
+        ("ClusterEgressRule over", "spec.notAfter", "warning"),
     ]
 
 

@@ -56,6 +56,27 @@ def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
     assert condition(third, "Accepted")["lastTransitionTime"] == "2026-01-01T00:00:10Z"
 
 
+def test_what_stands_otherwise_than_written_is_told_and_is_no_fault() -> None:
+    warning = "the device cannot answer"
+    given = Picture({RULE: judged(message=f"on edge: {warning}")}, {RULE: (placed(message=warning),)})
+    found = given.told()
+    assert condition(found, "Accepted")["status"] == condition(found, "Programmed")["status"] == "True"
+    assert warning in condition(found, "Accepted")["message"]
+    assert isinstance(found.content, dict)
+    assert [(one["state"], one["message"]) for one in found.content["devices"]] == [("Programmed", warning)]
+    assert not found.events
+
+
+def test_a_rule_outside_its_times_is_accepted_and_not_programmed() -> None:
+    given = Picture(placed={RULE: (placed(reason="OutsideWindow", message="it counts again from 2026-03-02"),)})
+    found = given.told()
+    assert condition(found, "Accepted")["status"] == "True"
+    programmed = condition(found, "Programmed")
+    assert (programmed["status"], programmed["reason"]) == ("False", "OutsideWindow")
+    assert "it counts again from 2026-03-02" in programmed["message"]
+    assert not found.events
+
+
 def test_nothing_new_leaves_the_account_as_it_is() -> None:
     given = Picture()
     account = done(given.told(now=at(1)))

@@ -1,6 +1,7 @@
 """What is said about rules is true of every packet; and what is plainly wrong is said."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from hypothesis import given
 
@@ -15,6 +16,7 @@ from bridge.model.policy import (
     SourceKind,
     Tier,
     Traffic,
+    Validity,
 )
 from bridge.policy.critique import criticise
 from tests.policy import reference
@@ -53,6 +55,15 @@ def test_a_higher_tier_shadows_and_its_pass_does_not() -> None:
     below = _rule("below", Action.ALLOW, DB, PAY, tier=Tier.SERVICE)
     assert _said(_rule("above", Action.DENY, NET), below) == [("below", "Shadowed")]
     assert _said(_rule("above", Action.PASS, NET), below) == [("above", "SkipsNothing")]
+
+
+def test_a_rule_hides_nothing_outside_of_its_times() -> None:
+    """Nor does it matter when the hidden one counts."""
+    wide, narrow = _rule("wide", Action.DENY, NET, priority=1), _rule("narrow", Action.ALLOW, DB, PAY)
+    once = Validity(not_after=datetime(2027, 1, 1, tzinfo=UTC))
+    assert _said(replace(wide, validity=once), narrow) == []
+    assert _said(wide, replace(narrow, validity=once)) == [("narrow", "Shadowed")]
+    assert _said(replace(wide, validity=once), replace(narrow, validity=once)) == [("narrow", "Shadowed")]
 
 
 def test_equals_that_contradict() -> None:
