@@ -28,7 +28,7 @@ from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.overlap import rules_overlap
 from bridge.policy.remainder import EXEMPT, GOVERNED, KNOWN, add_default, builtin, exempt, fixed_group
 from bridge.policy.select import NAME_LABEL
-from bridge.policy.validity import resting
+from bridge.policy.validity import by_time
 
 __all__ = [
     "EXEMPT",
@@ -95,9 +95,8 @@ def source_key(cluster: str, rule: Rule) -> ObjectKey:
 def _counting(rules: Iterable[Rule], policy: ClusterPolicy, result: Compiled) -> list[Rule]:
     """The rules that count at the moment of the policy, in their order; the others are named."""
     found = []
-    for rule in sorted(rules, key=lambda r: (r.tier.rank, r.order)):
+    for rule, rest in by_time(sorted(rules, key=lambda r: (r.tier.rank, r.order)), policy.at):
         result.place(rule.ref)
-        rest = resting(rule.validity, policy.at)
         if rest is None:
             found.append(rule)
         else:

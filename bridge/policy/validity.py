@@ -44,9 +44,18 @@ def resting(validity: Validity, at: datetime | None) -> Rest | None:
     return None
 
 
+def by_time(rules: Iterable[Rule], at: datetime | None) -> Iterator[tuple[Rule, Rest | None]]:
+    """Each rule with why it does not count at that moment. Rules mostly share their times, so each of these is looked at once."""
+    told: dict[Validity, Rest | None] = {ALWAYS: None}
+    for rule in rules:
+        if rule.validity not in told:
+            told[rule.validity] = resting(rule.validity, at)
+        yield rule, told[rule.validity]
+
+
 def in_force(rules: Iterable[Rule], at: datetime | None) -> tuple[Rule, ...]:
     """The rules that count at that moment."""
-    return tuple(rule for rule in rules if resting(rule.validity, at) is None)
+    return tuple(rule for rule, rest in by_time(rules, at) if rest is None)
 
 
 def next_change(validities: Iterable[Validity], after: datetime) -> datetime | None:
