@@ -230,6 +230,11 @@ class Worker:
             self._wanted.todo = todo
             raise
         complete, self._complete = self._complete, False
+        # Said before anything is recorded, which may fail: what depends on a refused object is looked at again in any case.
+        if outcome.refused:
+            self._enforcement.known = False
+        if any(step.key.kind is Kind.ATTACHMENT and step.key not in outcome.refused for step in made.steps):
+            self._audit_asked = True  # what is reachable from an enforced slot is known by a complete reading only
         if not made.empty and self._save_due is None:
             self._save_due = self._clock.elapsed() + self._settings.save_after
         now = self._clock.now()
@@ -239,8 +244,6 @@ class Worker:
         self._ledger.write(fence.epoch, made.held, now)
         if complete:
             self._store.touch_verified(self.device, None, now)
-        if any(step.key.kind is Kind.ATTACHMENT and step.key not in outcome.refused for step in made.steps):
-            self._audit_asked = True  # what is reachable from an enforced slot is known by a complete reading only
         if outcome.refused:
             raise Rejected(self.device, {str(key): why for key, why in outcome.refused.items()})
         return not made.empty

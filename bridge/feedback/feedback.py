@@ -154,6 +154,8 @@ class Feedback:
     def _look(self, accounts: dict[Ref, Account]) -> None:
         """Find what is to be told, when something may have changed since the last look."""
         markers = self._store.markers(self._cluster)
+        if not markers.policy_revision:
+            return  # nobody has said yet what policy becomes on the devices, as after an upgrade: that is not "nothing"
         now, elapsed = self._clock.now(), self._clock.elapsed()
         late = {
             device: since

@@ -146,8 +146,9 @@ class Intake:
             if isinstance(item, Synced):
                 self._synced.add(item.resource)
                 self._newly_synced[item.resource] = item.resource_version
-                if item.resource is Resource.PODS:
-                    self._unwatched_since = item.since
+                if item.resource is Resource.PODS and item.since is not None:
+                    # Several lists may wait to be recorded: as far back as the first of them could not see.
+                    self._unwatched_since = min(self._unwatched_since or item.since, item.since)
             else:
                 events.append(item)
         self._index.take(events, at)

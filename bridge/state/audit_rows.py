@@ -27,10 +27,10 @@ _VERIFIED = "SELECT key, digest FROM verified WHERE device = %s"
 
 def append(
     connection: Connection, device: str, head: Head, entries: Sequence[AuditEntry], plan_digest: str, at: datetime
-) -> None:
-    """Write these rows after `head`, which the caller has locked."""
+) -> Head:
+    """Write these rows after `head`, which the caller has locked; returns the end of the chain from then on."""
     if not entries:
-        return
+        return head
     linked = list(_linked(device, head, entries, plan_digest, at))
     links, hashes = [link for link, _ in linked], [each for _, each in linked]
     values = {
@@ -51,6 +51,7 @@ def append(
     connection.execute(_HEAD, {"device": device, "number": links[-1].number, "hash": hashes[-1]})
     # `after` is always what the device holds then, whatever was asked of it.
     see(connection, device, {one.key: digest_in(one.after) for one in entries})
+    return Head(links[-1].number, hashes[-1])
 
 
 def verified(connection: Connection, device: str) -> dict[ObjectKey, str]:

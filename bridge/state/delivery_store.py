@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
-from bridge.errors import LostLease, StateError
+from bridge.errors import LostLease, StateError, StateUnavailable
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
 from bridge.state import audit_rows, working
@@ -98,6 +98,7 @@ class DeliveryStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._in_doubt: dict[str, tuple[object, Head]] = {}  # what may be recorded, and the end of the chain if it is
 
     def register_device(self, name: str, kind: str, mode: str = "apply") -> None:
         """Make the device known before any object is desired on it; nothing but its kind and its mode changes when it is."""
@@ -159,13 +160,21 @@ class DeliveryStore:
 
         The applied generation only ever rises, to the one given at most. For an object that is to be tried again, give the
         generation it is at. Digest, shards and the time of verification count for what is in force; an object that was to go and
-        is `gone` is forgotten.
+        is `gone` is forgotten. What is recorded again because the database went away in the middle is told once.
         """
-        with self._database.transaction() as connection:
-            head = _held(connection, device, epoch)
-            with connection.pipeline():
-                audit_rows.append(connection, device, head, audit, plan_digest, at)
-                _applied(connection, device, list({one.key: one for one in applied}.values()), at)
+        told, end = (tuple(audit), plan_digest, at), None
+        try:
+            with self._database.transaction() as connection:
+                head = _held(connection, device, epoch)
+                unwritten = () if self._in_doubt.get(device) == (told, head) else audit
+                with connection.pipeline():
+                    end = audit_rows.append(connection, device, head, unwritten, plan_digest, at)
+                    _applied(connection, device, list({one.key: one for one in applied}.values()), at)
+        except StateUnavailable:
+            if end is not None:
+                self._in_doubt[device] = (told, end)
+            raise
+        self._in_doubt.pop(device, None)
 
     def saw(self, device: str, epoch: int, digests: Mapping[ObjectKey, str]) -> None:
         """Note how these objects were found, "" for not at all, before something is done about it: should that never be recorded, the

@@ -143,9 +143,11 @@ def _by_month(table: str) -> None:
     if op.get_bind().execute(sa.text(f"SELECT FROM {closed}_before LIMIT 1")).first() is None:
         op.execute(f"DROP TABLE {closed}_before")
         return
-    # Up to the end of the month after the last row: from then on there is a partition for each month.
+    # Up to the end of the month of the last row: from then on there is a partition for each month. Months are counted in UTC, wherever
+    # the database believes to be.
+    month = "date_trunc('month', max(t2) AT TIME ZONE 'UTC')"
     until = op.get_bind().scalar(
-        sa.text(f"SELECT date_trunc('month', max(t2), 'UTC') + interval '1 month' FROM {closed}_before")  # noqa: S608
+        sa.text(f"SELECT ({month} + interval '1 month') AT TIME ZONE 'UTC' FROM {closed}_before")  # noqa: S608
     )
     op.execute(
         f"ALTER TABLE {closed} ATTACH PARTITION {closed}_before FOR VALUES FROM (MINVALUE) TO ('{until.isoformat()}')"

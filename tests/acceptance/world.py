@@ -52,7 +52,11 @@ class Cluster:
             "podIPs": [{"ip": one} for one in addresses],
             "startTime": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        spec = {"nodeName": "node-0001", "hostNetwork": bool(more.get("host")), "serviceAccountName": more.get("account", "default")}
+        spec = {
+            "nodeName": "node-0001",
+            "hostNetwork": bool(more.get("host")),
+            "serviceAccountName": more.get("account", "default"),
+        }
         self.store.bulk_load("pods", [{"metadata": metadata, "spec": spec, "status": status}])
         return uid
 

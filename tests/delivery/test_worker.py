@@ -1,11 +1,14 @@
 """How a worker behaves, case by case."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.errors import Busy, Denied, Drifted, FencedOff, LostLease, NotOwned, StateUnavailable
 from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import FenceState, Group, RuleEntry, RuleList
+from bridge.model.plan import Fence, Outcome, Plan
 from bridge.model.policy import Action
 from bridge.state.desired import ObjectState
 from tests.delivery.bench import (
@@ -21,7 +24,7 @@ from tests.delivery.bench import (
     named,
     rules,
 )
-from tests.delivery.memory import tampered
+from tests.delivery.memory import MemoryAdapter, tampered
 
 PAY, CART = group("pay"), group("cart")
 POLICY = ObjectKey(Kind.POLICY, "", Scope.SERVICE)
@@ -207,6 +210,35 @@ def test_one_refused_object_does_not_hold_up_the_rest() -> None:
     bench.settle()
     assert bad in bench.memory.objects
     assert bench.state.state_of(bad) is ObjectState.PROGRAMMED
+
+
+@pytest.mark.parametrize("calls", range(1, 5))
+def test_a_refusal_counts_though_the_database_goes_away_before_it_is_recorded(calls: int) -> None:
+    """A device that takes the rest of a plan may have taken an Allow below a Deny that it refuses."""
+    bench = _shop()
+    adapter = bench.worker._enforcement.adapter
+    assert isinstance(adapter, MemoryAdapter)
+    whole = adapter.apply
+
+    def apply(plan: Plan, fence: Fence) -> Outcome:
+        done = whole(replace(plan, phases=tuple(tuple(s for s in one if s.key != BANK) for one in plan.phases)), fence)
+        refused = {BANK: "no"} if any(step.key == BANK for step in plan.steps) else {}
+        return replace(done, refused=refused)
+
+    adapter.apply = apply  # type: ignore[method-assign]
+    reads = bench.memory.reads
+    bench.state.want(bank("192.0.2.7"))
+    left = iter(range(calls))
+
+    def fail() -> None:
+        if next(left, None) is None:
+            bench.state._fail = lambda: None  # type: ignore[method-assign]
+            raise StateUnavailable("away")
+
+    bench.state._fail = fail  # type: ignore[method-assign]
+    bench.settle()
+    assert bench.memory.reads > reads, "everything is looked at again"
+    assert bench.state.state_of(BANK) is ObjectState.QUARANTINED
 
 
 def test_a_refused_list_stays_as_it_was_and_a_new_one_stays_out_of_its_policy() -> None:

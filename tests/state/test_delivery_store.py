@@ -2,18 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from bridge.errors import LostLease, StateError
+from bridge.errors import LostLease, StateError, StateUnavailable
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Ports
 from bridge.model.plan import Held
 from bridge.model.policy import PortRange
 from bridge.state.batch import Batch, DesiredObject, MemberChange
-from bridge.state.database import Database
+from bridge.state.audit_store import AuditStore
+from bridge.state.database import Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, MemberRow, ObjectState, Work
 from bridge.state.report_store import ReportStore
 from tests.state.builders import Stores, at, batch, group, selected
@@ -194,6 +196,35 @@ def test_every_change_is_audited(database: Database) -> None:
     assert {(one.plan_digest, one.at) for one in found} == {("4711", at(1))}
     assert len(ReportStore(database).audit("edge", limit=1)) == 1
     assert ReportStore(database).audit("elsewhere") == ()
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_record_whose_commit_nobody_confirmed_is_told_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    stores = Stores(database)
+    entries = [AuditEntry(PORTS, "update", "why", f"{n}", f"{n + 1}", "done") for n in range(2)]
+    stores.delivery.record("edge", 1, [], entries, "p0", at(0))
+    healthy = database.transaction
+
+    @contextmanager
+    def broken() -> Iterator[Connection]:
+        with healthy() as connection:
+            yield connection
+            if not committed:
+                raise StateUnavailable("away")
+        raise StateUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "transaction", broken)
+        for _ in range(2):
+            with pytest.raises(StateUnavailable):
+                stores.delivery.record("edge", 1, [], entries, "p1", at(1))
+    stores.delivery.record("edge", 1, [], entries, "p1", at(1))
+    stores.delivery.record("edge", 1, [], entries, "p1", at(1))  # said twice by somebody who knows of the first
+    audit = AuditStore(database)
+    assert [row.number for row in audit.rows("edge")] == [6, 5, 4, 3, 2, 1]
+    assert audit.verify("edge").sound
 
 
 def test_health_is_what_was_last_heard(database: Database) -> None:
