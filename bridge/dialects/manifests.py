@@ -20,6 +20,7 @@ from bridge.dialects.kinds import API_VERSION, GROUP, Kind
 from bridge.errors import PolicyError
 from bridge.model.observed import PolicyObject
 from bridge.model.policy import ExternalService, Ref, Rule, SourceKind
+from bridge.policy.critique import criticise
 
 STDIN = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -213,6 +214,9 @@ class _Check:
             self.service(place, rule)
             for where, message in cautions(rule, self.external, self.now):
                 self.at(place, where, message, Severity.WARNING)
+        rules = {rule.ref: rule for _, rule in self.rules}
+        for said in criticise(rules.values(), self.external):
+            self.at(self.places[said.ref], "spec", said.message, Severity.WARNING)
 
     def service(self, place: _Place, rule: Rule) -> None:
         """A Service is missed only where these manifests hold others of its namespace."""

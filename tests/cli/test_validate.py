@@ -34,6 +34,33 @@ def test_findings_as_a_table_and_as_json(tmp_path: Path) -> None:
     assert {(one["path"], one["line"], one["severity"]) for one in found.json["findings"]} >= {(str(path), 5, "error")}
 
 
+HIDDEN = """\
+apiVersion: fusionbridge.io/v1alpha1
+kind: ExternalService
+metadata: {name: bank, namespace: shop}
+spec: {addresses: [192.0.2.0/24], ports: Any}
+---
+apiVersion: fusionbridge.io/v1alpha1
+kind: NamespaceEgressRule
+metadata: {name: nobody, namespace: shop}
+spec: {action: Deny, to: [{name: bank}]}
+---
+apiVersion: fusionbridge.io/v1alpha1
+kind: ServiceEgressRule
+metadata: {name: pay, namespace: shop}
+spec: {service: pay, action: Allow, to: [{name: bank}]}
+"""
+
+
+def test_a_rule_that_never_decides_is_a_warning_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(HIDDEN)
+    answer = run("validate", path, "--output", "json")
+    assert answer.code == 0
+    said = [(one["object"], one["line"]) for one in answer.json["findings"] if "never decides" in one["message"]]
+    assert said == [("ServiceEgressRule shop/pay", 14)]
+
+
 def test_findings_for_pipelines(tmp_path: Path) -> None:
     path = tmp_path / "bank.yaml"
     path.write_text(BROKEN)

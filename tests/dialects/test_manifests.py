@@ -161,7 +161,7 @@ def test_what_is_seldom_meant_is_a_warning() -> None:
         everywhere,
         by_name,
         manifest("ClusterEgressRule", broad, "broad"),
-        manifest("ClusterEgressRule", RULE | {"action": "Deny"}, "deny"),
+        manifest("ClusterEgressRule", RULE | {"action": "Deny", "priority": 1}, "deny"),
         manifest("ClusterEgressRule", RULE | {"notAfter": "2026-01-01T00:00:00Z"}, "over"),
         manifest("ClusterEgressRule", RULE | {"notAfter": "2999-01-01T00:00:00Z"}, "not-over"),
     )
