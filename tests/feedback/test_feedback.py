@@ -133,6 +133,20 @@ def test_after_a_restart_with_nothing_changed_nothing_is_written(stage: Stage) -
     assert stage.writes() == []
 
 
+def test_nothing_is_told_before_it_is_known_what_policy_becomes(stage: Stage) -> None:
+    """As after an upgrade of the database: verdicts are there, and no placements yet."""
+    placements = dict(stage.store.picture_now.placed)
+    stage.store.picture_now.placed.clear()
+    stage.store.revision = 0
+    stage.turn()
+    stage.turn()
+    assert (stage.writes(), stage.store.pictures) == ([], 0)
+    stage.store.picture_now.placed |= placements
+    stage.store.revision = 1
+    stage.turn()
+    assert (stage.programmed(), stage.events()) == ("Programmed", [])
+
+
 def test_what_waited_while_no_bridge_ran_is_not_late(stage: Stage) -> None:
     stage.turn()
     stage.writes()

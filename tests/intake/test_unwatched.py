@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from bridge.model.observed import Change, Event, Pod, Resource
+from bridge.model.observed import Change, Event, Pod, Resource, Synced
 from bridge.state.batch import Batch, LeaseEnd, LeaseStart
 from tests.intake.fold import Bench
 from tests.intake.objects import pod
+from tests.intake.test_times import Stage, Wall
 from tests.state.builders import at
 
 ONE = "10.0.0.1"
@@ -85,3 +86,13 @@ def test_the_first_picture_of_a_cluster_says_since_when_at_the_earliest() -> Non
     bench.take([Event(Change.UPSERT, Resource.PODS, pod("pay-1", ONE, started=-500))])
     batch = bench.commit()
     assert batch.leases == [LeaseStart(ONE, pod("pay-1", ONE, started=-500), at(-500))]
+
+
+def test_lists_that_wait_together_leave_one_outage_from_the_first_of_them() -> None:
+    stage = Stage(Wall(at(0)))
+    stage.start()
+    stage.until(at(60))
+    stage.intake.sink([Synced(Resource.PODS, version, since) for version, since in (("2", SEEN), ("3", at(-10)))])
+    stage.intake.sink([Synced(Resource.PODS, "4")])
+    stage.until(at(120))
+    assert [batch.unwatched_since for _, batch in stage.written if batch.unwatched_since] == [SEEN]

@@ -13,8 +13,8 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Ports
 from bridge.model.plan import Held
 from bridge.model.policy import PortRange
-from bridge.state.batch import Batch, DesiredObject, MemberChange
 from bridge.state.audit_store import AuditStore
+from bridge.state.batch import Batch, DesiredObject, MemberChange
 from bridge.state.database import Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, MemberRow, ObjectState, Work
 from bridge.state.report_store import ReportStore
