@@ -82,6 +82,7 @@ class Worker:
         self._save_due: float | None = None
         self._activation_due = 0.0
         self._wake = threading.Event()
+        self._failing = False  # the last turn: pacing says how long to leave the device alone
         self.in_step = threading.Event()  # set while nothing is left to do
 
     @property
@@ -90,7 +91,7 @@ class Worker:
         return self._enforcement.objects
 
     def wake(self) -> None:
-        """Something changed: look at once."""
+        """Something changed: look at once, unless the device failed and is left alone for now."""
         self._wake.set()
 
     def audit(self) -> None:
@@ -104,12 +105,14 @@ class Worker:
             self._wake.clear()
             pause = self.turn(epoch())
             if pause > 0 and not stop.is_set():
-                self._clock.wait(self._wake, pause)
+                # Changes do not cut the pause of a device that failed short: trying again at each one would lock an account.
+                self._clock.wait(stop if self._failing else self._wake, pause)
         self._save(now=True)
 
     def turn(self, epoch: int) -> float:
         """One cycle, with its errors turned into their reactions; returns the seconds to wait, unless woken."""
         fence = Fence(epoch, self._installation)
+        self._failing = False
         try:
             self._cycle(fence)
         except (LostLease, FencedOff):
@@ -264,7 +267,7 @@ class Worker:
         self._enforcement.known = False
         if isinstance(error, Rejected) or (isinstance(error, NotOwned) and error.objects):
             return 0.0  # what was refused is set aside: the rest goes on at once
-        pause = self.pacing.failed(error)
+        self._failing, pause = True, self.pacing.failed(error)
         if isinstance(error, DeviceError):
             log.warning("device refused", device=self.device, state=self.pacing.state, error=str(error), retry_in=pause)
         else:

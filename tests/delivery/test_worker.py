@@ -1,6 +1,8 @@
 """How a worker behaves, case by case."""
 
+import threading
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
@@ -115,6 +117,28 @@ def test_denied_leaves_the_device_alone_for_a_while() -> None:
     assert bench.state.health[-1].state == "denied"
     bench.settle()
     assert bench.state.health[-1].state == "ok"
+
+
+@pytest.mark.parametrize("failure", [Denied("edge", "wrong password"), Busy("edge", "silent", retry_after=60)])
+def test_changes_do_not_cut_short_how_long_a_device_that_failed_is_left_alone(failure: Exception) -> None:
+    bench, stop, tried = _shop(), threading.Event(), list[float]()
+    bench.memory.failures = [failure]
+    bench.worker.audit()
+
+    def busy_cluster(event: threading.Event, seconds: float) -> bool:
+        tried.append(bench.clock.seconds)
+        bench.worker.wake()
+        if not event.is_set():
+            bench.clock.seconds += seconds
+        if len(tried) == 3:
+            stop.set()
+        return event.is_set()
+
+    with patch.object(bench.clock, "wait", busy_cluster):
+        bench.worker.run(stop, lambda: bench.epoch)
+    assert bench.worker.pacing.state == "ok"
+    assert tried[1] - tried[0] >= 60
+    assert tried[2] == tried[1]  # a device that is well is looked after at once
 
 
 def test_whoever_lost_the_device_stops() -> None:
