@@ -14,11 +14,13 @@ from bridge.state.encoding import decode_object
 from bridge.state.policy_picture import DeviceRow, Judged, Markers, Placed, PolicyPicture, Told, Unfinished
 
 _REVISION = "SELECT policy_revision FROM cluster WHERE name = %(cluster)s"
-# Both are looked up in partial indexes that hold the few rows which wait.
+# Both are looked up in partial indexes that hold the few rows which wait. What is to go is nobody's news, and where a device is in the
+# settings no more it waits for ever.
 _MARKERS = """
 SELECT d.name, d.standing_revision, least(
-    (SELECT min(o.waiting_since) FROM device_object o WHERE o.device = d.name AND o.desired_generation > o.applied_generation),
-    (SELECT min(o.verified_at) FROM device_object o WHERE o.device = d.name AND o.state = 'AwaitingDeploy'))
+    (SELECT min(o.waiting_since) FROM device_object o
+     WHERE o.device = d.name AND o.desired_generation > o.applied_generation AND NOT o.gone),
+    (SELECT min(o.verified_at) FROM device_object o WHERE o.device = d.name AND o.state = 'AwaitingDeploy' AND NOT o.gone))
 FROM device d
 """
 _JUDGED = """

@@ -138,6 +138,18 @@ def test_the_marker_moves_with_a_state_and_not_with_generations(
     assert standing(feedback) == start + 1 + 2 * moves
 
 
+@pytest.mark.parametrize("state", [None, ObjectState.AWAITING_DEPLOY])
+def test_nobody_waits_for_what_is_to_go(state: ObjectState | None, stores: Stores, feedback: FeedbackStore) -> None:
+    """On a device that is in the settings no more it never goes: the picture is not to be read for its sake for ever."""
+    if state is not None:
+        applied(stores, state)
+    assert "edge" in feedback.markers("east").waiting
+    end = batch(20)
+    end.desired_gone = [("edge", key) for key in BODIES]
+    stores.commit(end)
+    assert feedback.markers("east").waiting == {}
+
+
 def test_a_change_of_members_moves_no_marker(stores: Stores, feedback: FeedbackStore) -> None:
     group = ObjectKey(Kind.GROUP, "east", Scope.SERVICE, "shop", "web")
     more = batch(1)
