@@ -99,7 +99,8 @@ def _claim(text: str) -> "Claim":
     number, colon, digest = text.rpartition(":")
     digest = digest.lower()
     if (colon and not number.isdecimal()) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise SettingsError({"--head": f"{text!r} is no head: 64 hexadecimal digits, best after a number and a colon"})
+        words = f"{text!r} is no head: 64 hexadecimal digits, best after a number and a colon"
+        raise SettingsError({"--head": words}, "the command line")
     return Claim("--head", digest, int(number) if number else None, asked=True)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bridge.report.subject import Subject
     from bridge.report.told import Told
 
+PAGE = 20  # rows, unless told
 Words = Annotated[
     str,
     typer.Argument(
@@ -36,7 +37,7 @@ def history(
     context: typer.Context,
     subject: Words,
     since: Since = None,
-    limit: Limit = 20,
+    limit: Limit = PAGE,
     cluster: Cluster = None,
     page: Start = "",
 ) -> None:
@@ -47,7 +48,7 @@ def history(
 
     asked = invocation(context)
     wanted = _meant(subject)
-    place = Asked(limit, page, time_of(since, datetime.now(UTC), "--since") if since else None)
+    place = Asked(limit, page, None if since is None else time_of(since, datetime.now(UTC), "--since"))
     with opened(asked.base, asked.folder(asked.base)) as database:
         store = HistoryStore(database)
         past = Past(store, tuple(one.cluster for one in clusters_of(store, cluster)), cluster)
@@ -56,14 +57,22 @@ def history(
             _ask_which(subject, candidates)
         try:
             told = past.told(candidates[0], place) if candidates else None
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--page") from None
+        except ValueError:
+            raise typer.BadParameter(
+                f"{page!r} is no place: the last line of a page names the next", param_hint="--page"
+            ) from None
     if told is None or (not since and not told.known):
         complain(f"nothing is recorded of {subject}")
         raise typer.Exit(FINDINGS)
-    _show(asked.output, told, since)
+    _show(asked.output, told, since, again(since, limit, cluster))
     if not told.timeline.rows and not told.next:
         raise typer.Exit(FINDINGS)
+
+
+def again(since: str | None, limit: int, cluster: str | None) -> str:
+    """The options that the next page needs too."""
+    chosen = {"--since": since, "--limit": str(limit) if limit != PAGE else None, "--cluster": cluster}
+    return "".join(f" {option} {shlex.quote(value)}" for option, value in chosen.items() if value is not None)
 
 
 def _meant(words: str) -> "tuple[Subject, ...]":
@@ -82,7 +91,7 @@ def _ask_which(words: str, candidates: "list[Subject]") -> None:
     raise typer.Exit(USAGE)
 
 
-def _show(output: Output, told: "Told", since: str | None) -> None:
+def _show(output: Output, told: "Told", since: str | None, again: str) -> None:
     timeline, following = told.timeline, told.next
     if output.json:
         rows, notes = list(timeline.document), list(timeline.notes)
@@ -95,4 +104,4 @@ def _show(output: Output, told: "Told", since: str | None) -> None:
     elif not following:
         output.line(f"{timeline.title}: nothing" + (f" since {since}" if since else ""))
     if following:
-        output.line(f"older: fusion-bridge history {shlex.quote(told.subject)} --page {shlex.quote(following)}")
+        output.line(f"older: fusion-bridge history {shlex.quote(told.subject)}{again} --page {shlex.quote(following)}")

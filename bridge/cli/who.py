@@ -78,7 +78,7 @@ def time_of(text: str | None, now: datetime, option: str) -> datetime:
     from bridge.report.times import time_from
 
     try:
-        return time_from(text, now) if text else now
+        return now if text is None else time_from(text, now)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
 
