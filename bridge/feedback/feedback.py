@@ -96,6 +96,7 @@ class Feedback:
         self._accounts: dict[Ref, Account] | None = None
         self._open: dict[Ref, Telling | None] = {}  # None: to be told no more
         self._unsettled: dict[Ref, datetime] = {}
+        self._failed: set[Ref] = set()  # of which nothing can be said: once said so
         self._unrecorded: dict[Ref, None] = {}
         self._seen: object = None
         self._look_at = 0.0  # never later than this
@@ -178,18 +179,25 @@ class Feedback:
         """Compare the picture with what was told; returns when something may be otherwise by the mere passing of time."""
         narrator = Narrator(picture, now, self._patience, self._began)
         unsettled: dict[Ref, datetime] = {}
+        failed: set[Ref] = set()
         times: list[datetime] = []
         self._open = {}
         for ref in narrator.refs():
             account = accounts.get(ref)
             since = self._unsettled.get(ref, now)
-            telling = narrator.tell(ref, account, hurry=since + 2 * self._patience <= now)
+            try:
+                telling = narrator.tell(ref, account, hurry=since + 2 * self._patience <= now)
+            except Exception:  # what cannot be said of one object keeps nothing from the others
+                failed.add(ref)
+                if ref not in self._failed:
+                    log.exception("nothing can be told of an object", cluster=self._cluster, object=str(ref))
+                continue
             if isinstance(telling, Unsettled):
                 unsettled[ref] = since
                 times.append(min(telling.until, since + 2 * self._patience))
             elif telling is not None and not _told(telling, account):
                 self._open[ref] = telling
-        self._unsettled = unsettled
+        self._unsettled, self._failed = unsettled, failed
         self._open |= dict.fromkeys(accounts.keys() - set(narrator.refs()))
         return min(times, default=None)
 

@@ -147,6 +147,16 @@ def test_nothing_is_told_before_it_is_known_what_policy_becomes(stage: Stage) ->
     assert (stage.programmed(), stage.events()) == ("Programmed", [])
 
 
+def test_one_of_which_nothing_can_be_said_silences_nobody(stage: Stage) -> None:
+    stage.put("fine")
+    strange = stage.put("strange")
+    stage.store.picture_now.judged[strange] = replace(judged(), ok=False, reason="NeverHeardOf")
+    for _ in range(3):
+        stage.turn()
+    assert (stage.programmed("fine"), stage.programmed("strange")) == ("Programmed", "")
+    assert stage.store.pictures == 1, "nor is everything read again and again for its sake"
+
+
 def test_what_waited_while_no_bridge_ran_is_not_late(stage: Stage) -> None:
     stage.turn()
     stage.writes()
