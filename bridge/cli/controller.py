@@ -275,7 +275,8 @@ class Controller:
             watcher = self.watchers.get(name)
             silent = watcher.health()[Resource.PODS].silent_for if watcher else None
             heard = self.clock.now() - timedelta(seconds=silent) if silent is not None else None
-            if heard and intake.at_rest:  # in this order: what was heard until then has been handed over
+            ours = self.tenures["cluster", name].held  # a later owner may know more
+            if ours and heard and intake.at_rest:  # in this order: what was heard until then has been handed over
                 try:
                     self._intake_store.note_watched(name, heard)
                 except BridgeError as error:
