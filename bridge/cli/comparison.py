@@ -19,6 +19,7 @@ from bridge.model.identity import ObjectKey
 from bridge.model.intent import EVERYTHING, Objects, Snapshot
 from bridge.model.plan import Plan
 from bridge.policy.guard import GuardLimits
+from bridge.report.words import unnamed
 from bridge.settings import DeviceSettings, Settings
 from bridge.state.database import Database
 from bridge.state.delivery_store import DeliveryStore
@@ -60,7 +61,7 @@ def compare_all(settings: Settings, names: Iterable[str], database: Database) ->
         except StateError:
             raise
         except BridgeError as error:
-            yield Comparison(device.name, device.kind, error=str(error))
+            yield Comparison(device.name, device.kind, error=unnamed(device.name, str(error)))
 
 
 def compare(

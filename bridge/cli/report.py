@@ -4,6 +4,7 @@ import contextlib
 import io
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from bridge.cli.output import complain
 from bridge.errors import BridgeError, SettingsError
 
 if TYPE_CHECKING:
+    from bridge.cli.fresh import Fresh
     from bridge.report.difference import Difference
     from bridge.report.model import Report
     from bridge.state.database import Database
@@ -50,7 +52,18 @@ app = typer.Typer(cls=Reports, rich_markup_mode=None)
 
 Devices = Annotated[list[str] | None, typer.Argument(metavar="[DEVICE]…", help="Which devices; all unless told.")]
 How = Annotated[Rendering | None, typer.Option("--format", help="How to write it; as --output unless told.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Write it to this file.", dir_okay=False)]
+
+
+def _in_a_folder(file: Path | None) -> Path | None:
+    """Found wrong before any device is asked or anything is kept."""
+    if file is not None and not file.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {file.parent}")
+    return file
+
+
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Write it to this file.", dir_okay=False, callback=_in_a_folder)
+]
 Objects = Annotated[
     bool, typer.Option("--objects", help="In text, with every object, equal ones too, and the rules in order.")
 ]
@@ -85,27 +98,30 @@ def report(
     from bridge.cli.state import opened
 
     asked, names = invocation(context), devices or []
+    readings: list[Fresh] = []
     if diff is not None:
         _compare(asked, names, diff, rendering)
         return
     with opened(asked.settings, asked.folder(asked.settings)) as database:
-        found = reporting.made(asked.settings, names, database, fresh=_read_now if fresh else None)
+        found = reporting.made(asked.settings, names, database, fresh=partial(_read_now, readings) if fresh else None)
         if keep:
             found = reporting.keep(found, database) or found
     _tell(asked, found, rendering, out, objects=objects, members=members)
-    if not found.in_step:
+    if not found.in_step or any(one.drift for one in readings):
         raise typer.Exit(FINDINGS)
     if found.held:
         raise typer.Exit(HELD)
 
 
-def _read_now(database: "Database", devices: tuple[str, ...]) -> None:
-    """Have these devices read, and say which were not."""
+def _read_now(readings: "list[Fresh]", database: "Database", devices: tuple[str, ...]) -> list[str]:
+    """Have these devices read, put down what came of it, and say which were not; returns those that were."""
     from bridge.cli.fresh import read_now
 
-    for one in read_now(database, devices):
+    readings += read_now(database, devices)
+    for one in readings:
         if one.why:
             complain(f"{one.device}: {one.why}")
+    return [one.device for one in readings if one.read]
 
 
 @app.command("list")

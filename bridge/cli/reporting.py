@@ -4,7 +4,7 @@ A report reads each device through an adapter of its own, as `plan` does: no wor
 device.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -24,7 +24,7 @@ from bridge.state.report_archive import ReportArchive
 
 log = structlog.get_logger(__name__)
 
-Fresh = Callable[[Database, tuple[str, ...]], None]
+Fresh = Callable[[Database, tuple[str, ...]], Collection[str]]
 
 
 def made(
@@ -35,13 +35,16 @@ def made(
     origin: Origin = Origin.ASKED,
     fresh: Fresh | None = None,
 ) -> Report:
-    """The report of these devices, or of all. `fresh` is called with the devices that differ before the audit is read.
+    """The report of these devices, or of all. `fresh` is called with the devices that differ before the audit is read; those that it
+    returns have been read, and perhaps repaired, and are compared once more.
 
     Raises SettingsError for a name that is none, StateUnavailable.
     """
     compared = list(compare_all(settings, names, database))
     if fresh is not None:
-        fresh(database, tuple(one.device for one in compared if one.plan is not None and not one.plan.empty))
+        read = fresh(database, tuple(one.device for one in compared if one.plan is not None and not one.plan.empty))
+        again = {one.device: one for one in compare_all(settings, read, database)} if read else {}
+        compared = [again.get(one.device, one) for one in compared]
     at = datetime.now(UTC)
     witness = Witness(database, at)
     devices = tuple(device_report(one, witness) for one in compared)

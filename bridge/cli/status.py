@@ -83,9 +83,25 @@ def _problems(store: "ReportStore", cluster: str) -> list[dict[str, Any]]:
     ]
 
 
+def _state(device: dict[str, Any]) -> str:
+    """How it answers, and what of it is not in force."""
+    from bridge.report.words import not_attached, unnamed
+
+    message = unnamed(device["name"], device["message"])
+    words = f"{device['state']}: {message}" if message else device["state"]
+    loose = not_attached(device["attached"])
+    return f"{words}, {loose}" if loose else words
+
+
+def _time(text: str | None) -> str:
+    from bridge.report.words import clock
+
+    return clock(datetime.fromisoformat(text) if text else None)
+
+
 def _show(output: Output, found: dict[str, Any]) -> None:
     clusters = [
-        (one["name"], str(one["revision"]), one["changedAt"] or "-", ", ".join(one["synced"]) or "nothing yet")
+        (one["name"], str(one["revision"]), _time(one["changedAt"]), ", ".join(one["synced"]) or "nothing yet")
         for one in found["clusters"]
     ]
     output.table("Clusters", ("cluster", "revision", "changed", "synced"), clusters)
@@ -93,12 +109,12 @@ def _show(output: Output, found: dict[str, Any]) -> None:
         (
             one["name"],
             one["kind"],
-            f"{one['state']}: {one['message']}" if one["message"] else one["state"],
+            _state(one),
             f"{one['lagSeconds']:.1f} s",
             str(sum(one["objects"].values())),
             str(one["held"]),
             str(one["quarantined"]),
-            one["lastVerified"] or "-",
+            _time(one["lastVerified"]),
         )
         for one in found["devices"]
     ]

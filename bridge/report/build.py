@@ -179,7 +179,7 @@ def _compared(
         items=member_order(items) if key.kind is Kind.GROUP else items,
     )
     if told is None:
-        return report
+        return msgspec.structs.replace(report, verified_at=evidence.at if report.equal else None)
     return msgspec.structs.replace(
         report,
         state=told.state.value,

@@ -26,7 +26,7 @@ _WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800,
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the state says of one device; `holders` by cluster and address."""
+    """What the state says of one device, as of `at`; `holders` by cluster and address."""
 
     standing: DeviceStanding | None = None
     held: tuple[HeldPlan, ...] = ()
@@ -37,6 +37,7 @@ class Evidence:
     drift: tuple[Change, ...] = ()
     changes: Changes = field(default_factory=Changes)
     picture: Picture | None = None
+    at: datetime | None = None
 
 
 class Witness:
@@ -61,6 +62,7 @@ class Witness:
             drift=tuple(change(one) for one in self._changes.last(device, after, _DRIFTS, drift=True)),
             changes=self._summary(device, after),
             picture=self._picture(device, since),
+            at=self._at,
         )
 
     @cached_property

@@ -83,7 +83,8 @@ class ObjectReport(About, frozen=True):
 
     An object that is missing or extra as a whole counts at least one item. Where only the order differs, the items out of place
     bear their position. `state`, `message`, `cause` and the times are what the bridge has recorded of it: `cause` and `changed_at` of its
-    last change, `waiting_since` while a change is not applied, `verified_at` when it was last seen to be as recorded.
+    last change, `waiting_since` while a change is not applied, `verified_at` when it was last seen to be as recorded. Of an object that
+    is not recorded, as a policy, which follows from its rule lists, only `verified_at` is told: the report itself, which has read it.
     """
 
     desired: int | None
@@ -334,6 +335,7 @@ class Summary(Value, frozen=True):
     """What a list of kept reports shows, and where the next report goes on from: `audit` is the last row of each device's audit."""
 
     in_step: bool = True
+    attached: bool = True  # whether every policy on every device is referred to by something that is enforced
     devices: tuple[str, ...] = ()
     audit: Mapping[str, int] = {}
     groups: int = 0
@@ -350,6 +352,7 @@ def summary_of(report: Report) -> Summary:
     """The report in numbers."""
     return Summary(
         in_step=report.in_step,
+        attached=all(reachable for device in report.by_device for reachable in device.attached.values()),
         devices=tuple(device.device for device in report.by_device),
         audit={device.device: device.audit.number for device in report.by_device},
         groups=report.groups,

@@ -10,7 +10,7 @@ from bridge.model.plan import Plan
 from bridge.report.difference import DeviceDifference, Difference, Side
 from bridge.report.items import items
 from bridge.report.model import DeviceReport, Item, ObjectReport, Report, RuleLine, Summary
-from bridge.report.words import age, changes_line, clock, members_of, since_words, span, standing
+from bridge.report.words import age, changes_line, clock, members_of, since_words, span, standing, unnamed
 from bridge.state.reported import KeptReport
 
 _SHOWN = 20  # of one object's items; JSON and CSV have them all
@@ -47,7 +47,7 @@ def kept_sheet(kept: Iterable[KeptReport]) -> Sheet:
         found = msgspec.json.decode(one.summary, type=Summary)
         numbers = (len(found.devices), found.missing, found.extra, found.held, found.drift)
         told = (str(one.number), clock(one.at), one.origin, *(str(number) for number in numbers))
-        rows.append((*told, "yes" if found.in_step else "no"))
+        rows.append((*told, ("yes" if found.in_step else "no") + ", not attached" * (not found.attached)))
     columns = ("number", "time", "origin", "devices", "missing", "extra", "held", "drift", "in step")
     return Sheet("Reports", columns, tuple(rows))
 
@@ -96,7 +96,7 @@ def _device_row(device: DeviceReport, at: datetime) -> tuple[str, ...]:
     waiting = device.oldest_unapplied
     told = (str(device.drift_total), age(waiting, at) if waiting else "-", age(device.last_verified, at))
     if device.error:
-        return (device.device, device.kind, device.error, *["-"] * 8, *told)
+        return (device.device, device.kind, standing(device), *["-"] * 8, *told)
     pairs = (
         (device.actual.groups, device.desired.groups),
         (device.actual.members, device.desired.members),
@@ -146,11 +146,13 @@ def _evidence(device: DeviceReport) -> Iterator[Sheet]:
         more = f", the last {len(rows)} of {device.drift_total}" if device.drift_total > len(rows) else ""
         columns = ("at", "object", "by", "was", "is", "what became of it")
         yield Sheet(f"{name}: changed by somebody else {since}{more}", columns, rows)
-    lines = [("changes", changes_line(device))]
+    lines = [("not compared", device.error)] if device.error else []
+    lines.append(("changes", changes_line(device)))
     if device.audit.number:
         lines.append(("audit", f"row {device.audit.number}, hash {device.audit.hash}"))
     if device.state not in ("", "ok"):
-        lines.append(("device", f"{device.state}: {device.message}" if device.message else device.state))
+        message = unnamed(name, device.message)
+        lines.append(("device", f"{device.state}: {message}" if message else device.state))
     if device.mode == "plan":
         lines.append(("mode", "plan: read and compared, never written"))
     yield Sheet(f"{name}: {since}", ("what", "found"), tuple(lines))
@@ -188,7 +190,8 @@ def _rule_row(line: RuleLine) -> tuple[str, ...]:
 def _object_row(one: ObjectReport, at: datetime) -> tuple[str, ...]:
     sizes = ("-" if size is None else str(size) for size in (one.desired, one.actual))
     waiting = span((at - one.waiting_since).total_seconds()) if one.waiting_since else "-"
-    found = (str(len(one.missing)), str(len(one.extra)), one.state or "-", age(one.verified_at, at), waiting)
+    state = one.state or ("ok" if one.equal else "differs")
+    found = (str(len(one.missing)), str(len(one.extra)), state, age(one.verified_at, at), waiting)
     return (one.object, *sizes, *found)
 
 

@@ -1,7 +1,8 @@
 """Times, spans and states in the words that every rendering for people uses."""
 
 import re
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from bridge.report.model import DeviceReport, Report
 
@@ -25,25 +26,35 @@ def age(moment: datetime | None, at: datetime) -> str:
 
 
 def clock(moment: datetime | None) -> str:
-    """A time to the second, in UTC."""
-    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    """A time to the second, ISO 8601 in UTC."""
+    return "-" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def standing(device: DeviceReport) -> str:
     """How one device stands, in a few words."""
     if device.error:
-        return device.error
+        return "unreadable"
     if device.differences:
         return "differs"
     if device.quarantined:
         return f"refuses {counted(len(device.quarantined), 'object')}"
     if not device.active:
         return "stored, not yet enforced"
-    loose = [tier for tier, reachable in device.attached.items() if not reachable]
     words = ["in step"]
     words += [f"{counted(len(device.held), 'change')} held"] if device.held else []
-    words += [f"not attached: {', '.join(loose)}"] if loose else []
+    words += [loose] if (loose := not_attached(device.attached)) else []
     return ", ".join(words)
+
+
+def not_attached(attached: Mapping[str, bool]) -> str:
+    """Which tiers are on the device and nothing that is enforced refers to them; "" when there is none."""
+    loose = [tier for tier, reachable in attached.items() if not reachable]
+    return f"not attached: {', '.join(loose)}" if loose else ""
+
+
+def unnamed(device: str, message: str) -> str:
+    """What an error says, without the name of the device where that stands beside it anyway."""
+    return message.removeprefix(f"{device}: ")
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,17 +1,23 @@
 """`report` and its commands: made, written, kept, shown, compared; and what is due on a schedule."""
 
 import json
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bridge.cli.adapters import InstalledAdapters
+from bridge.cli.fresh import Fresh
 from bridge.cli.reporting import keep_of_schedule
+from bridge.model.policy import Tier
 from bridge.settings import load
 from bridge.settings.schedule import cron, last_due
 from bridge.state.database import Database
+from bridge.state.desired import DeviceHealth
 from bridge.state.report_archive import ReportArchive
+from bridge.state.report_store import ReportStore
 from tests.cli.program import Answer, run
 from tests.cli.site import SOURCE, Site
 
@@ -86,8 +92,9 @@ def test_every_rendering_to_a_file_or_not(delivered: Site, tmp_path: Path) -> No
         assert (tmp_path / word).read_text().startswith(begin)
     assert report(delivered, "--output", "json", "--out", str(tmp_path / "more")).out == ""
     assert json.loads((tmp_path / "more").read_text())["inStep"]
-    nowhere = report(delivered, "--out", str(tmp_path / "no" / "where"))
-    assert (nowhere.code, "No such file" in nowhere.err) == (1, True)
+    nowhere = report(delivered, "--keep", "--out", str(tmp_path / "no" / "where"))
+    assert (nowhere.code, "there is no folder" in nowhere.err) == (2, True), nowhere.err
+    assert report(delivered, "list", "--output", "json").json["reports"] == [], "found before anything is kept"
 
 
 def test_members_with_whom_they_stand_for(delivered: Site) -> None:
@@ -102,6 +109,50 @@ def test_a_device_that_does_not_answer_is_told_from_the_record(delivered: Site) 
     device = found.json["byDevice"][0]
     assert (device["state"], device["error"] != "", device["audit"]["number"] > 0) == ("ok", True, True)
     assert "could not be compared" in report(delivered, "--format", "html").out
+
+
+def test_status_says_what_is_not_attached_and_since_when(delivered: Site, database: Database) -> None:
+    (device,) = ReportStore(database).devices()
+    delivered.stores.delivery.record_health("edge", replace(device.health, attached={Tier.SERVICE: False}))
+    said = run("status", "--config", delivered.config)
+    assert (said.code, "ok, not attached: service" in said.out) == (0, True), said.out
+    (row,) = [line for line in said.out.splitlines() if line.startswith("edge")]
+    assert re.search(r" \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", row), row
+
+
+def test_a_device_is_named_once(delivered: Site) -> None:
+    delivered.stores.delivery.record_health("edge", DeviceHealth("unreachable", "edge: no answer"))
+    assert "unreachable: no answer" in run("status", "--config", delivered.config).out
+    delivered.bigip.stop()
+    planned = run("plan", "--config", delivered.config)
+    assert (planned.code, planned.err.count("edge: ")) == (1, 1), planned.err
+    told = report(delivered).out.splitlines()
+    assert told[2].split()[:3] == ["edge", "bigip", "unreadable"]
+    assert any(re.match("not compared +no answer", line) for line in told), told
+
+
+@pytest.mark.parametrize(("drift", "code"), [(True, 1), (False, 0)])
+def test_a_fresh_report_is_of_the_time_after_the_repair(
+    delivered: Site, database: Database, monkeypatch: pytest.MonkeyPatch, drift: bool, code: int
+) -> None:
+    delivered.join("10.64.0.3")
+
+    def read_now(_: Database, devices: tuple[str, ...]) -> tuple[Fresh, ...]:
+        assert devices == ("edge",)
+        delivered.deliver()
+        found = ReportStore(database).audit("edge", 1) if drift else ()
+        return (Fresh("edge", read=True, drift=found),)
+
+    monkeypatch.setattr("bridge.cli.fresh.read_now", read_now)
+    found = report(delivered, "--fresh", "--output", "json")
+    assert (found.json["inStep"], found.json["missing"], found.code) == (True, 0, code)
+
+
+def test_a_device_that_was_not_read_is_told_as_it_was_found(delivered: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered.join("10.64.0.3")
+    monkeypatch.setattr("bridge.cli.fresh.read_now", lambda *_: (Fresh("edge", read=False, why="nobody has it"),))
+    found = report(delivered, "--fresh", "--output", "json")
+    assert (found.json["missing"], found.code, found.err.strip()) == (1, 1, "edge: nobody has it")
 
 
 def test_one_report_for_each_time_of_the_schedule(delivered: Site, database: Database) -> None:

@@ -92,6 +92,7 @@ def evidence(holders: Iterable[str] = ("10.64.0.1", "10.64.0.2", "10.64.0.9"), *
         if at % 5
     )
     return Evidence(
+        at=START,
         standing=DeviceStanding(
             "edge",
             "bigip",
@@ -168,7 +169,7 @@ def calm(name: str = "calm") -> DeviceReport:
 
 def silent(name: str = "away") -> DeviceReport:
     """A device that does not answer."""
-    return recorded(name, "bigip", Evidence(), f"{name}: no answer within 30 s")
+    return recorded(name, "bigip", Evidence(), "no answer within 30 s")
 
 
 def report(*devices: DeviceReport) -> Report:

@@ -184,7 +184,7 @@ def test_a_report_is_in_step_when_every_device_is() -> None:
 
 def test_of_a_device_that_does_not_answer_the_record_is_told() -> None:
     found = silent()
-    assert (found.error, found.in_step, found.objects) == ("away: no answer within 30 s", False, ())
+    assert (found.error, found.in_step, found.objects) == ("no answer within 30 s", False, ())
 
 
 def _objects(value: DeviceObject | None) -> dict[ObjectKey, DeviceObject]:

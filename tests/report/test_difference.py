@@ -120,7 +120,7 @@ def test_in_words_and_as_json() -> None:
     sheets = {sheet.title: sheet for sheet in difference_sheets(found)}
     assert ("readable", "yes", "calm: no answer within 30 s") in sheets["calm: stands otherwise"].rows
     assert difference_line(found).startswith(
-        "from now, 2026-03-01 12:00:00 UTC to report 9 of 2026-03-01 12:00:00 UTC: 1 devices"
+        "from now, 2026-03-01T12:00:00Z to report 9 of 2026-03-01T12:00:00Z: 1 devices"
     )
     document = difference_document(found)
     assert (document["equal"], document["after"]["number"]) == (False, 9)

@@ -53,7 +53,7 @@ def test_the_first_words_say_how_it_stands() -> None:
     assert "In step Every device holds exactly what it should." in words(report(calm()))
     bad = words(report(full(), silent()))
     assert "Out of step edge: 1 missing and 1 extra in 1 object" in bad
-    assert "away: could not be compared: away: no answer within 30 s" in bad
+    assert "away: could not be compared: no answer within 30 s" in bad
     assert "No devices" in words(report())
     loose = msgspec.structs.replace(calm(), attached={"service": False})
     assert "In step, and not all of it is enforced calm: the service policy is not attached" in words(report(loose))
@@ -73,7 +73,7 @@ def test_everything_is_told() -> None:
         "/Common/fb_acme_x",
         "our name without our mark",
         "modify security firewall policy /Common/site rules add { ours }",
-        "Drift since report 11 of 2026-03-01 06:00:00 UTC",
+        "Drift since report 11 of 2026-03-01T06:00:00Z",
         "changed on the device, not by this bridge",
         "198.51.100.66",
         "repaired",

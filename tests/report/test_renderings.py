@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 
 import jsonschema
 import msgspec
@@ -19,10 +20,11 @@ from bridge.report.build import device_report
 from bridge.report.document import plan_document, report_document, report_from, report_schema, report_text
 from bridge.report.model import DeviceReport, Report, of_devices, summary_of
 from bridge.report.rows import COLUMNS, csv_text, harmless
-from bridge.report.text import Sheet, plan_sheets, report_sheets
-from bridge.report.words import report_line, span
+from bridge.report.text import Sheet, kept_sheet, plan_sheets, report_sheets
+from bridge.report.words import clock, report_line, span
 from bridge.state.desired import ObjectState
-from tests.report.samples import PAY, RULES, calm, entry, evidence, full, group, report, silent, standing
+from bridge.state.reported import KeptReport
+from tests.report.samples import PAY, POLICY, RULES, START, calm, entry, evidence, full, group, report, silent, standing
 
 
 def sheets(found: Report, *, objects: bool = False, members: bool = False) -> dict[str, Sheet]:
@@ -36,23 +38,24 @@ def test_the_report_in_words() -> None:
     shown = sheets(found)
     assert [row[:3] for row in shown["Devices"].rows] == [
         ("edge", "bigip", "differs"),
-        ("away", "bigip", "away: no answer within 30 s"),
+        ("away", "bigip", "unreadable"),
     ]
     assert shown["edge: differences"].rows == ((str(PAY), "10.64.0.2", "10.64.0.1"),)
     assert shown["edge: refused by the device"].rows == (("group:east/external/shop/refused", "01070712: no"),)
-    drift = shown["edge: changed by somebody else since report 11 of 2026-03-01 06:00:00 UTC"]
+    drift = shown["edge: changed by somebody else since report 11 of 2026-03-01T06:00:00Z"]
     assert drift.rows[0][2:] == (
         "changed on the device, not by this bridge",
         "{10.64.0.1}",
         "{10.64.0.1, 198.51.100.66}",
         "repaired",
     )
-    told = shown["edge: since report 11 of 2026-03-01 06:00:00 UTC"].rows
+    told = shown["edge: since report 11 of 2026-03-01T06:00:00Z"].rows
     assert {row[0]: row[1] for row in told} == {
         "changes": "40 changes (4 create, 36 update); 1 refused; from cluster to device: median 31 ms, longest 1.4 s",
         "audit": f"row 41, hash {'9f' * 32}",
     }
     assert "edge: objects" not in shown
+    assert shown["away: in the last 24 hours"].rows[0] == ("not compared", "no answer within 30 s")
 
 
 def test_short_unless_more_is_asked_for() -> None:
@@ -222,6 +225,31 @@ def test_not_attached_and_not_yet_enforced_are_said() -> None:
     assert sheets(report(full()))["Devices"].rows[0][2] == "differs"
     assert state(attached={"cluster": False, "service": True}) == "in step, not attached: cluster"
     assert state(active=False) == "stored, not yet enforced"
+
+
+def test_a_list_of_reports_says_what_is_not_attached() -> None:
+    def line(device: DeviceReport) -> str:
+        summary = json.dumps(msgspec.to_builtins(summary_of(report(device))))
+        return kept_sheet([KeptReport(1, START, "asked", None, summary)]).rows[0][-1]
+
+    assert line(calm()) == "yes"
+    assert line(msgspec.structs.replace(calm(), attached={"service": False})) == "yes, not attached"
+    assert line(full()) == "no, not attached"
+
+
+def test_a_policy_is_as_this_report_read_it() -> None:
+    shown = sheets(report(full()), objects=True)["edge: objects"].rows
+    (policy,) = [row for row in shown if row[0] == str(POLICY)]
+    assert policy[5:] == ("ok", "0 ms before", "-")
+    plan = Plan("edge", ((Step(Op.DELETE, PAY, group("10.64.0.1"), None),),))
+    extra = device_report("bigip", Snapshot("edge", {PAY: group("10.64.0.1")}), plan, [], evidence())
+    assert sheets(report(extra), objects=True)["edge: objects"].rows[0][5:] == ("differs", "never", "-")
+
+
+def test_one_spelling_of_times_whatever_the_zone() -> None:
+    east = timezone(timedelta(hours=2))
+    assert clock(datetime(2026, 3, 1, 14, 0, 0, 250_000, tzinfo=east)) == "2026-03-01T12:00:00Z"
+    assert clock(None) == "-"
 
 
 @pytest.mark.parametrize(

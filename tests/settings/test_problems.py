@@ -81,6 +81,7 @@ def test_one_problem_at_its_path(tmp_path: Path, path: str, value: object, insid
     """`inside` is where in the changed value the problem lies."""
     found = problems(tmp_path, changed(path, value))
     assert words in found.get(_dotted(path) + inside, ""), found
+    assert "Value error" not in str(found), "the words of the library are not ours"
 
 
 def test_all_at_once(tmp_path: Path) -> None:
