@@ -43,6 +43,7 @@ def history(
 ) -> None:
     """Show the history of one thing, the newest first; exit code 1 when nothing is recorded, 2 when the words can mean several things."""
     from bridge.cli.state import opened
+    from bridge.report.subject import FORMS
     from bridge.report.told import Past
     from bridge.state.history_store import Asked, HistoryStore
 
@@ -62,7 +63,7 @@ def history(
                 f"{page!r} is no place: the last line of a page names the next", param_hint="--page"
             ) from None
     if told is None or (not since and not told.known):
-        complain(f"nothing is recorded of {subject}")
+        complain(f"nothing is recorded of {subject}" + (f"; {FORMS}" if told is None else ""))
         raise typer.Exit(FINDINGS)
     _show(asked.output, told, since, again(since, limit, cluster))
     if not told.timeline.rows and not told.next:

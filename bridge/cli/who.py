@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.cli.errors import FINDINGS
-from bridge.cli.invocation import invocation
+from bridge.cli.invocation import Invocation, invocation
+from bridge.errors import SettingsError
 
 if TYPE_CHECKING:
     from bridge.report.attribution import Answer
@@ -38,7 +39,10 @@ def who(context: typer.Context, address: Address, at: At = None, cluster: Cluste
         raise typer.BadParameter(f"{time_text(when)} has not come yet", param_hint="--at")
     with opened(asked.base, asked.folder(asked.base)) as database:
         store = HistoryStore(database)
-        answers = [answered(store, one, wanted, when) for one in clusters_of(store, cluster)]
+        ranges = pod_ranges(asked)
+        answers = [
+            answered(store, one, wanted, when, ranges.get(one.cluster, ())) for one in clusters_of(store, cluster)
+        ]
     if asked.output.json:
         asked.output.document(who_document(wanted, when, answers))
     else:
@@ -50,13 +54,23 @@ def who(context: typer.Context, address: Address, at: At = None, cluster: Cluste
         raise typer.Exit(FINDINGS)
 
 
-def answered(store: "HistoryStore", watched: "Watched", address: str, at: datetime) -> "Answer":
-    """What one cluster's history says of the address, with the groups that it was in."""
-    from bridge.report.attribution import answer
+def pod_ranges(asked: Invocation) -> dict[str, tuple[str, ...]]:
+    """The pod ranges of each cluster, as far as the settings can be read: the answer needs the state alone."""
+    try:
+        return {one.name: one.pod_ranges for one in asked.settings.clusters}
+    except SettingsError:
+        return {}
+
+
+def answered(
+    store: "HistoryStore", watched: "Watched", address: str, at: datetime, ranges: tuple[str, ...] = ()
+) -> "Answer":
+    """What one cluster's history says of the address, with the groups that it was in; `ranges` are the pods'."""
+    from bridge.report.attribution import answer, placed
 
     found = answer(watched, store.around(watched.cluster, address, at), at)
     if not found.holders:
-        return found
+        return placed(found, address, ranges, store.node(watched.cluster, address)) if ranges else found
     namespaces = {holding.lease.namespace for holding, _ in found.holders}
     return replace(found, groups=store.groups_at(watched.cluster, address, namespaces, at))
 

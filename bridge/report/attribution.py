@@ -1,19 +1,21 @@
-"""Who held an address at a time, as far as anybody can know: exact, between two times, nobody, or unknown and why.
+"""Who held an address at a time, as far as anybody can know: exact, between two times, nobody, unknown and why, or no pod could.
 
 A lease began between `t1_since` and `t1` where the beginning was not watched, and ended between `t2_since` and `t2` where the end was
 not. In between the answer is that the workload may have held the address; two workloads may, where one followed the other unwatched.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bridge.model.addresses import covers
 from bridge.report.times import time_text
 from bridge.state.past import Around, Membership, Outage, Watched
 from bridge.state.reported import LeaseRecord
 
-# A cluster that is watched is heard of at least every minute, and that is written down every ten seconds.
+# A cluster that is watched is heard of at least every minute, and that is written down every ten seconds. A holder is taken to be there
+# still for so long; that nobody came is never taken for granted.
 HEARD_WITHIN = timedelta(minutes=3)
 
 
@@ -32,6 +34,7 @@ class Verdict(StrEnum):
     HELD = "held"
     POSSIBLY_HELD = "possibly held"
     NOBODY = "nobody"
+    OUTSIDE = "outside"  # no pod of the cluster can have it
     UNKNOWN = "unknown"
 
 
@@ -72,7 +75,7 @@ class Answer:
     """What one cluster's history says of an address at a time.
 
     `previous` and `next` held it before and after that time; `groups` are the address groups that the address was in; `reason` says why
-    it is unknown. `seen_at` is set when the cluster has not been watched since then.
+    it is unknown, or why no pod can have had it. `seen_at` is set when the answer is about a time after the cluster was last heard of.
     """
 
     cluster: str
@@ -102,8 +105,19 @@ def answer(watched: Watched, around: Around, at: datetime) -> Answer:
         next=next((one for one in holdings if one.began.at > at and one.certainty(at) is None), None),
         reason=reason,
         kept_from=watched.kept_from,
-        seen_at=watched.seen_at if unseen else None,
+        seen_at=watched.seen_at if unseen or (not holders and watched.seen_at and at > watched.seen_at) else None,
     )
+
+
+def placed(found: Answer, address: str, ranges: Sequence[str], node: str) -> Answer:
+    """The answer where an address that no pod is recorded with lies outside the pod ranges: then it is not one of pods.
+
+    `node` is the node that has the address now, "" for none. Without ranges nothing is said.
+    """
+    if not ranges or found.holders or found.previous or found.next or covers(ranges, [address]):
+        return found
+    reason = f"not an address of pods: outside the pod ranges of cluster {found.cluster}"
+    return replace(found, verdict=Verdict.OUTSIDE, reason=f"{reason}; address of node {node}" if node else reason)
 
 
 def in_sequence(leases: Iterable[LeaseRecord]) -> tuple[Holding, ...]:
@@ -145,4 +159,6 @@ def _unknown(watched: Watched, outage: Outage | None, at: datetime, *, unseen: b
         )
     if unseen and watched.seen_at is not None:
         return f"the cluster has not been watched since {time_text(watched.seen_at)}"
+    if watched.seen_at is not None and at > watched.seen_at:
+        return f"nobody held it when the cluster was last heard of, {time_text(watched.seen_at)}; who came since is not known"
     return ""

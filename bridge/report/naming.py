@@ -19,7 +19,7 @@ _SCOPES: Mapping[Scope, str] = {
 }
 
 
-_BUILTIN: Mapping[str, str] = {
+BUILTIN: Mapping[str, str] = {
     "pod-ranges": "pod ranges",
     "outside": "everything outside the cluster",
     "governed": "governed workloads",
@@ -42,7 +42,7 @@ def named(key: ObjectKey) -> str:
     """A group as a line names it: `service shop/web`."""
     if key.scope is Scope.BUILTIN:
         name, _, device = key.name.partition("-.")  # of a device for some namespaces only
-        return _BUILTIN.get(name, name) + f" (on {device})" * bool(device)
+        return BUILTIN.get(name, name) + f" (on {device})" * bool(device)
     return " ".join(part for part in (_SCOPES[key.scope], place(key.namespace, key.name)) if part)
 
 

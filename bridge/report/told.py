@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from bridge.model.identity import ObjectKey
 from bridge.report import history
 from bridge.report.history import Timeline
-from bridge.report.subject import Subject, What, matching, rule_lists
+from bridge.report.subject import Subject, What, objects_called, rule_lists
 from bridge.state.history_store import Asked, HistoryStore, Page
 from bridge.state.past import DeviceChange, Membership, Standing
 from bridge.state.reported import LeaseRecord
@@ -49,10 +49,10 @@ class Past:
         return Told(str(subject), timeline, page.next)
 
     def _each(self, subject: Subject) -> list[Subject]:
-        """Groups by their keys, rules by their kinds."""
+        """Groups and other objects by their keys, rules by their kinds."""
         if subject.what is What.GROUP and subject.key is None:
-            keys = [key for cluster in self._clusters for key in matching(subject.name, self._store.groups(cluster))]
-            return [Subject(What.GROUP, key.name, key.namespace, key=key) for key in keys]
+            groups = [key for cluster in self._clusters for key in self._store.groups(cluster)]
+            return objects_called(subject.name, self._clusters, groups)
         if subject.what is What.RULE:
             return [replace(subject, kinds=(kind,)) for kind in subject.kinds]
         return [subject]
@@ -90,6 +90,8 @@ class Past:
 
     def _leases(self, subject: Subject, asked: Asked) -> Page[LeaseRecord]:
         if subject.what is What.UID:
+            if asked.start:
+                raise ValueError("the history of one pod has one page")
             return Page(self._store.leases_of_uid(subject.name, asked.limit))
         return self._store.leases_of_pod(subject.namespace, subject.name, asked, self._cluster)
 

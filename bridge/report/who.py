@@ -66,6 +66,8 @@ def _details(holding: Holding, how: Certainty, one: Answer) -> Iterator[str]:
 def _absent(one: Answer) -> str:
     if one.verdict is Verdict.UNKNOWN:
         return f"unknown: {one.reason}"
+    if one.verdict is Verdict.OUTSIDE:
+        return one.reason
     since = f", since {span_text(one.previous.ended)} ({_name(one.previous.lease)})" if one.previous else ""
     until = f", until {span_text(one.next.began)} ({_name(one.next.lease)})" if one.next else ""
     kept = f"; the record begins {time_text(one.kept_from)}" if one.kept_from and not one.previous else ""

@@ -120,4 +120,9 @@ SELECT cluster, kind, ok, reason, message, changed_at FROM policy_object
 WHERE kind = ANY(%(kinds)s) AND namespace = %(namespace)s AND name = %(name)s AND (%(cluster)s::text IS NULL OR cluster = %(cluster)s)
 ORDER BY cluster, kind
 """
+NODE = """
+SELECT name FROM observed
+WHERE cluster = %(cluster)s AND resource = 'nodes'
+AND EXISTS (SELECT FROM json_array_elements_text(body -> 'addresses') x (address) WHERE x.address = %(address)s) ORDER BY name LIMIT 1
+"""
 GROUPS = "SELECT key FROM address_group WHERE cluster = %(cluster)s ORDER BY key"

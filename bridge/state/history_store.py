@@ -98,7 +98,7 @@ class HistoryStore:
     def memberships_of_group(self, group: ObjectKey, asked: Asked) -> Page[Membership]:
         """Who was in the group and whom they stood for, by their last change: in it now or left."""
         revision, address = _parts(asked.start or f"{_LAST},{_NO_ADDRESS}", 2)
-        place = {"revision": int(revision), "last_address": canonical_address(address)}
+        place = {"revision": _place(revision), "last_address": canonical_address(address)}
         values = {"cluster": group.cluster, "key": str(group), **place}
         rows = self._rows(sql.MEMBERSHIPS_OF_GROUP, {**values, "limit": asked.limit + 1})
         found = [(place, _membership(group, list(many))) for place, many in groupby(rows, lambda row: row[:3])]
@@ -148,6 +148,11 @@ class HistoryStore:
         values = {"kinds": list(kinds), "namespace": namespace, "name": name, "cluster": cluster}
         rows = self._rows(sql.VERDICTS, values)
         return tuple(Standing(where, Ref(kind, namespace, name), *rest) for where, kind, *rest in rows)
+
+    def node(self, cluster: str, address: str) -> str:
+        """The node that has the address now; "" for none."""
+        rows = self._rows(sql.NODE, {"cluster": cluster, "address": address})
+        return str(rows[0][0]) if rows else ""
 
     def groups(self, cluster: str) -> tuple[str, ...]:
         """The keys, as text, of every group of the cluster of which anything is kept; in order."""
@@ -213,7 +218,15 @@ def _older(change: DeviceChange, asked: Asked) -> bool:
 
 def _number(asked: Asked) -> int:
     """Where a page of changes starts: behind that one."""
-    return int(asked.start or _LAST)
+    return _place(asked.start) if asked.start else _LAST
+
+
+def _place(number: str) -> int:
+    """A number that a page can end at."""
+    place = int(number)
+    if not 0 < place <= _LAST:
+        raise ValueError(f"{number!r} is no place in this history")
+    return place
 
 
 def _parts(start: str, count: int) -> list[str]:

@@ -111,6 +111,9 @@ def test_reuse(shop: World) -> None:
 @pytest.mark.acceptance(f"{WHO}: text says it too; times without a zone are UTC and said to be; exit codes 0, 1 and 2")
 def test_words_and_codes(shop: World) -> None:
     bridge = shop.bridge
+    earlier = now()
+    shop.pod("bank", "heard-of", "10.244.1.70")
+    await_holder(bridge, "10.244.1.70", "bank/heard-of")
     done = bridge.command("who", "10.244.1.1")
     assert done.returncode == 0
     assert f"{CLUSTER}: shop/web-0, exact" in done.stdout
@@ -119,7 +122,8 @@ def test_words_and_codes(shop: World) -> None:
     assert "taken as UTC, as it says no zone" in bridge.command("who", "10.244.1.1", "--at", plain).stdout
     assert bridge.command("who", "10.244.1.1", "--at", "0s").returncode == 0
     for words, code, said in (
-        (("10.244.77.77",), 1, "nobody; the record begins"),
+        (("10.244.77.77", "--at", earlier), 1, "nobody; the record begins"),
+        (("192.0.2.77",), 1, f"not an address of pods: outside the pod ranges of cluster {CLUSTER}"),
         (("10.244.1.1", "--at", "2020-01-01"), 1, "unknown: before the oldest record kept"),
         (("10.244.1.0/24",), 2, "is a prefix: ask for one address"),
         (("10.244.1",), 2, "10.244.1"),
@@ -236,7 +240,17 @@ def test_outage(shop: World) -> None:
     unknown = asked(bridge, "10.244.1.59", meanwhile)
     assert unknown["verdict"] == "unknown"
     assert "the cluster was not watched from" in unknown["reason"]
+    shop.pod("shop", "web-58", "10.244.1.58")
+    await_holder(bridge, "10.244.1.58", "shop/web-58")  # heard of the cluster after that time
     assert asked(bridge, "10.244.1.59", after)["verdict"] == "nobody"
+    bridge.stop()
+    silent = asked(bridge, "10.244.1.59")
+    bridge.start()
+    assert (silent["verdict"], silent["reason"].partition(",")[0]) == (
+        "unknown",
+        "nobody held it when the cluster was last heard of",
+    )
+    assert silent["lastSeen"] >= after[:19]
 
 
 @pytest.mark.acceptance("Retention by partition: months are there ahead of time, old ones go whole, open leases never")

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from bridge.model.identity import ObjectKey
-from bridge.report.attribution import HEARD_WITHIN, Answer, Certainty, Verdict, answer, in_sequence
+from bridge.report.attribution import HEARD_WITHIN, Answer, Certainty, Verdict, answer, in_sequence, placed
 from bridge.report.times import time_from, time_text, zone_assumed
 from bridge.report.who import who_document, who_lines
 from bridge.state.past import Around, Membership, Outage, Watched
@@ -114,6 +114,11 @@ def test_the_next_holder_of_a_reused_address_is_told() -> None:
         (Watched("east", at(60), at(10_000)), None, f"before the oldest record kept ({time_text(at(60))})"),
         (WATCHED, Outage(at(40), at(60)), f"not watched from {time_text(at(40))} to {time_text(at(60))}"),
         (Watched("east", at(0), at(49) - HEARD_WITHIN), None, "has not been watched since"),
+        (
+            Watched("east", at(0), at(49)),
+            None,
+            f"nobody held it when the cluster was last heard of, {time_text(at(49))}",
+        ),
     ],
 )
 def test_nobody_is_never_claimed_where_nobody_knows(watched: Watched, outage: Outage | None, reason: str) -> None:
@@ -133,6 +138,30 @@ def test_a_holder_of_a_cluster_that_is_not_watched_any_more_is_as_last_seen() ->
     text = "\n".join(who_lines([found]))
     assert "shop/a, as last seen" in text
     assert f"the cluster has not been watched since {time_text(at(100))}" in text
+
+
+def test_nobody_is_claimed_up_to_the_time_the_cluster_was_last_heard_of() -> None:
+    watched = Watched("east", at(0), at(100))
+    assert [asked(when, watched=watched).verdict for when in (100, 100.1)] == [Verdict.NOBODY, Verdict.UNKNOWN]
+    assert [asked(when, watched=watched).seen_at for when in (100, 100.1)] == [None, at(100)]
+    assert held(asked(100.1, lease("a", 10), watched=watched)) == [("a", SURE)]
+
+
+@pytest.mark.parametrize(("node", "said"), [("", ""), ("n1", "; address of node n1")])
+def test_an_address_outside_the_pod_ranges_is_no_pods(node: str, said: str) -> None:
+    for when in (-10, 50):  # before the record too
+        found = placed(asked(when), "192.0.2.7", ("10.0.0.0/8", "fd00::/64"), node)
+        reason = f"not an address of pods: outside the pod ranges of cluster east{said}"
+        assert list(who_lines([found])) == [f"east: {reason}"]
+        (told,) = who_document("192.0.2.7", at(when), [found])["answers"]
+        assert (told["verdict"], told["reason"]) == ("outside", reason)
+
+
+def test_where_ranges_say_nothing_the_record_speaks() -> None:
+    assert placed(asked(50), "10.0.0.1", ("10.0.0.0/8",), "n1").verdict is Verdict.NOBODY
+    assert placed(asked(50), "192.0.2.7", (), "").verdict is Verdict.NOBODY
+    for when, verdict in ((15, Verdict.HELD), (25, Verdict.NOBODY)):  # a pod had it all the same
+        assert placed(asked(when, lease("a", 10, 20)), "10.0.0.1", ("192.0.2.0/24",), "").verdict is verdict
 
 
 def test_clusters_with_a_holder_come_first_and_groups_are_named() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from bridge.model.identity import ObjectKey
-from bridge.report.subject import Subject, What, matching, rule_lists, subjects
+from bridge.model.identity import Kind, ObjectKey
+from bridge.report.naming import title
+from bridge.report.subject import Subject, What, matching, objects_called, rule_lists, subjects
 
 WEB = ObjectKey.parse("group:east/service/shop/web")
 BOTH = ("NamespaceEgressRule", "ServiceEgressRule")
@@ -23,7 +24,22 @@ BOTH = ("NamespaceEgressRule", "ServiceEgressRule")
         ("/Common/fb/fb_east_service_shop_web", [Subject(What.GROUP, "fb_east_service_shop_web")]),
         ("service shop/web", [Subject(What.GROUP, "service shop/web")]),
         ("pod/shop/web-1", [Subject(What.POD, "web-1", "shop")]),
-        ("shop/web-1", [Subject(What.POD, "web-1", "shop"), Subject(What.RULE, "web-1", "shop", BOTH)]),
+        (
+            "shop/web-1",
+            [
+                Subject(What.POD, "web-1", "shop"),
+                Subject(What.RULE, "web-1", "shop", BOTH),
+                Subject(What.GROUP, "shop/web-1"),
+            ],
+        ),
+        (
+            "rules/east/service/shop",
+            [Subject(What.OBJECT, "", "shop", key=ObjectKey.parse("rules:east/service/shop/"))],
+        ),
+        (
+            "group/east/namespace/shop",
+            [Subject(What.GROUP, "", "shop", key=ObjectKey.parse("group:east/namespace/shop/"))],
+        ),
         ("rule/shop/out", [Subject(What.RULE, "out", "shop", BOTH)]),
         ("rule/baseline", [Subject(What.RULE, "baseline", "", ("ClusterEgressRule",))]),
         ("ServiceEgressRule shop/out", [Subject(What.RULE, "out", "shop", ("ServiceEgressRule",))]),
@@ -87,6 +103,46 @@ def test_a_group_is_found_by_the_names_that_people_see() -> None:
         "fb_": [],
     }
     assert {name: matching(name, map(str, keys)) for name in names} == names
+
+
+OBJECTS = [
+    ObjectKey.parse(text)
+    for text in (
+        "group:east/service/shop/web", "group:east/namespace/shop/", "group:east/external/shop/pay", "group:east/clusterexternal//dns",
+        "group:east/rule/shop/out", "group:east/addressgroup/shop/old", "group:east/annotation/shop/bank", "group:east/builtin//outside",
+        "group:east/builtin//pod-ranges", "group:east/builtin//governed-.edge", "rules:east/service/shop/", "rules:east/cluster//",
+        "rules:east/default//", "policy:/cluster//", "policy:/service//", "ports:east/service/shop/web", "ports:east/external/shop/pay",
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", OBJECTS, ids=str)
+def test_every_object_is_found_as_reports_and_the_console_call_it(key: ObjectKey) -> None:
+    from adapters.bigip.names import Names
+
+    for words in (title(key), Names("fb").name(key)):
+        found = [one.key for one in objects_called(words, ["west", "east"], [])]
+        assert key in found, words
+        assert len(found) <= 14, "few have to be looked up"
+
+
+def test_reports_say_what_is_outside() -> None:
+    assert title(OBJECTS[7]) == "everything outside the cluster"
+    assert [one.key for one in objects_called("everything outside the cluster", ["east"], [])] == [OBJECTS[7]]
+    assert [one.key for one in objects_called("external service shop/pay", ["east"], [])] == [OBJECTS[2]]
+
+
+def test_a_bare_place_can_be_a_service_and_other_words_lead_nowhere() -> None:
+    assert WEB in [one.key for one in objects_called("shop/web", ["east"], [])]
+    assert all(one.key and one.key.kind is Kind.GROUP for one in objects_called("shop/web", ["east"], []))
+    for words in (
+        "fb_other_service_shop_web",
+        "fb_east_nonsense_shop",
+        "web",
+        "our own firewall",
+        "fb__long_x_0123456789abcdef",
+    ):
+        assert objects_called(words, ["east"], []) == []
 
 
 def test_the_lists_in_which_a_rule_stands() -> None:

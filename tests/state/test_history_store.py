@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.model.identity import ObjectKey
+from bridge.model.observed import Node
 from bridge.model.policy import Ref
 from bridge.report.attribution import Certainty, answer
 from bridge.report.attribution import Verdict as Answered
@@ -179,7 +180,10 @@ def test_pages_of_any_size_are_the_whole(database: Database, limit: int) -> None
     assert [one.t2 for one in paged(lambda asked: store.leases_of_address(ONE, asked), limit)] == [None, at(5)]
 
 
-@pytest.mark.parametrize("start", ["nonsense", "1,2,3,4", "yesterday,east,10.0.0.1", "infinity,east,nowhere"])
+@pytest.mark.parametrize(
+    "start",
+    ["nonsense", "1,2,3,4", "yesterday,east,10.0.0.1", "infinity,east,nowhere", "-1", "-1,10.0.0.1", f"{2**63}"],
+)
 def test_a_place_that_is_none_is_refused(database: Database, start: str) -> None:
     store = HistoryStore(database)
     for ask in (
@@ -189,6 +193,13 @@ def test_a_place_that_is_none_is_refused(database: Database, start: str) -> None
     ):
         with pytest.raises(ValueError, match=r"."):
             ask()
+
+
+def test_a_node_is_found_by_each_of_its_addresses(database: Database) -> None:
+    stores, store = Stores(database), HistoryStore(database)
+    stores.commit(Batch(at(0), objects=[Node("uid-n1", "n1", "1", {}, ("192.0.2.1", SIX))]))
+    assert [store.node("east", one) for one in ("192.0.2.1", SIX, ONE)] == ["n1", "n1", ""]
+    assert store.node("west", SIX) == ""
 
 
 SHOP = ObjectKey.parse("rules:east/service/shop/")
@@ -267,6 +278,8 @@ def test_what_was_pruned_is_not_claimed_to_have_been_nobody(database: Database) 
     (watched,) = store.clusters()
     assert watched.kept_from == at(50)
     assert answer(watched, store.around("east", ONE, at(5)), at(5)).verdict is Answered.UNKNOWN
+    stores.commit(Batch(at(70), leases=[LeaseStart(TWO, pod("b"))]))
+    (watched,) = store.clusters()
     assert answer(watched, store.around("east", ONE, at(60)), at(60)).verdict is Answered.NOBODY
 
 
