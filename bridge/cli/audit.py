@@ -65,6 +65,7 @@ def verify(
 def heads(context: typer.Context, devices: Devices = None) -> None:
     """Print where the chain of each device ends: what to write down elsewhere, and to give to `audit verify --head` later."""
     from bridge.cli.state import opened
+    from bridge.report.words import clock
     from bridge.state.audit_store import AuditStore
 
     asked = invocation(context)
@@ -74,7 +75,7 @@ def heads(context: typer.Context, devices: Devices = None) -> None:
     if asked.output.json:
         asked.output.document({"devices": [_end_document(one) for one in found]})
         return
-    rows = [(one.device, f"{one.head.number}:{one.head.hash}", one.at.isoformat() if one.at else "-") for one in found]
+    rows = [(one.device, f"{one.head.number}:{one.head.hash}", clock(one.at)) for one in found]
     asked.output.table("Heads", ("device", "head", "last row"), rows)
 
 
