@@ -106,7 +106,8 @@ class Watch:
             self._stopped = True
             if self._socket:
                 with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                    # Not the method of an SSLSocket: that one forgets TLS, and a reader in the middle gets ciphertext for lines.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def eventually(what: str, probe: Callable[[], T | None], seconds: float = 60) -> T:
