@@ -96,7 +96,10 @@ def test_a_device_that_does_not_answer_is_said_so(site: Site) -> None:
     site.bigip.stop()
     report = run("report", "--config", site.config, "--output", "json")
     assert report.code == 1
-    assert report.json["byDevice"][0]["error"].startswith("edge: ")
+    (device,) = report.json["byDevice"]
+    assert device["device"] == "edge"
+    assert device["error"]
+    assert "edge: " not in device["error"], "the device is named beside it"
     plan = run("plan", "--config", site.config)
     assert plan.code == 1
     assert plan.err.startswith("fusion-bridge: edge: ")
