@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from adapters.bigip import wire
-from adapters.bigip.canonical import attachment, policy_key, tier_of
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.names import Names
 from adapters.bigip.scope import Slot
@@ -17,6 +16,7 @@ from bridge.model.identity import ObjectKey
 from bridge.model.intent import Attachment, DeviceObject, Objects, Policy
 from bridge.model.plan import Op, Step
 from bridge.model.policy import Tier
+from bridge.model.tiers import attachment, policy_key, tier_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from adapters.bigip.scope import Scope
 from adapters.bigip.translate import PLACEHOLDER, ports_key_order
 from bridge.errors import Unsupported
 from bridge.model.addresses import canonical_member
-from bridge.model.identity import Kind, ObjectKey
-from bridge.model.identity import Scope as KeyScope
+from bridge.model.identity import ObjectKey
 from bridge.model.intent import (
     Attachment,
     DeviceObject,
@@ -21,26 +20,11 @@ from bridge.model.intent import (
     RuleList,
     Shard,
 )
-from bridge.model.policy import PortRange, Protocol, Tier
+from bridge.model.policy import PortRange, Protocol
+from bridge.model.tiers import attachment
 
 _WITH_PORTS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.SCTP})
 _ICMP = frozenset({Protocol.ICMP, Protocol.ICMPV6})
-_TIER_SCOPE = {Tier.CLUSTER: KeyScope.CLUSTER, Tier.NAMESPACE: KeyScope.NAMESPACE, Tier.SERVICE: KeyScope.SERVICE}
-
-
-def policy_key(tier: Tier) -> ObjectKey:
-    """The key of the policy of one tier."""
-    return ObjectKey(Kind.POLICY, "", _TIER_SCOPE[tier])
-
-
-def attachment(tier: Tier) -> Attachment:
-    """Our policy of this tier standing in its slot."""
-    return Attachment(ObjectKey(Kind.ATTACHMENT, "", _TIER_SCOPE[tier]), policy_key(tier))
-
-
-def tier_of(key: ObjectKey) -> Tier:
-    """The tier of an attachment or policy; ValueError when it has none."""
-    return next(tier for tier, scope in _TIER_SCOPE.items() if scope is key.scope)
 
 
 def normalize(intent: Intent, scope: Scope) -> Objects:

@@ -6,8 +6,7 @@ from adapters.nftables import members
 from adapters.nftables.names import key_problem, line_name
 from adapters.nftables.rules import WITH_PORTS, WITH_TYPES, icmp_types
 from bridge.errors import Unsupported
-from bridge.model.identity import Kind, ObjectKey
-from bridge.model.identity import Scope as KeyScope
+from bridge.model.identity import ObjectKey
 from bridge.model.intent import (
     Attachment,
     DeviceObject,
@@ -21,23 +20,7 @@ from bridge.model.intent import (
     Shard,
 )
 from bridge.model.policy import NUMBERS, PortRange, Protocol, Tier
-
-_TIER_SCOPE = {Tier.CLUSTER: KeyScope.CLUSTER, Tier.NAMESPACE: KeyScope.NAMESPACE, Tier.SERVICE: KeyScope.SERVICE}
-
-
-def policy_key(tier: Tier) -> ObjectKey:
-    """The key of the policy of one tier."""
-    return ObjectKey(Kind.POLICY, "", _TIER_SCOPE[tier])
-
-
-def attachment(tier: Tier) -> Attachment:
-    """Our policy of this tier in our own base chain."""
-    return Attachment(ObjectKey(Kind.ATTACHMENT, "", _TIER_SCOPE[tier]), policy_key(tier))
-
-
-def tier_of(key: ObjectKey) -> Tier:
-    """The tier of an attachment or policy; StopIteration when it has none."""
-    return next(tier for tier, scope in _TIER_SCOPE.items() if scope is key.scope)
+from bridge.model.tiers import attachment
 
 
 def normalize(intent: Intent, *, attach: bool) -> Objects:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.nftables import fixtures, members
-from adapters.nftables.canonical import attachment, canonical
+from adapters.nftables.canonical import canonical
 from adapters.nftables.known import Known
 from adapters.nftables.names import HOOK, MARKS, Flavour, Names
 from adapters.nftables.rules import Lines, policy_rules
@@ -19,6 +19,7 @@ from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, FenceState, Group, Policy, Ports, RuleList
 from bridge.model.plan import Fence, Step
 from bridge.model.policy import Tier
+from bridge.model.tiers import attachment
 
 Json = dict[str, Any]
 

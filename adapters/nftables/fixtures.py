@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from adapters.nftables import rules
-from adapters.nftables.canonical import policy_key
 from adapters.nftables.names import ENTER, REJECT, Names, next_chain
 from bridge.model.policy import Tier
+from bridge.model.tiers import policy_key
 
 NAMES = frozenset({ENTER, REJECT, *map(next_chain, Tier)})
 

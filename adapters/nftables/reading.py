@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from adapters.nftables import fixtures, members, rules, wire
-from adapters.nftables.canonical import attachment, policy_key
 from adapters.nftables.known import Known
 from adapters.nftables.names import ENTER, HOOK, MARKS, Flavour, Names
 from adapters.nftables.rules import Lines
@@ -17,6 +16,7 @@ from bridge.model.identity import Kind, ObjectKey
 from bridge.model.identity import Scope as KeyScope
 from bridge.model.intent import Attachment, FenceState, Foreign, Group, Policy, Ports, RuleList
 from bridge.model.policy import Tier
+from bridge.model.tiers import attachment, policy_key
 
 ODD = "?"
 """The cluster of a jump in one of our policies that is not ours, and what a policy holds while our own chains are not as they should be."""

@@ -24,6 +24,7 @@ from bridge.model.policy import (
     Tier,
     Traffic,
 )
+from bridge.model.tiers import SCOPES
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.overlap import rules_overlap
 from bridge.policy.remainder import EXEMPT, GOVERNED, KNOWN, add_default, builtin, exempt, fixed_group
@@ -42,8 +43,6 @@ __all__ = [
     "policies",
     "source_key",
 ]
-
-_TIER_SCOPE = {Tier.CLUSTER: Scope.CLUSTER, Tier.NAMESPACE: Scope.NAMESPACE, Tier.SERVICE: Scope.SERVICE}
 
 
 def compile_tiered(policy: ClusterPolicy, target: Target) -> Compiled:
@@ -71,7 +70,7 @@ def policies(keys: Iterable[ObjectKey]) -> Iterator[Policy]:
     """The policy of each tier, made of these rule lists; the default follows the last tier. All three always exist."""
     lists = sorted(keys)
     for tier in Tier:
-        scope = _TIER_SCOPE[tier]
+        scope = SCOPES[tier]
         chosen = [key for key in lists if key.scope is scope]
         if tier is Tier.SERVICE:
             chosen += [key for key in lists if key.scope is Scope.DEFAULT]
@@ -193,7 +192,7 @@ def _add_list(
 def _by_list(cluster: str, rules: Iterable[Rule]) -> dict[ObjectKey, list[Rule]]:
     lists: dict[ObjectKey, list[Rule]] = {}
     for rule in rules:
-        key = ObjectKey(Kind.RULE_LIST, cluster, _TIER_SCOPE[rule.tier], rule.ref.namespace)
+        key = ObjectKey(Kind.RULE_LIST, cluster, SCOPES[rule.tier], rule.ref.namespace)
         lists.setdefault(key, []).append(rule)
     return lists
 
@@ -223,7 +222,8 @@ def _entries(rule: Rule, policy: ClusterPolicy, withheld: bool, result: Compiled
             sides, more = ((source,), (destination,)), (traffic.icmp, traffic.number)
             yield RuleEntry(name, rule.action, *sides, traffic.protocol, ports, rule.log, withheld, *more)
     if not made:
-        if not (rule.ref in result.remarks and result.remarks[rule.ref].reason):
+        known = result.remarks.get(rule.ref)
+        if known is None or known.reason in ("", "Withheld"):  # what has no effect anyhow waits for nothing
             message = "every destination lies inside the cluster: the rule has no effect"
             result.remarks[rule.ref] = Remark("NoDestination", message)
     elif rule.source.whole_cluster:

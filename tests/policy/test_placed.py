@@ -127,6 +127,15 @@ def test_groups_by_name_are_placed_where_they_are_wanted() -> None:
     assert compile_tiered(policy, other).placed == {}
 
 
+def test_a_withheld_rule_whose_destinations_lie_inside_waits_for_nothing() -> None:
+    deny, allow = _rule("deny", BANK, action=Action.DENY), _rule("allow", MAIL)
+    compiled = _compiled(
+        (deny, allow), _service(BANK, fqdns=("db.example.com",)), _service(MAIL, "10.0.0.99"), fqdn=False
+    )
+    assert compiled.remarks[allow.ref].reason == "NoDestination"
+    assert not compiled.placed[allow.ref]
+
+
 @given(worlds(names=True))
 def test_every_rule_is_placed_and_names_only_what_is_there(world: World) -> None:
     compiled = compile_tiered(world.policy, world.target(fqdn=False))

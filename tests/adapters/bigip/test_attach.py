@@ -3,11 +3,11 @@
 import pytest
 
 from adapters.bigip import BigipAdapter
-from adapters.bigip.canonical import attachment
 from bridge.lab.devices.bigip import Bigip
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import EVERYTHING, DeviceObject, Policy, ReadScope, RuleList
 from bridge.model.policy import Tier
+from bridge.model.tiers import attachment
 from tests.adapters.bigip.site import (
     CLUSTERS,
     EVERYONE,
