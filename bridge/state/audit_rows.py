@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.rendering import digest_in
@@ -9,6 +10,7 @@ from bridge.state.chain import Head, Link
 from bridge.state.database import Connection
 from bridge.state.desired import AuditEntry
 from bridge.state.encoding import clean
+from bridge.state.reported import Audited
 
 _ROWS = """
 INSERT INTO audit (device, at, plan_digest, key, op, cause, before, after, outcome, lag, number, hash)
@@ -90,3 +92,17 @@ def _linked(
         )
         last = link.hash_after(last)
         yield link, last
+
+
+def audited(
+    row: int,
+    at: datetime,
+    plan: str,
+    number: int,
+    digest: str,
+    key: str,
+    op: str,
+    *rest: Any,  # noqa: ANN401 (columns)
+) -> Audited:
+    """A row as it is read: id, at, plan_digest, number, hash, key, op, cause, before, after, outcome, lag."""
+    return Audited(row, at, plan, AuditEntry(ObjectKey.parse(key), op, *rest), number, digest)

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from bridge.model.identity import ObjectKey
+from bridge.state.audit_rows import audited
 from bridge.state.chain import Head, Link
 from bridge.state.database import Connection, Database
-from bridge.state.desired import AuditEntry
 from bridge.state.loading import stream
 from bridge.state.reported import Audited
 from bridge.state.tables import AUDIT_CHANNEL
@@ -96,7 +95,7 @@ class AuditStore:
         text = None if key is None else str(key)
         values = {"device": device, "key": text, "op": op, "after": after, "limit": limit}
         with self._database.transaction(snapshot=True) as connection:
-            return tuple(_audited(*row) for row in connection.execute(_ROWS, values))
+            return tuple(audited(*row) for row in connection.execute(_ROWS, values))
 
     def claims(self) -> dict[str, list[Claim]]:
         """The heads that kept reports have printed, by device."""
@@ -152,16 +151,3 @@ def _before(connection: Connection, device: str, checkpoint: Checkpoint | None, 
 def _links(connection: Connection, device: str, start: int) -> Iterator[tuple[Link, str]]:
     for *columns, stored in stream(connection, _CHAIN, {"device": device, "number": start}):
         yield Link(*columns), stored
-
-
-def _audited(
-    row: int,
-    at: datetime,
-    plan: str,
-    number: int,
-    digest: str,
-    key: str,
-    op: str,
-    *rest: Any,  # noqa: ANN401 (columns)
-) -> Audited:
-    return Audited(row, at, plan, AuditEntry(ObjectKey.parse(key), op, *rest), number, digest)

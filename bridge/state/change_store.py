@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from bridge.model.identity import ObjectKey
+from bridge.state.audit_rows import audited
 from bridge.state.database import Database
-from bridge.state.desired import AuditEntry
 from bridge.state.reported import Audited, ChangeBucket, ChangeNumbers, TouchedObject
 
 DRIFT = "drift"  # the op of a row that says what somebody else did
@@ -67,7 +67,7 @@ class ChangeStore:
         """The last rows of drift, or the last of everything else; the newest first."""
         values = {**_values(device, after), "limit": limit, "drift": drift}
         with self._database.transaction(snapshot=True) as connection:
-            return tuple(_audited(*row) for row in connection.execute(_LAST, values))
+            return tuple(audited(*row) for row in connection.execute(_LAST, values))
 
     def most(self, device: str, after: After, limit: int) -> tuple[TouchedObject, ...]:
         """The objects that changed most, with their last change."""
@@ -92,16 +92,3 @@ class ChangeStore:
 
 def _values(device: str, after: After) -> Mapping[str, Any]:
     return {"device": device, "number": after.number, "at": after.at}
-
-
-def _audited(
-    row: int,
-    at: datetime,
-    plan: str,
-    number: int,
-    digest: str,
-    key: str,
-    op: str,
-    *rest: Any,  # noqa: ANN401 (columns)
-) -> Audited:
-    return Audited(row, at, plan, AuditEntry(ObjectKey.parse(key), op, *rest), number, digest)
