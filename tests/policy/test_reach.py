@@ -1,0 +1,134 @@
+"""What the difference of reachability says, against the reference evaluator for every packet of small worlds before and after."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.model.addresses import overlap, subtract
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import DeviceObject
+from bridge.model.policy import IcmpType, Protocol, Rule
+from bridge.policy import reach_spans
+from bridge.policy.compile import compile_policy
+from bridge.policy.reach import Difference, Shift, Turn, difference
+from bridge.policy.reach_spans import Spans
+from tests.policy import device
+from tests.policy.reference import Decision, decide
+from tests.policy.world import CLUSTER, GOVERNANCE, PACKETS, Packet, World, externals, rules, worlds
+
+OUTSIDE = {CLUSTER: subtract(("0.0.0.0/0", "::/0"), GOVERNANCE.internal)}
+_NUMBERS = st.integers(0, 40)
+_SPANS = st.lists(st.tuples(_NUMBERS, _NUMBERS).map(lambda pair: (min(pair), max(pair)))).map(reach_spans.merged)
+
+
+def _held(world: World) -> dict[ObjectKey, DeviceObject]:
+    return device.holdings(compile_policy(world.policy, world.target()), world)
+
+
+def _compare(before: World, after: World) -> Difference:
+    return difference(_held(before), _held(after), OUTSIDE)
+
+
+def _expected(before: Decision, after: Decision) -> Turn | None:
+    if before is not Decision.ALLOW and after is Decision.ALLOW:
+        return Turn.GAINS
+    if before is Decision.ALLOW and after is not Decision.ALLOW:
+        return Turn.LOSES
+    if before.stopped != after.stopped:
+        return Turn.STOPPED if after.stopped else Turn.RELEASED
+    return None
+
+
+def _number(packet: Packet) -> int:
+    icmp = packet.icmp or IcmpType(0, 0)
+    other = packet.number if packet.protocol is Protocol.OTHER else packet.port
+    return reach_spans.packet(packet.protocol, icmp.type * 256 + (icmp.code or 0) if packet.icmp else other)
+
+
+def _about(shift: Shift, packet: Packet, told: frozenset[str]) -> bool:
+    rest = packet.source not in told and bool(shift.rest) and overlap(shift.rest, (packet.source,))
+    number = _number(packet)
+    return (
+        (packet.source in shift.sources or rest)
+        and bool(shift.where)
+        and overlap(shift.where, (packet.destination,))
+        and any(first <= number <= last for first, last in shift.what)
+    )
+
+
+@st.composite
+def _edits(draw: st.DrawFn) -> tuple[World, World]:
+    """A world, and the same with some rules, destinations and holders replaced."""
+    before, other = draw(worlds()), draw(worlds())
+    kept: tuple[Rule, ...] = tuple(one for one in before.rules if draw(st.booleans()))
+    new = tuple(draw(rules(number)) for number in range(10, 10 + draw(st.integers(0, 2))))
+    changed = tuple(replace(one, priority=2) if draw(st.booleans()) else one for one in kept)
+    after = replace(before, rules=(*changed, *new))
+    if draw(st.booleans()):
+        mixed = dict(before.externals)
+        mixed.update({ref: one for ref, one in draw(externals()).items() if draw(st.booleans())})
+        after = replace(after, externals=mixed)
+    if draw(st.booleans()):
+        after = replace(after, holders=other.holders)
+    if draw(st.booleans()):
+        after = replace(after, defaults=other.defaults)
+    return before, after
+
+
+@settings(max_examples=150, deadline=None)
+@given(_edits())
+def test_the_difference_says_of_every_packet_what_the_evaluator_says(worlds_: tuple[World, World]) -> None:
+    before, after = worlds_
+    found = _compare(before, after)
+    for packet in PACKETS:
+        turns = [shift.turn for shift in found.shifts if _about(shift, packet, found.told)]
+        expected = _expected(decide(before, packet), decide(after, packet))
+        assert turns == ([expected] if expected else []), (packet, expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(worlds())
+def test_nothing_changed_is_no_difference(world: World) -> None:
+    assert _compare(world, world) == Difference()
+
+
+@settings(max_examples=50, deadline=None)
+@given(_edits())
+def test_the_way_back_is_the_same_turned_round(worlds_: tuple[World, World]) -> None:
+    before, after = worlds_
+    back = {Turn.GAINS: Turn.LOSES, Turn.LOSES: Turn.GAINS, Turn.STOPPED: Turn.RELEASED, Turn.RELEASED: Turn.STOPPED}
+    there = {_meaning(one, one.turn) for one in _compare(before, after).shifts}
+    here = {_meaning(one, back[one.turn]) for one in _compare(after, before).shifts}
+    assert there == here
+
+
+def _meaning(shift: Shift, turn: Turn) -> tuple[object, ...]:
+    return (turn, shift.sources, shift.rest, shift.where, shift.names, shift.traffic)
+
+
+@given(_SPANS, _SPANS)
+def test_stretches_are_sets_of_numbers(left: Spans, right: Spans) -> None:
+    def numbers(found: Spans) -> set[int]:
+        return {one for first, last in found for one in range(first, last + 1)}
+
+    assert numbers(reach_spans.meet(left, right)) == numbers(left) & numbers(right)
+    assert numbers(reach_spans.less(left, right)) == numbers(left) - numbers(right)
+    assert reach_spans.touch(left, right) == bool(numbers(left) & numbers(right))
+    for found in (reach_spans.meet(left, right), reach_spans.less(left, right)):
+        assert found == reach_spans.merged(found)
+
+
+def test_traffic_is_written_as_people_write_it() -> None:
+    tcp, icmp = reach_spans.packet(Protocol.TCP, 0), reach_spans.packet(Protocol.ICMP, 0)
+    other = reach_spans.packet(Protocol.OTHER, 0)
+    found: Mapping[Spans, tuple[str, ...]] = {
+        reach_spans.EVERYTHING: ("Any",),
+        ((tcp + 80, tcp + 80), (tcp + 443, tcp + 450)): ("TCP 80,443-450",),
+        ((tcp, tcp + 65535),): ("TCP",),
+        ((icmp + 8 * 256, icmp + 8 * 256 + 255), (other + 47, other + 47)): ("ICMP 8", "IP 47"),
+        ((icmp + 3 * 256 + 4, icmp + 3 * 256 + 4),): ("ICMP 3/4",),
+    }
+    for spans, texts in found.items():
+        assert reach_spans.traffic_texts(spans) == texts
