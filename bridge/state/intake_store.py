@@ -12,7 +12,8 @@ from bridge.state.recording import Recording
 _BEGIN = f"""
 WITH held AS MATERIALIZED (
     SELECT FROM replica_lease WHERE role = 'cluster' AND name = %(cluster)b AND epoch = %(epoch)b FOR KEY SHARE)
-UPDATE cluster SET revision = revision + 1, changed_at = greatest(changed_at, %(at)b), kept_from = coalesce(kept_from, %(at)b)
+UPDATE cluster SET revision = revision + 1, changed_at = greatest(changed_at, %(at)b), kept_from = coalesce(kept_from, %(at)b),
+    versions_from = coalesce(versions_from, %(at)b)
 WHERE name = %(cluster)b AND EXISTS (SELECT FROM held)
 RETURNING revision, changed_at, {BY_KEY}
 """  # noqa: S608 - no value in it

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
+from bridge.state import names
 from bridge.state.audit_store import AuditStore
 from bridge.state.database import Database
 from bridge.state.partitions import drop_months
@@ -32,6 +33,7 @@ WHERE c.number < (SELECT max(number) FROM audit_checkpoint newest WHERE newest.d
 _KEPT = "UPDATE cluster SET kept_from = %(before)s WHERE kept_from < %(before)s"
 _OUTAGES = "DELETE FROM outage WHERE t2 < %(before)s"
 _REPORTS = "DELETE FROM report WHERE ctid = ANY(ARRAY(SELECT ctid FROM report WHERE at < %(before)s LIMIT %(piece)s))"
+_VERSIONS = "DELETE FROM version WHERE t2 < %(before)s"
 _GROUPS = """
 DELETE FROM address_group g WHERE g.gone
 AND NOT EXISTS (SELECT FROM member m WHERE m.group_id = g.id)
@@ -58,6 +60,8 @@ def prune(database: Database, before: datetime) -> Pruned:
     with database.transaction() as connection:
         connection.execute(_KEPT, {"before": before})
         connection.execute(_OUTAGES, {"before": before})
+        connection.execute(names.PRUNE, {"before": before})
+        connection.execute(_VERSIONS, {"before": before})
     leases, members = drop_months(database, "lease_closed", before), drop_months(database, "member_closed", before)
     devices = AuditStore(database).devices()
     audit = sum(_delete(database, _AUDIT, before, device) for device in devices)

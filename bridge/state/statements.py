@@ -145,6 +145,24 @@ DELETE FROM policy_object WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM policy_object p
         WHERE p.cluster = %(cluster)b AND p.kind = x.kind AND p.namespace = x.namespace AND p.name = x.name OFFSET 0) p))
 """
+# A version ends when another takes its place, or none does (no body).
+VERSIONS_ENDED = """
+UPDATE version v SET t2 = %(at)b
+FROM (
+    SELECT o.ctid AS place FROM unnest(%(kind)b::text[], %(namespace)b::text[], %(name)b::text[], %(body)b::text[])
+        x (kind, namespace, name, body)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM version o WHERE o.cluster = %(cluster)b AND o.kind = x.kind AND o.namespace = x.namespace
+        AND o.name = x.name AND o.t2 IS NULL AND o.body::text IS DISTINCT FROM x.body OFFSET 0) o) x
+WHERE v.ctid = x.place
+"""
+VERSIONS = """
+INSERT INTO version (cluster, t1, kind, namespace, name, body)
+SELECT %(cluster)b, %(at)b::timestamptz, x.kind, x.namespace, x.name, x.body::json
+FROM unnest(%(kind)b::text[], %(namespace)b::text[], %(name)b::text[], %(body)b::text[]) x (kind, namespace, name, body)
+WHERE x.body IS NOT NULL
+ON CONFLICT (cluster, kind, namespace, name) WHERE t2 IS NULL DO NOTHING
+"""
 PLACEMENTS = """
 INSERT INTO placement (cluster, kind, namespace, name, device, keys, tier, reason, message)
 SELECT %(cluster)b, x.kind, x.namespace, x.name, x.device, string_to_array(x.keys, chr(10)), x.tier, x.reason, x.message

@@ -96,6 +96,7 @@ cluster = Table(
     _count("policy_revision"),  # of the last batch in which policy or its placement changed
     Column("watched_at", TIME),  # the last time up to which all that happened is recorded
     Column("kept_from", TIME),  # history is whole from here on: the first batch, or what was pruned until then
+    Column("versions_from", TIME),  # the same of `version`, where that is younger
     CheckConstraint("revision >= 0", name="revision"),
 )
 
@@ -205,6 +206,49 @@ policy_object = Table(
     Column("message", Text, nullable=False),
     Column("accepted", JSON(none_as_null=True)),  # the last accepted version, which is in force
     Column("changed_at", TIME, nullable=False),
+)
+
+# What was in force when: the accepted versions of policy objects, and namespaces with their labels. An open `t2` is now.
+version = Table(
+    "version",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("cluster", KEY, ForeignKey("cluster.name"), nullable=False),
+    Column("kind", KEY, nullable=False),
+    Column("namespace", KEY, nullable=False),
+    Column("name", KEY, nullable=False),
+    Column("t1", TIME, nullable=False),
+    Column("t2", TIME),
+    Column("body", JSON, nullable=False),
+    CheckConstraint("t1 <= t2", name="order"),
+    Index("ix_version_open", "cluster", "kind", "namespace", "name", unique=True, postgresql_where=text("t2 IS NULL")),
+    Index(None, "cluster", "namespace", "t2"),
+)
+
+# Names that the bridge resolves; the addresses that they stand for are in `name_address`.
+name = Table(
+    "name",
+    metadata,
+    Column("cluster", KEY, ForeignKey("cluster.name"), primary_key=True),
+    Column("name", KEY, primary_key=True),
+    Column("answered", Boolean, nullable=False),
+    Column("cut", Boolean, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("dropped", JSON, nullable=False),
+)
+
+# An address that a name stands for, or stood for: `t2` is infinity as long as it does.
+name_address = Table(
+    "name_address",
+    metadata,
+    Column("cluster", KEY, ForeignKey("cluster.name"), primary_key=True),
+    Column("name", KEY, primary_key=True),
+    Column("address", INET, primary_key=True),
+    Column("t2", TIME, primary_key=True),
+    Column("t1", TIME, nullable=False),
+    CheckConstraint("t1 <= t2", name="order"),
+    Index(None, "address", "t2"),
+    Index(None, "t2"),
 )
 
 # What one policy object, or one object with an annotation, becomes on one device: the objects that must stand there.

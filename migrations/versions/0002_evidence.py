@@ -14,6 +14,8 @@ def upgrade() -> None:
     """Add what feedback, reports, attribution and audit need; nothing recorded is lost."""
     _told()
     _watched()
+    _versions()
+    _names()
     _audit()
     _reports()
     for table in ("lease", "member"):
@@ -79,6 +81,67 @@ def _watched() -> None:
         sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_outage_cluster")),
         sa.PrimaryKeyConstraint("cluster", "t2", name=op.f("pk_outage")),
     )
+
+
+def _versions() -> None:
+    """What is in force now is known since it was judged, namespaces since the cluster was last heard of."""
+    op.add_column("cluster", sa.Column("versions_from", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "version",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("cluster", sa.Text(collation="C"), nullable=False),
+        sa.Column("kind", sa.Text(collation="C"), nullable=False),
+        sa.Column("namespace", sa.Text(collation="C"), nullable=False),
+        sa.Column("name", sa.Text(collation="C"), nullable=False),
+        sa.Column("t1", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("t2", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.CheckConstraint("t1 <= t2", name=op.f("ck_version_order")),
+        sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_version_cluster")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_version")),
+    )
+    op.create_index(
+        "ix_version_open",
+        "version",
+        ["cluster", "kind", "namespace", "name"],
+        unique=True,
+        postgresql_where=sa.text("t2 IS NULL"),
+    )
+    op.create_index(op.f("ix_version_cluster_namespace_t2"), "version", ["cluster", "namespace", "t2"])
+    op.execute("""
+        INSERT INTO version (cluster, kind, namespace, name, t1, body)
+        SELECT cluster, kind, namespace, name, changed_at, accepted FROM policy_object WHERE accepted IS NOT NULL""")
+    op.execute("""
+        INSERT INTO version (cluster, kind, namespace, name, t1, body)
+        SELECT o.cluster, 'Namespace', '', o.name, c.changed_at, o.body FROM observed o JOIN cluster c ON c.name = o.cluster
+        WHERE o.resource = 'namespaces' AND c.changed_at IS NOT NULL""")
+
+
+def _names() -> None:
+    op.create_table(
+        "name",
+        sa.Column("cluster", sa.Text(collation="C"), nullable=False),
+        sa.Column("name", sa.Text(collation="C"), nullable=False),
+        sa.Column("answered", sa.Boolean(), nullable=False),
+        sa.Column("cut", sa.Boolean(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("dropped", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_name_cluster")),
+        sa.PrimaryKeyConstraint("cluster", "name", name=op.f("pk_name")),
+    )
+    op.create_table(
+        "name_address",
+        sa.Column("cluster", sa.Text(collation="C"), nullable=False),
+        sa.Column("name", sa.Text(collation="C"), nullable=False),
+        sa.Column("address", postgresql.INET(), nullable=False),
+        sa.Column("t2", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("t1", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("t1 <= t2", name=op.f("ck_name_address_order")),
+        sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_name_address_cluster")),
+        sa.PrimaryKeyConstraint("cluster", "name", "address", "t2", name=op.f("pk_name_address")),
+    )
+    op.create_index(op.f("ix_name_address_address_t2"), "name_address", ["address", "t2"])
+    op.create_index(op.f("ix_name_address_t2"), "name_address", ["t2"])
 
 
 def _audit() -> None:
