@@ -10,7 +10,7 @@ from bridge.model.identity import ObjectKey
 from bridge.model.policy import Governance, Ref, Rule, Source
 from bridge.model.reasons import Reason
 from bridge.model.rendering import digest_of
-from bridge.policy.compile import ClusterPolicy, Compiled, Target, compile_tiered
+from bridge.policy.compile import ClusterPolicy, Compiled, Target, compile_policy
 from bridge.state.batch import DesiredObject, Placement, Verdict
 
 SELECTED = "selected"  # the digest of a group whose members live in the member table
@@ -45,7 +45,7 @@ def outline(
     rules = {rule.ref: rule for rule in in_force.rules}
     result = Outline()
     for target in targets:
-        compiled = compile_tiered(policy, target)
+        compiled = compile_policy(policy, target)
         for key, body in compiled.objects.items():
             result.desired[target.name, key] = DesiredObject(target.name, key, body, digest_of(body))
         for key in compiled.groups:

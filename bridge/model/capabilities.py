@@ -21,9 +21,11 @@ class Capabilities:
     reject: bool = True
     log: bool = True
     fqdn: bool = False
+    wildcards: bool = False  # names with a "*"
     ipv6: bool = True
     icmp_types: bool = False
     protocols: bool = False  # any IP protocol by its number
+    bandwidth: bool = False  # a limit of the rate, by the device's own name for it
     atomic: bool = False  # many writes become visible at once, or none
     compare_and_swap: bool = False
     dry_run: bool = False

@@ -52,7 +52,7 @@ class RuleEntry:
 
     `name` is unique in its list and readable. `icmp` is of ICMP and ICMPv6 only, none for every type; `number` tells which protocol OTHER
     is. A device whose capabilities say that it knows neither is never given them. A `withheld` Allow must be neither added nor widened
-    (SEMANTICS 4): delivery settles what that means on a device, and no adapter ever sees one.
+    (SEMANTICS 4): delivery settles what that means on a device, and no adapter ever sees one. `bandwidth` names a limit of the rate.
     """
 
     name: str
@@ -65,6 +65,7 @@ class RuleEntry:
     withheld: bool = False
     icmp: tuple[IcmpType, ...] = ()
     number: int = 0
+    bandwidth: str = ""
 
     @property
     def traffic(self) -> str:

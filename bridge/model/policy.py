@@ -163,6 +163,32 @@ class Ref:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
+class AddressSource(StrEnum):
+    """Which address of a workload a device sees (SEMANTICS 3)."""
+
+    POD = "Pod"
+    NODE = "Node"  # of the nodes that hold members
+    EGRESS = "Egress"  # stated in the settings
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class View:
+    """How a device sees the workloads of a cluster in packets to `destinations`; none: to whatever no other view of the device is about.
+
+    `addresses` are those stated for EGRESS, by which the pods of `namespaces` leave, or of every namespace where there are none. `name`
+    tells the views of one cluster apart in the names of groups; "" is the view as Pod.
+    """
+
+    source: AddressSource = AddressSource.POD
+    destinations: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    name: str = ""
+
+
+AS_POD = View()
+
+
 class SourceKind(StrEnum):
     """How a group is selected."""
 
@@ -170,12 +196,17 @@ class SourceKind(StrEnum):
     NAMESPACE = "namespace"  # the pods of `namespace` that `pods` selects
     CLUSTER = "cluster"  # the pods that `pods` selects in namespaces that `namespaces` selects
     ANNOTATION = "annotation"  # pods and Services of `namespace` annotated with `service` as group name
-    BUILTIN = "builtin"  # kept by the bridge itself: governed, exempt, known
+    PREFIXES = "prefixes"  # `namespace` as prefixes that are its own, whoever holds an address there
+    BUILTIN = "builtin"  # kept by the bridge itself: governed, exempt, known, everyone
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """Who a rule or group is about. Which fields count depends on `kind`; a source that selects nobody matches nothing."""
+    """Who a rule or group is about. Which fields count depends on `kind`; a source that selects nobody matches nothing.
+
+    Members are the addresses of those selected, as `view` sees them; with `also` and `unless` only addresses that are members of every one
+    of `also` too and of none of `unless`, which all have the same view. BUILTIN "everyone" is the pod ranges less the exempt and less `unless`, whoever is known there: its members are prefixes.
+    """
 
     kind: SourceKind
     namespace: str = ""
@@ -184,6 +215,10 @@ class Source:
     namespaces: Selector = EVERYTHING
     service_accounts: tuple[str, ...] = ()  # as namespace/name; none: whatever a pod runs as
     governed_only: bool = False  # rules reach governed namespaces only; groups by name reach all
+    prefixes: tuple[str, ...] = ()
+    also: "tuple[Source, ...]" = ()
+    unless: "tuple[Source, ...]" = ()
+    view: View = AS_POD
 
     @property
     def whole_cluster(self) -> bool:
@@ -193,6 +228,8 @@ class Source:
             and not self.pods.requirements
             and not self.namespaces.requirements
             and not self.service_accounts
+            and not self.also
+            and not self.unless
         )
 
 
@@ -245,7 +282,11 @@ ALWAYS = Validity()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One egress rule. `devices` empty means every device of the cluster."""
+    """One egress rule. `devices` empty means every device of the cluster.
+
+    `sequence` orders rules of one priority before their actions do, for dialects that keep the order in which rules were first seen.
+    `bandwidth` names what limits the rate on devices that can.
+    """
 
     ref: Ref
     tier: Tier
@@ -256,11 +297,14 @@ class Rule:
     log: bool
     devices: tuple[str, ...] = ()
     validity: Validity = ALWAYS
+    accept_shared: bool = False
+    sequence: int = 0
+    bandwidth: str = ""
 
     @property
-    def order(self) -> tuple[int, int, str, str]:
+    def order(self) -> tuple[int, int, int, str, str]:
         """Sort key inside a tier (SEMANTICS 4); creation time is no part of it."""
-        return (self.priority, self.action.rank, self.ref.namespace, self.ref.name)
+        return (self.priority, self.sequence, self.action.rank, self.ref.namespace, self.ref.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ def entry_line(entry: RuleEntry) -> str:
     sources = "+".join(str(key) for key in entry.sources)
     destinations = "+".join(str(key) for key in entry.destinations)
     withheld = " withheld" if entry.withheld else ""
-    return f"{entry.name} {entry.action} {sources} to {destinations} {entry.traffic}{ports}{log}{withheld}"
+    limit = f" bandwidth={entry.bandwidth}" if entry.bandwidth else ""
+    return f"{entry.name} {entry.action} {sources} to {destinations} {entry.traffic}{ports}{log}{limit}{withheld}"
 
 
 def digest_of(value: DeviceObject | None) -> str:

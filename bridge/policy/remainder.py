@@ -8,7 +8,7 @@ from bridge.model.intent import Group, RuleEntry, RuleList
 from bridge.model.policy import Action, DefaultAction, Protocol, Source, SourceKind, UnknownAddresses
 from bridge.policy.compiled import ClusterPolicy, Compiled, Target
 
-GOVERNED, EXEMPT, KNOWN = "governed", "exempt", "known"
+GOVERNED, EXEMPT, KNOWN, EVERYONE = "governed", "exempt", "known", "everyone"
 
 
 def add_default(policy: ClusterPolicy, target: Target, result: Compiled) -> None:
@@ -45,11 +45,18 @@ def _default_deny(source: ObjectKey, policy: ClusterPolicy, result: Compiled) ->
 
 def _outside(policy: ClusterPolicy, result: Compiled) -> ObjectKey:
     """Everything outside the cluster, in the address families that its pods have."""
+    key = builtin(policy.cluster, "outside")
+    fixed_group(key, outside(policy), result)
+    return key
+
+
+def outside(policy: ClusterPolicy) -> tuple[str, ...]:
+    """Every destination that policy is about, as prefixes."""
+    if policy.outside is not None:
+        return policy.outside
     governance = policy.governance
     families = [everything for everything in addresses.ALL if _same_family(everything, governance.pod_ranges)]
-    key = builtin(policy.cluster, "outside")
-    fixed_group(key, addresses.subtract(families, governance.internal), result)
-    return key
+    return addresses.subtract(families, governance.internal)
 
 
 def _same_family(everything: str, ranges: Iterable[str]) -> bool:

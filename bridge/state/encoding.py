@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from sys import intern
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +24,7 @@ from bridge.model.plan import Held
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 from bridge.state.batch import Slim
 
+T = TypeVar("T")
 Texts = tuple[str, ...]
 
 
@@ -37,6 +39,7 @@ class _Entry(msgspec.Struct, omit_defaults=True):
     withheld: bool = False
     icmp: tuple[IcmpType, ...] = ()
     number: int = 0
+    bandwidth: str = ""
 
 
 class _Group(msgspec.Struct, tag="group", omit_defaults=True):
@@ -93,15 +96,28 @@ _SLIM: Mapping[Resource, type[Slim]] = {
     Resource.NODES: Node,
 }
 
-_encoder = msgspec.json.Encoder()
+
+def _plain(value: object) -> str:
+    if isinstance(value, Resource):
+        return str(value)
+    raise NotImplementedError(type(value))
+
+
+def _named(wanted: type[T], text: Any) -> T:  # noqa: ANN401 (whatever the JSON holds)
+    if wanted is Resource and isinstance(text, str):
+        return wanted(text)
+    raise NotImplementedError(wanted)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
 _encode = _encoder.encode
 _decode_wire = msgspec.json.Decoder(_Wire).decode
 _decode_rest = msgspec.json.Decoder(_Rest).decode
 _decode_labels = msgspec.json.Decoder(dict[str, str]).decode
 _decode_held = msgspec.json.Decoder(tuple[_Held, ...]).decode
-_decode_policy_object = msgspec.json.Decoder(PolicyObject).decode
+_decode_policy_object = msgspec.json.Decoder(PolicyObject, dec_hook=_named).decode
 _decode_slim: Mapping[Resource, Callable[[str], Slim]] = {
-    resource: msgspec.json.Decoder(_SLIM.get(resource, PolicyObject)).decode for resource in Resource
+    resource: msgspec.json.Decoder(kind).decode for resource, kind in _SLIM.items()
 }
 
 
@@ -170,6 +186,7 @@ def _to_entry(entry: RuleEntry) -> _Entry:
         entry.withheld,
         entry.icmp,
         entry.number,
+        entry.bandwidth,
     )
 
 
@@ -185,6 +202,7 @@ def _from_entry(entry: _Entry) -> RuleEntry:
         entry.withheld,
         entry.icmp,
         entry.number,
+        entry.bandwidth,
     )
 
 
@@ -203,7 +221,7 @@ def encode_slim(value: Slim) -> str:
 
 def decode_slim(resource: Resource, body: str) -> Slim:
     """The slim object of that resource."""
-    return _decode_slim[resource](body)
+    return _decode_slim.get(resource, _decode_policy_object)(body)
 
 
 def decode_policy_object(body: str) -> PolicyObject:

@@ -13,7 +13,7 @@ from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Group, Objects, Policy, RuleList
 from bridge.model.policy import Action
-from bridge.policy.compile import compile_tiered
+from bridge.policy.compile import compile_policy
 from bridge.policy.guard import GuardLimits, Threshold
 from bridge.state.desired import ObjectState
 from tests.delivery.bench import Bench
@@ -43,7 +43,7 @@ ROOMY = Limits(shard_members=4, batch=100)
 
 def _desire(bench: Bench, world: World) -> None:
     """What intake would record of this world, as one batch or as several."""
-    compiled = compile_tiered(world.policy, world.target())
+    compiled = compile_policy(world.policy, world.target())
     objects = device.holdings(compiled, world)
     selected = {key: device.members(objects, key) for key in compiled.groups}
     state = bench.state
@@ -58,7 +58,7 @@ def _desire(bench: Bench, world: World) -> None:
 
 
 def _meant(world: World) -> dict[ObjectKey, DeviceObject]:
-    return device.holdings(compile_tiered(world.policy, world.target()), world)
+    return device.holdings(compile_policy(world.policy, world.target()), world)
 
 
 def _same(have: Objects, want: Objects) -> None:

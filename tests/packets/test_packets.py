@@ -26,7 +26,7 @@ from bridge.model.policy import (
     Traffic,
     UnknownAddresses,
 )
-from bridge.policy.compile import Target, compile_tiered
+from bridge.policy.compile import Target, compile_policy
 from bridge.policy.diff import diff, plan
 from bridge.policy.evaluate import Packet, Verdict, evaluate
 from tests.adapters.nftables.machine import kernel, nft
@@ -66,7 +66,7 @@ class Gateway:
     def enforce(self, world: World) -> None:
         """Bring the policy of this world onto the gateway."""
         target = Target("edge", self.adapter.capabilities, world.defaults)
-        objects = holdings(compile_tiered(world.policy, target), world)
+        objects = holdings(compile_policy(world.policy, target), world)
         want = self.adapter.normalize(Intent("edge", objects))
         have = self.adapter.read(EVERYTHING).objects
         steps = diff(have, Intent("edge", want))

@@ -29,7 +29,7 @@ from bridge.model.policy import (
     Traffic,
     UnknownAddresses,
 )
-from bridge.policy.compile import compile_tiered
+from bridge.policy.compile import compile_policy
 from bridge.policy.diff import diff, plan
 from tests.policy import device
 from tests.policy.world import CLUSTER_EXTERNALS, PACKETS, Holder, World, worlds
@@ -40,7 +40,7 @@ Held = dict[ObjectKey, DeviceObject]
 
 
 def _held(world: World, size: int | None) -> Held:
-    return device.holdings(compile_tiered(world.policy, world.target()), world, size)
+    return device.holdings(compile_policy(world.policy, world.target()), world, size)
 
 
 def _plan(have: Objects, want: Objects, can: Capabilities = STEPWISE, limits: Limits | None = None) -> Plan:

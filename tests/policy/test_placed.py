@@ -22,7 +22,7 @@ from bridge.model.policy import (
     Traffic,
     UnknownAddresses,
 )
-from bridge.policy.compile import Compiled, compile_tiered
+from bridge.policy.compile import Compiled, compile_policy
 from tests.policy.world import World, worlds
 
 DENY_BOTH = Defaults(DefaultAction.DENY, UnknownAddresses.DENY)
@@ -43,7 +43,7 @@ def _rule(name: str, *refs: Ref, action: Action = Action.ALLOW, tier: Tier = Tie
 
 def _compiled(rules: tuple[Rule, ...], *services: ExternalService, fqdn: bool = True) -> Compiled:
     world = World({}, rules, {one.ref: one for one in services}, DENY_BOTH)
-    return compile_tiered(world.policy, world.target(fqdn=fqdn))
+    return compile_policy(world.policy, world.target(fqdn=fqdn))
 
 
 def _key(kind: Kind, scope: Scope, namespace: str = "", name: str = "") -> ObjectKey:
@@ -99,7 +99,7 @@ def test_on_a_device_for_some_namespaces_the_groups_are_its_own() -> None:
     everyone, some = _rule("all", MAIL, tier=Tier.CLUSTER), _rule("some", MAIL, tier=Tier.CLUSTER)
     some = replace(some, source=replace(some.source, service_accounts=("builder",)))
     world = World({}, (everyone, some), {MAIL: _service(MAIL, "192.0.2.1")}, DENY_BOTH)
-    compiled = compile_tiered(world.policy, replace(world.target(), namespaces=frozenset({"shop"})))
+    compiled = compile_policy(world.policy, replace(world.target(), namespaces=frozenset({"shop"})))
     assert _key(Kind.GROUP, Scope.CLUSTER, "", "some-.edge") in compiled.placed[some.ref]
     assert _key(Kind.GROUP, Scope.BUILTIN, "", "exempt-.edge") in compiled.placed[everyone.ref]
     for keys in compiled.placed.values():
@@ -122,9 +122,9 @@ def test_groups_by_name_are_placed_where_they_are_wanted() -> None:
     )
     x, y = (_key(Kind.GROUP, Scope.ANNOTATION, "shop", name) for name in "xy")
     group = _key(Kind.GROUP, Scope.ADDRESS_GROUP, "", "all")
-    assert compile_tiered(policy, world.target()).placed == {spec.ref: {group}, pay: {x, y}, shop: {y}}
+    assert compile_policy(policy, world.target()).placed == {spec.ref: {group}, pay: {x, y}, shop: {y}}
     other = replace(world.target(), name="core", namespaces=frozenset({"bank"}))
-    assert compile_tiered(policy, other).placed == {}
+    assert compile_policy(policy, other).placed == {}
 
 
 def test_a_withheld_rule_whose_destinations_lie_inside_waits_for_nothing() -> None:
@@ -138,7 +138,7 @@ def test_a_withheld_rule_whose_destinations_lie_inside_waits_for_nothing() -> No
 
 @given(worlds(names=True))
 def test_every_rule_is_placed_and_names_only_what_is_there(world: World) -> None:
-    compiled = compile_tiered(world.policy, world.target(fqdn=False))
+    compiled = compile_policy(world.policy, world.target(fqdn=False))
     there = compiled.objects.keys() | compiled.groups.keys()
     for rule in world.rules:
         keys, remark = compiled.placed[rule.ref], compiled.remarks.get(rule.ref)

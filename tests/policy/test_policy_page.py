@@ -30,7 +30,7 @@ from bridge.model.policy import (
     SourceKind,
     UnknownAddresses,
 )
-from bridge.policy.compile import EXEMPT, ClusterPolicy, Compiled, Target, compile_tiered, policies
+from bridge.policy.compile import EXEMPT, ClusterPolicy, Compiled, Target, compile_policy, policies
 from bridge.policy.evaluate import Packet, evaluate
 from bridge.policy.select import governed, selects
 from tests.policy import device
@@ -107,7 +107,7 @@ def test_the_evaluator_says_what_the_table_says(name: str) -> None:
 def test_a_device_does_what_the_table_says(name: str) -> None:
     can = Capabilities(Form.TIERED, icmp_types=True, protocols=True)
     for row in _rows(name):
-        objects = _holdings(compile_tiered(_policy(name, row.at), Target("edge", can, DENY)))
+        objects = _holdings(compile_policy(_policy(name, row.at), Target("edge", can, DENY)))
         seen = row.packet
         packet = small.Packet(seen.source, seen.destination, seen.protocol, seen.port, seen.icmp, seen.number)
         assert device.decide(objects, packet).value == row.outcome, row
