@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from bridge import metrics
 from bridge.cli import probe
 from bridge.cluster.health import Health, State
-from bridge.model.observed import Resource
+from bridge.model.observed import RESOURCES
 
 if TYPE_CHECKING:
     from bridge.cli.controller import Controller
@@ -17,7 +17,7 @@ def expect(controller: "Controller") -> None:
     """Every series of every cluster and device in the settings, before anything has happened."""
     for cluster in controller.cluster_names:
         metrics.cluster(cluster)
-        for resource in Resource:
+        for resource in RESOURCES:
             metrics.watch(cluster, resource)
     for unit in controller.devices:
         metrics.device(unit.config.name).written.set(unit.settings.write)
@@ -53,7 +53,7 @@ def _show_cluster(controller: "Controller", cluster: str) -> None:
     watcher = controller.watchers.get(cluster)
     known = watcher.health() if watcher else {}
     held_for = controller.tenures["cluster", cluster].held_for
-    for resource in Resource:
+    for resource in RESOURCES:
         _show_watch(metrics.watch(cluster, resource), known.get(resource), held_for)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sys import intern
@@ -11,9 +12,11 @@ import msgspec
 from msgspec import Raw
 
 from bridge.cluster import wire
+from bridge.cluster.depth import senseless
 from bridge.cluster.kinds import FIELD_MANAGER
 from bridge.cluster.sharing import LabelMaps
 from bridge.model.addresses import canonical_address
+from bridge.model.kinds import NAMESPACE_ANNOTATIONS
 from bridge.model.observed import (
     NO_LABELS,
     EndpointSlice,
@@ -64,7 +67,7 @@ class Codec:
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
-        self._decoders = wire.Decoders(wire.WIRES[resource])
+        self._decoders = wire.Decoders(wire.WIRES.get(resource, wire.PolicyWire))
         self._labels = LabelMaps()
         makers: dict[Resource, Callable[[Any], Observed]] = {
             Resource.NAMESPACES: self._namespace,
@@ -148,7 +151,7 @@ class Codec:
             name=intern(metadata.name),
             resource_version=metadata.resource_version,
             labels=self._labels(metadata.labels),
-            annotations=self._annotations(metadata.annotations),
+            annotations=self._annotations(metadata.annotations, NAMESPACE_ANNOTATIONS),
             deleting=metadata.deletion_timestamp is not None,
             actor=_actor(metadata.managed_fields or ()),
         )
@@ -193,6 +196,8 @@ class Codec:
 
     def _policy_object(self, item: wire.PolicyWire) -> PolicyObject:
         metadata = item.metadata
+        if senseless(item.spec):
+            raise ValueError("spec is nested too deeply to mean anything")
         return PolicyObject(
             resource=self._resource,
             uid=metadata.uid,
@@ -203,18 +208,20 @@ class Codec:
             annotations=self._annotations(metadata.annotations),
             spec=item.spec or {},
             actor=_actor(metadata.managed_fields or ()),
+            created=metadata.creation_timestamp or "",
         )
 
-    def _annotations(self, raw: Raw) -> Labels:
-        """Those of our domain that people write: what we tell them there ourselves is no news."""
+    def _annotations(self, raw: Raw, others: AbstractSet[str] = frozenset()) -> Labels:
+        """Those of our domain that people write, and `others`: what we tell them there ourselves is no news."""
         # The cheap look at the bytes spares decoding what hardly any object has.
-        if _ANNOTATION_BYTES not in bytes(raw):
+        written = bytes(raw)
+        if _ANNOTATION_BYTES not in written and not any(name.encode() in written for name in others):
             return NO_LABELS
         found = _named("metadata.annotations", _annotation_maps.decode, raw)
         return {
             intern(key): intern(value)
             for key, value in found.items()
-            if key.partition("/")[0].endswith(ANNOTATION_DOMAIN) and key != OWN_ANNOTATION
+            if key in others or (key.partition("/")[0].endswith(ANNOTATION_DOMAIN) and key != OWN_ANNOTATION)
         }
 
 

@@ -10,7 +10,7 @@ from bridge.cluster.gate import ClusterGate
 from bridge.cluster.health import Health
 from bridge.cluster.reflector import Reflector, Sink
 from bridge.cluster.settings import ReflectorSettings
-from bridge.model.observed import Resource
+from bridge.model.observed import RESOURCES, Resource
 
 
 class ClusterWatcher:
@@ -29,7 +29,7 @@ class ClusterWatcher:
         settings: ReflectorSettings | None = None,
         known: Mapping[Resource, Iterable[Value]] | None = None,
         known_at: datetime | None = None,
-        resources: Iterable[Resource] = tuple(Resource),
+        resources: Iterable[Resource] = RESOURCES,
     ) -> None:
         gate = ClusterGate(connection)
         held = known or {}

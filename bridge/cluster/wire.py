@@ -10,7 +10,8 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw, field
 
-from bridge.model.observed import POLICY_RESOURCES, Resource
+from bridge.cluster.depth import shallow
+from bridge.model.observed import Resource
 
 NO_MAP: Final = Raw(b"null")
 
@@ -58,6 +59,7 @@ class ManagedMetadata(Metadata, gc=False, rename="camel"):
     """Metadata of objects that people write."""
 
     generation: int = 0
+    creation_timestamp: str | None = None
     managed_fields: list[Manager] | None = None
 
 
@@ -153,7 +155,7 @@ class NodeWire(msgspec.Struct, gc=False):
 
 
 class PolicyWire(msgspec.Struct, gc=False):
-    """Any of our own kinds."""
+    """Any kind of policy."""
 
     metadata: ManagedMetadata
     spec: dict[str, Any] | None = None
@@ -173,8 +175,8 @@ WIRES: dict[Resource, type[Wire]] = {
     Resource.ENDPOINT_SLICES: EndpointSliceWire,
     Resource.PODS: PodWire,
     Resource.NODES: NodeWire,
-    **dict.fromkeys(POLICY_RESOURCES, PolicyWire),
 }
+"""Of Kubernetes' own; everything else is policy."""
 
 W = TypeVar("W")
 
@@ -232,6 +234,8 @@ class Decoders:
         """A page's metadata and items."""
         try:
             page = self._page.decode(body)
+        except RecursionError:
+            return self.page(shallow(body))
         except msgspec.DecodeError:
             raw = self._raw_page.decode(body)
             return raw.metadata, [self._one(item) for item in raw.items or ()]
@@ -241,6 +245,8 @@ class Decoders:
         """The events in these whole lines."""
         try:
             events = self._event.decode_lines(data)
+        except RecursionError:
+            return self.lines(shallow(data))
         except msgspec.DecodeError:
             return [self._line(line) for line in data.split(b"\n") if line.strip()]
         if any(event.type == "ERROR" for event in events):

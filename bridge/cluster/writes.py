@@ -63,7 +63,7 @@ def create_event(
     kind = KINDS[resource]
     home = namespace or _NAMESPACE_OF_CLUSTER_EVENTS
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    about = {"apiVersion": kind.api_version, "kind": kind.kind, "name": name, "uid": uid}
+    about = {"apiVersion": kind.api_version, "kind": kind.name, "name": name, "uid": uid}
     event = {
         "apiVersion": "v1",
         "kind": "Event",
@@ -96,7 +96,7 @@ def _apply(
 ) -> None:
     kind = KINDS[resource]
     place = {"name": name} | ({"namespace": namespace} if kind.namespaced else {})
-    patch = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {**place, **(metadata or {})}, **content}
+    patch = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {**place, **(metadata or {})}, **content}
     what = f"patch {resource}/{subresource}" if subresource else f"patch {resource}"
     path = kind.object_path(namespace, name, subresource)
     connection.send(what, "PATCH", path, msgspec.json.encode(patch), _APPLY, _AS_US)

@@ -1,41 +1,39 @@
 """The bridge's own kinds: their names in manifests, the resource that serves each, and whether it stands in a namespace."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from bridge.model.observed import Resource
-
-GROUP = "fusionbridge.io"
-API_VERSION = f"{GROUP}/v1alpha1"
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One of our kinds; `name` is what a Ref carries."""
-
-    name: str
-    resource: Resource
-    namespaced: bool
-
-    def __str__(self) -> str:
-        return self.name
-
-
-CLUSTER_EGRESS_RULE = Kind("ClusterEgressRule", Resource.CLUSTER_RULES, namespaced=False)
-NAMESPACE_EGRESS_RULE = Kind("NamespaceEgressRule", Resource.NAMESPACE_RULES, namespaced=True)
-SERVICE_EGRESS_RULE = Kind("ServiceEgressRule", Resource.SERVICE_RULES, namespaced=True)
-CLUSTER_EXTERNAL_SERVICE = Kind("ClusterExternalService", Resource.CLUSTER_EXTERNAL_SERVICES, namespaced=False)
-EXTERNAL_SERVICE = Kind("ExternalService", Resource.EXTERNAL_SERVICES, namespaced=True)
-ADDRESS_GROUP = Kind("AddressGroup", Resource.ADDRESS_GROUPS, namespaced=False)
-
-KINDS = (
+from bridge.model.kinds import (
+    ADDRESS_GROUP,
+    API_VERSION,
     CLUSTER_EGRESS_RULE,
-    NAMESPACE_EGRESS_RULE,
-    SERVICE_EGRESS_RULE,
     CLUSTER_EXTERNAL_SERVICE,
     EXTERNAL_SERVICE,
-    ADDRESS_GROUP,
+    GROUP,
+    NAMESPACE_EGRESS_RULE,
+    OURS,
+    SERVICE_EGRESS_RULE,
+    Kind,
+    Resource,
 )
+
+__all__ = [
+    "ADDRESS_GROUP",
+    "API_VERSION",
+    "BY_NAME",
+    "BY_RESOURCE",
+    "CLUSTER_EGRESS_RULE",
+    "CLUSTER_EXTERNAL_SERVICE",
+    "EXTERNAL_KINDS",
+    "EXTERNAL_SERVICE",
+    "GROUP",
+    "KINDS",
+    "NAMESPACE_EGRESS_RULE",
+    "RULE_KINDS",
+    "SERVICE_EGRESS_RULE",
+    "Kind",
+]
+
+KINDS = OURS
 BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 BY_RESOURCE: Mapping[Resource, Kind] = {kind.resource: kind for kind in KINDS}
 RULE_KINDS = (CLUSTER_EGRESS_RULE, NAMESPACE_EGRESS_RULE, SERVICE_EGRESS_RULE)

@@ -12,15 +12,17 @@ from bridge.clock import Clock
 from bridge.errors import StateUnavailable
 from bridge.intake import collector
 from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.names import WantedNames
 from bridge.intake.recorder import Recorder
-from bridge.model.observed import Change, Event, Observed, Resource, Synced
+from bridge.model.observed import RESOURCES, Change, Event, Observed, Resource, Synced
 from bridge.model.policy import Governance
+from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
 from bridge.state.batch import Batch, Recorded
 
 log = structlog.get_logger(__name__)
 
-REQUIRED = frozenset(resource for resource in Resource if resource is not Resource.NODES)
+REQUIRED = frozenset(resource for resource in RESOURCES if resource is not Resource.NODES)
 _BATCH_EVENTS = 5_000
 _LONGEST_WAIT = 1.0
 _RETRY_SECONDS = (0.2, 5.0)
@@ -53,7 +55,7 @@ class Intake:
         self._targets = targets
         self._store = store
         self._clock = clock
-        self._queue: deque[Event | Synced] = deque()
+        self._queue: deque[Event | Synced | Resolution] = deque()
         self._arrived = threading.Event()
         self._synced: set[Resource] = set()
         self._newly_synced: dict[Resource, str] = {}
@@ -81,7 +83,17 @@ class Intake:
         self._recorder = Recorder(self.cluster, self._governance, self._targets, self._index, recorded)
         return known
 
-    def sink(self, events: Sequence[Event | Synced]) -> None:
+    @property
+    def names(self) -> WantedNames:
+        """The names that are to be resolved; what they stand for is to be handed over as any event."""
+        return self._index.names.wanted
+
+    @property
+    def resolutions(self) -> Mapping[str, Resolution]:
+        """What names stand for, as recorded; to be asked before `run`."""
+        return dict(self._index.names.known)
+
+    def sink(self, events: Sequence[Event | Synced | Resolution]) -> None:
         """Hand over events in their order. Never blocks."""
         self._queue.extend(events)
         self._arrived.set()
@@ -149,6 +161,8 @@ class Intake:
                 if item.resource is Resource.PODS and item.since is not None:
                     # Several lists may wait to be recorded: as far back as the first of them could not see.
                     self._unwatched_since = min(self._unwatched_since or item.since, item.since)
+            elif isinstance(item, Resolution):
+                self._index.take_name(item)
             else:
                 events.append(item)
         self._index.take(events, at)

@@ -6,49 +6,41 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from bridge.model.kinds import CORE, OURS
+from bridge.model.kinds import REF_KINDS as KINDS
+from bridge.model.kinds import Resource
+
+__all__ = [
+    "CORE_RESOURCES",
+    "KINDS",
+    "NO_LABELS",
+    "POLICY_RESOURCES",
+    "RESOURCES",
+    "Change",
+    "EndpointSlice",
+    "Event",
+    "Labels",
+    "Namespace",
+    "Node",
+    "Observed",
+    "Pod",
+    "PolicyObject",
+    "Resource",
+    "Service",
+    "Synced",
+    "Undecodable",
+    "resource_of",
+]
+
 Labels = Mapping[str, str]
 NO_LABELS: Labels = {}
 
 
-class Resource(StrEnum):
-    """What is watched, by the plural that the API uses."""
-
-    NAMESPACES = "namespaces"
-    SERVICES = "services"
-    ENDPOINT_SLICES = "endpointslices"
-    PODS = "pods"
-    NODES = "nodes"
-    CLUSTER_RULES = "clusteregressrules"
-    NAMESPACE_RULES = "namespaceegressrules"
-    SERVICE_RULES = "serviceegressrules"
-    CLUSTER_EXTERNAL_SERVICES = "clusterexternalservices"
-    EXTERNAL_SERVICES = "externalservices"
-    ADDRESS_GROUPS = "addressgroups"
-
-
-POLICY_RESOURCES = (
-    Resource.CLUSTER_RULES,
-    Resource.NAMESPACE_RULES,
-    Resource.SERVICE_RULES,
-    Resource.CLUSTER_EXTERNAL_SERVICES,
-    Resource.EXTERNAL_SERVICES,
-    Resource.ADDRESS_GROUPS,
-)
-
-
-KINDS: Mapping[Resource, str] = {
-    Resource.NAMESPACES: "Namespace",
-    Resource.SERVICES: "Service",
-    Resource.ENDPOINT_SLICES: "EndpointSlice",
-    Resource.PODS: "Pod",
-    Resource.NODES: "Node",
-    Resource.CLUSTER_RULES: "ClusterEgressRule",
-    Resource.NAMESPACE_RULES: "NamespaceEgressRule",
-    Resource.SERVICE_RULES: "ServiceEgressRule",
-    Resource.CLUSTER_EXTERNAL_SERVICES: "ClusterExternalService",
-    Resource.EXTERNAL_SERVICES: "ExternalService",
-    Resource.ADDRESS_GROUPS: "AddressGroup",
-}
+CORE_RESOURCES = tuple(kind.resource for kind in CORE)
+"""What is watched of Kubernetes itself."""
+POLICY_RESOURCES = tuple(kind.resource for kind in OURS)
+"""Where policy in our own kinds stands."""
+RESOURCES = (*CORE_RESOURCES, *POLICY_RESOURCES)
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -133,7 +125,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class PolicyObject:
-    """A custom resource as it was written: `spec` is plain JSON, for a dialect to make sense of. Its status is ours, and not read."""
+    """A custom resource as it was written: `spec` is plain JSON, for a dialect to make sense of. Its status is ours, and not read.
+
+    `created` is when, as the API server wrote it: texts in the order of the times.
+    """
 
     resource: Resource
     uid: str
@@ -144,6 +139,7 @@ class PolicyObject:
     annotations: Labels
     spec: Mapping[str, Any]
     actor: str = ""
+    created: str = ""
 
 
 Observed = Pod | Namespace | Service | EndpointSlice | Node | PolicyObject

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from sys import intern
-from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,7 +23,6 @@ from bridge.model.plan import Held
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 from bridge.state.batch import Slim
 
-T = TypeVar("T")
 Texts = tuple[str, ...]
 
 
@@ -103,9 +101,9 @@ def _plain(value: object) -> str:
     raise NotImplementedError(type(value))
 
 
-def _named(wanted: type[T], text: Any) -> T:  # noqa: ANN401 (whatever the JSON holds)
+def _named(wanted: type[object], text: object) -> Resource:
     if wanted is Resource and isinstance(text, str):
-        return wanted(text)
+        return Resource(text)
     raise NotImplementedError(wanted)
 
 

@@ -217,7 +217,7 @@ def test_one_answer_everywhere(site: World, control_plane: ControlPlane, tmp_pat
         file = tmp_path / f"{name}.json"
         file.write_text(json.dumps(item))
         assert run(PROGRAM, "validate", file).returncode == 1
-        site.put_unchecked(of.resource.value, "mistakes", name, whole)
+        site.put_unchecked(of.resource, "mistakes", name, whole)
     names = {f"{kind} mistakes/bad-{number}" for number, (kind, _) in enumerate(MISTAKES)}
 
     def told() -> set[str]:

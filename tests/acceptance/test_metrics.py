@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bridge import metrics
 from bridge.cli.tenure import Tenure
 from bridge.lab.apiserver.faults import Fault
-from bridge.model.observed import Resource
+from bridge.model.observed import RESOURCES
 from bridge.settings.root import MonitoringSettings
 from bridge.state.database import Database
 from tests.acceptance.prometheus import MONITORING, Prometheus, program, prometheus
@@ -88,7 +88,7 @@ def test_all_series_from_the_start(tmp_path: Path) -> None:
         site.device.faults.add("answer", status=503, times=None)
         site.bridge.start()
         found = samples(site.bridge)
-        named = {"device": {DEVICE}, "cluster": {CLUSTER}, "resource": {str(one) for one in Resource}}
+        named = {"device": {DEVICE}, "cluster": {CLUSTER}, "resource": {str(one) for one in RESOURCES}}
         for one in metrics.TABLE:
             name = f"{one.name}_count" if one.kind == "histogram" else one.name
             assert name in found, one.name

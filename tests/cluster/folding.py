@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bridge.cluster.backoff import BackoffSettings
 from bridge.cluster.decode import Value
 from bridge.cluster.settings import ReflectorSettings
-from bridge.model.observed import Change, Event, Resource, Synced
+from bridge.model.observed import RESOURCES, Change, Event, Resource, Synced
 
 HASTY = ReflectorSettings(
     page=7,
@@ -21,7 +21,7 @@ class Fold:
     """What a database would hold, of all resources."""
 
     def __init__(self) -> None:
-        self.values: dict[Resource, dict[str, Value]] = {resource: {} for resource in Resource}
+        self.values: dict[Resource, dict[str, Value]] = {resource: {} for resource in RESOURCES}
         self.removed: list[Event] = []
 
     def __call__(self, batch: Sequence[Event | Synced]) -> None:

@@ -16,7 +16,7 @@ from bridge.cluster.settings import ClusterConfig
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event
 from bridge.errors import ClusterDenied
-from bridge.model.observed import Change, Pod, Resource
+from bridge.model.observed import RESOURCES, Change, Pod, Resource
 from bridge.resources import shipped
 from tests.cluster.folding import HASTY, Fold
 from tests.cluster.scripted import write_kubeconfig
@@ -51,7 +51,7 @@ def held(plane: ControlPlane) -> dict[Resource, dict[str, str]]:
     def versions(items: list[Json]) -> dict[str, str]:
         return {each["metadata"]["uid"]: each["metadata"]["resourceVersion"] for each in items}
 
-    return {each: versions(plane.api.items(KINDS[each].path)) for each in Resource}
+    return {each: versions(plane.api.items(KINDS[each].path)) for each in RESOURCES}
 
 
 def in_step(plane: ControlPlane, fold: Fold) -> None:

@@ -15,7 +15,7 @@ from bridge.cluster.settings import ClusterConfig
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event
 from bridge.lab.apiserver import ApiServer, Fault, LabCluster
-from bridge.model.observed import Change, Resource
+from bridge.model.observed import RESOURCES, Change, Resource
 from tests.cluster.folding import HASTY, Fold
 from tests.cluster.scripted import Json, eventually, pod
 
@@ -26,9 +26,9 @@ def held(cluster: LabCluster) -> dict[Resource, dict[str, str]]:
     """What the server holds: uid and resource version of everything."""
     return {
         resource: {
-            each["metadata"]["uid"]: each["metadata"]["resourceVersion"] for each in cluster.list(resource.value)
+            each["metadata"]["uid"]: each["metadata"]["resourceVersion"] for each in cluster.list(resource)
         }
-        for resource in Resource
+        for resource in RESOURCES
     }
 
 
@@ -148,8 +148,8 @@ def test_a_list_that_lies_once_removes_nothing(
     watch()
     before = held(cluster)
     assert fold.store == before
-    for resource in Resource:
-        server.disturb(Fault(lie, times=1, resource=resource.value, verb="list", back=50))
+    for resource in RESOURCES:
+        server.disturb(Fault(lie, times=1, resource=resource, verb="list", back=50))
     server.down()
     cluster.create("namespaces", {"metadata": {"name": "late"}})
     cluster.compact()

@@ -37,7 +37,7 @@ def test_the_frame(kind: str) -> None:
     of, spec = kinds.BY_NAME[kind], crd(kind)["spec"]
     (version,) = spec["versions"]
     assert f"{spec['group']}/{version['name']}" == kinds.API_VERSION
-    assert (spec["names"]["plural"], spec["names"]["kind"]) == (of.resource.value, kind)
+    assert (spec["names"]["plural"], spec["names"]["kind"]) == (of.resource, kind)
     assert spec["scope"] == ("Namespaced" if of.namespaced else "Cluster")
     assert version["subresources"] == {"status": {}}
     assert not CES & set(spec["names"]["shortNames"])

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
-from bridge.model.observed import EndpointSlice, Namespace, Node, Pod, PolicyObject, Resource, Service
+from bridge.model.observed import (
+    RESOURCES,
+    EndpointSlice,
+    Namespace,
+    Node,
+    Pod,
+    PolicyObject,
+    Resource,
+    Service,
+)
 from bridge.model.plan import Held
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol, Ref
 from bridge.state.batch import Batch, Slim, Verdict
@@ -88,7 +97,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 policy_objects = st.builds(
     PolicyObject,
     resource=st.sampled_from(
-        [resource for resource in Resource if resource.endswith(("rules", "services", "groups"))][1:]
+        [resource for resource in RESOURCES if resource.endswith(("rules", "services", "groups"))][1:]
     ),
     uid=names,
     namespace=names | st.just(""),
