@@ -33,7 +33,7 @@ PACKETS = tuple(
 )
 """Enough to tell apart whatever `dense` builds."""
 
-_TIERED = (Scope.CLUSTER, Scope.NAMESPACE, Scope.SERVICE)
+_TIERS = (Scope.CLUSTER, Scope.NAMESPACE, Scope.SERVICE)
 
 
 def objects(*values: DeviceObject) -> Site:
@@ -43,15 +43,15 @@ def objects(*values: DeviceObject) -> Site:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What may be asked of a device: its capabilities, and the tiers in which it takes rules (one where it has none)."""
+    """What may be asked of a device: its capabilities, and the tiers in which it takes rules."""
 
     can: Capabilities
     tiers: tuple[Scope, ...]
 
     @classmethod
     def of(cls, can: Capabilities) -> "Terms":
-        """Those of its form."""
-        return cls(can, _TIERED if can.form is Form.TIERED else (Scope.CLUSTER,))
+        """All three: a device without tiers takes their policies one after the other, or in no order at all."""
+        return cls(can, _TIERS)
 
     @property
     def actions(self) -> tuple[Action, ...]:

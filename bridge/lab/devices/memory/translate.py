@@ -1,0 +1,237 @@
+"""Between the bridge's objects and those of a device in memory. Pure.
+
+Parts of a group are no matter of this device, so a group holds all of its members. On an allow-only device entries have no order: they
+stand, and are read, by name.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from bridge.errors import Unsupported
+from bridge.lab.devices.memory.checks import NAME_LENGTH
+from bridge.lab.devices.memory.contents import AddressSet, Body, Bundle, Entry, EntrySet, PortSet, Stored
+from bridge.model.addresses import canonical_member, sort_key
+from bridge.model.capabilities import Form
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import (
+    Attachment,
+    DeviceObject,
+    Group,
+    Intent,
+    Objects,
+    Policy,
+    Ports,
+    RuleEntry,
+    RuleList,
+    Shard,
+)
+from bridge.model.policy import NUMBERS, Action, IcmpType, PortRange, Protocol, Tier
+from bridge.model.tiers import attachment
+
+_WITH_PORTS, _WITH_TYPES = (Protocol.TCP, Protocol.UDP, Protocol.SCTP), (Protocol.ICMP, Protocol.ICMPV6)
+_NUMBERED = {number: protocol for protocol, number in NUMBERS.items()}
+_BODIES: dict[Kind, type[Body]] = {
+    Kind.GROUP: AddressSet,
+    Kind.PORTS: PortSet,
+    Kind.RULE_LIST: EntrySet,
+    Kind.POLICY: Bundle,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """For one owner on a device of one form."""
+
+    owner: str
+    form: Form
+
+    # ---- names and marks
+
+    def name(self, key: ObjectKey) -> str:
+        """What the object is called."""
+        full = f"{self.owner}_{key}"
+        if len(full) <= NAME_LENGTH:
+            return full
+        return f"{full[: NAME_LENGTH - 17]}_{hashlib.sha256(full.encode()).hexdigest()[:16]}"
+
+    def mark(self, key: ObjectKey) -> str:
+        """What stands in its tag."""
+        return f"fb:{self.owner}:{key}"
+
+    def key(self, name: str, stored: Stored) -> ObjectKey | None:
+        """The key of an object of ours: name, mark and kind agree. None for any other."""
+        prefix = f"fb:{self.owner}:"
+        if not stored.tag.startswith(prefix):
+            return None
+        try:
+            key = ObjectKey.parse(stored.tag.removeprefix(prefix))
+        except ValueError:
+            return None
+        return key if self.name(key) == name and isinstance(stored.body, _BODIES.get(key.kind, ())) else None
+
+    def resembles(self, name: str, stored: Stored) -> str:
+        """Why an object that is not ours could be taken for ours; empty when it could not."""
+        if name.startswith(f"{self.owner}_"):
+            return "has a name of ours and not our mark"
+        return "has our mark and another name" if stored.tag.startswith(f"fb:{self.owner}:") else ""
+
+    # ---- values in canonical form
+
+    def normalize(self, intent: Intent, *, attach: bool) -> Objects:
+        """The intent as it is read back. Unsupported names each object that the device cannot express."""
+        found: dict[ObjectKey, DeviceObject] = {}
+        problems: dict[str, str] = {}
+        for key, value in intent.objects.items():
+            try:
+                whole = _whole(value, intent.objects)
+                if whole is not None:
+                    found[key] = self.canonical(whole)
+            except ValueError as error:
+                problems[str(key)] = str(error)
+        if problems:
+            raise Unsupported(intent.device, problems)
+        if attach:
+            found.update({one.key: one for one in map(attachment, Tier) if one.policy in found})
+        return found
+
+    def canonical(self, value: DeviceObject) -> DeviceObject:
+        """One object as it is read back. ValueError says why it cannot be expressed."""
+        match value:
+            case Group():
+                if value.fqdns:
+                    raise ValueError(f"the device takes no names ({', '.join(sorted(value.fqdns))})")
+                return replace(value, members=frozenset(map(canonical_member, value.members)), shards=0)
+            case Shard():
+                raise ValueError("groups have no parts here")
+            case Ports():
+                return replace(value, ports=_joined(value.ports))
+            case RuleList():
+                return replace(value, entries=self._entries(value.entries))
+            case Policy():
+                return replace(value, lists=tuple(dict.fromkeys(value.lists)))
+            case Attachment():
+                return value
+
+    def _entries(self, entries: tuple[RuleEntry, ...]) -> tuple[RuleEntry, ...]:
+        made = [self._entry(entry) for entry in entries]
+        if len({entry.name for entry in made}) != len(made):
+            raise ValueError("two lines have one name")
+        return tuple(made if self.form is Form.FLAT else sorted(made, key=lambda entry: entry.name))
+
+    def _entry(self, entry: RuleEntry) -> RuleEntry:
+        problem = self._problem(entry)
+        if problem:
+            raise ValueError(f"line {entry.name}: {problem}")
+        return replace(
+            entry,
+            sources=tuple(sorted(set(entry.sources))),
+            destinations=tuple(sorted(set(entry.destinations))),
+            icmp=tuple(sorted(set(entry.icmp))),
+        )
+
+    def _problem(self, entry: RuleEntry) -> str:
+        allows = self.form is Form.ALLOW_ONLY
+        if entry.action is Action.PASS or (allows and entry.action is not Action.ALLOW):
+            return f"the device has no {entry.action}"
+        if allows and entry.log:
+            return "the device logs nothing"
+        if not entry.sources or not entry.destinations:
+            return "without a source or a destination it would match any"
+        if entry.ports and entry.protocol not in _WITH_PORTS:
+            return f"{entry.protocol} has no ports"
+        if entry.icmp and entry.protocol not in _WITH_TYPES:
+            return f"{entry.protocol} has no types"
+        named = entry.number in _NUMBERED if entry.protocol is Protocol.OTHER else entry.number != 0
+        return f"{entry.protocol} does not go with number {entry.number}" if named else ""
+
+    # ---- there and back
+
+    def body(self, value: DeviceObject) -> Body:
+        """What the device holds for an object; of an attachment it holds none."""
+        match self.canonical(value):
+            case Group(members=members):
+                return AddressSet(tuple(sorted(members, key=sort_key)))
+            case Ports(ports=ports):
+                return PortSet(tuple((span.first, span.last) for span in ports))
+            case RuleList(entries=entries):
+                return EntrySet(tuple(map(self._written, entries)))
+            case Policy(lists=lists):
+                return Bundle(tuple(map(self.name, lists)))
+        raise TypeError(f"{value.key} is no object of the device")
+
+    def _written(self, entry: RuleEntry) -> Entry:
+        number = entry.number if entry.protocol is Protocol.OTHER else NUMBERS.get(entry.protocol)
+        return Entry(
+            entry.name,
+            tuple(map(self.name, entry.sources)),
+            tuple(map(self.name, entry.destinations)),
+            number,
+            self.name(entry.ports) if entry.ports else "",
+            tuple((one.type, one.code) for one in entry.icmp),
+            entry.action.lower(),
+            entry.log,
+        )
+
+
+def read(body: Body, key: ObjectKey, keys: Mapping[str, ObjectKey]) -> DeviceObject:
+    """The bridge's object for what stands on the device; `keys` are those of our objects there, by name.
+
+    What names something that is not ours reads as naming something that the bridge never wants.
+    """
+    match body:
+        case AddressSet(addresses):
+            return Group(key, frozenset(addresses))
+        case PortSet(spans):
+            return Ports(key, tuple(PortRange(first, last) for first, last in spans))
+        case EntrySet(entries):
+            return RuleList(key, tuple(_read(entry, keys) for entry in entries))
+        case Bundle(members):
+            return Policy(key, tuple(_key(name, keys) for name in members))
+
+
+def _read(entry: Entry, keys: Mapping[str, ObjectKey]) -> RuleEntry:
+    protocol = Protocol.ANY if entry.protocol is None else _NUMBERED.get(entry.protocol, Protocol.OTHER)
+    return RuleEntry(
+        entry.name,
+        Action(entry.action.capitalize()),
+        tuple(sorted(_key(name, keys) for name in entry.sources)),
+        tuple(sorted(_key(name, keys) for name in entry.destinations)),
+        protocol,
+        _key(entry.ports, keys) if entry.ports else None,
+        entry.log,
+        icmp=tuple(IcmpType(kind, code) for kind, code in entry.icmp),
+        number=entry.protocol if entry.protocol is not None and protocol is Protocol.OTHER else 0,
+    )
+
+
+def _key(name: str, keys: Mapping[str, ObjectKey]) -> ObjectKey:
+    return keys.get(name) or ObjectKey(Kind.GROUP, "?", Scope.BUILTIN, "", name)
+
+
+def _whole(value: DeviceObject, objects: Objects) -> DeviceObject | None:
+    """A group with the members of its parts; None for a part."""
+    if isinstance(value, Shard) and value.key.group in objects:
+        return None
+    if not isinstance(value, Group) or not value.shards:
+        return value
+    parts = [objects.get(key) for key in value.references()]
+    held = [part.members for part in parts if isinstance(part, Shard)]
+    if len(held) != value.shards:
+        raise ValueError("groups have no parts here, and parts of this one are not in the intent")
+    return replace(value, members=value.members.union(*held), shards=0)
+
+
+def _joined(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
+    """Ports in order, what overlaps or touches joined. ValueError where there are none, or one is no port."""
+    joined: list[PortRange] = []
+    for span in sorted(ports):
+        if not 1 <= span.first <= span.last <= 65535:
+            raise ValueError(f"{span} is no range of ports from 1 to 65535")
+        if joined and span.first <= joined[-1].last + 1:
+            joined[-1] = PortRange(joined[-1].first, max(joined[-1].last, span.last))
+        else:
+            joined.append(span)
+    if not joined:
+        raise ValueError("an empty set of ports would match nothing where its line says every port")
+    return tuple(joined)
