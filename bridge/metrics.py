@@ -28,6 +28,7 @@ ERRORS = ("Busy", "Denied", "Drifted", "FencedOff", "NotOwned", "Rejected", "oth
 OBJECT_STATES = ("Pending", "Programmed", "Held", "Quarantined", "Withheld", "AwaitingDeploy", "Unsupported")
 DEVICE_STATES = ("ok", "busy", "denied", "unreachable", "stopped", "not read yet")
 ORIGINS = ("asked", "scheduled")  # of a report
+OUTCOMES = ("answered", "failed")  # of a question about a name
 TARGETS = ("status", "annotation", "event")  # what feedback writes
 DATABASE_KINDS = ("transaction", "snapshot", "reading")
 DATABASE_ERRORS = ("unavailable", "refused")
@@ -118,6 +119,15 @@ _SILENT = _gauge(
 )
 _WATCHED = _gauge("watch_objects", "Objects of the resource that this replica knows.", "cluster", "resource")
 
+_NAMES = _gauge("names", "Names that this replica resolves for devices that take none.", "cluster")
+_UNRESOLVED = _gauge("names_failing", "Names of which the last questions failed, or that are too many.", "cluster")
+_STALE = _gauge(
+    "names_stale_seconds",
+    "Age of the oldest answer about a name that should have been replaced by now; 0 while there is none.",
+    "cluster",
+)
+_QUESTIONS = _counter("name_questions", "Questions about names, by what came of them.", "cluster", "outcome")
+
 _WRITES = _counter("feedback_writes", "What was written to objects of the cluster.", "cluster", "target")
 _REFUSED = _counter("feedback_refused", "Writes of feedback that the cluster refused.", "cluster")
 _UNTOLD = _gauge("feedback_waiting_objects", "Objects of the cluster whose status is still to be written.", "cluster")
@@ -191,6 +201,10 @@ class Cluster:
         self.told = {target: _WRITES.labels(name, target) for target in TARGETS}
         self.untold = _UNTOLD.labels(name)
         self.refused = _REFUSED.labels(name)
+        self.names = _NAMES.labels(name)
+        self.names_failing = _UNRESOLVED.labels(name)
+        self.names_stale = _STALE.labels(name)
+        self.questions = {outcome: _QUESTIONS.labels(name, outcome) for outcome in OUTCOMES}
 
 
 class Watch:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.intake.annotated_pods import AnnotatedPods
-from bridge.intake.causes import cause
+from bridge.intake.causes import cause, together
 from bridge.intake.landscape import Landscape
 from bridge.intake.membership import Membership
+from bridge.intake.names import NameBook
 from bridge.intake.policies import PolicyBook
 from bridge.intake.workloads import Workloads
 from bridge.model.observed import (
@@ -27,6 +28,7 @@ from bridge.model.observed import (
     resource_of,
 )
 from bridge.model.policy import Governance, Ref
+from bridge.model.resolution import Resolution
 from bridge.policy.select import ADDRESS_GROUP_ANNOTATION
 from bridge.state.batch import Recorded, Slim
 
@@ -47,6 +49,8 @@ class Dirty:
     namespaces: set[str] = field(default_factory=set)
     policy: bool = False
     causes: dict[Ref, str] = field(default_factory=dict)  # of everything but the pods of groups, in words
+    names: dict[str, None] = field(default_factory=dict)  # of which there is something new
+    named: dict[Ref, None] = field(default_factory=dict)  # external services that hold one of them
 
     def changed(self, uid: str) -> bool:
         """Whether the pod itself changed or went."""
@@ -63,6 +67,7 @@ class ClusterIndex:
         self.membership = Membership(self.landscape, self.workloads)
         self.membership.start_from(recorded.members)
         self.policies = PolicyBook(recorded.verdicts)
+        self.names = NameBook(recorded.names)
         self.dirty = Dirty()
         self._uids: dict[_Place, str] = {}  # who has a name now; pods are known by uid
 
@@ -76,6 +81,18 @@ class ClusterIndex:
                 self._take_unreadable_pod(event, value.uid)
             elif self._is_about_holder(event.change, value):
                 self._take_other(event.change, value)
+
+    def take_name(self, found: Resolution) -> None:
+        """Fold in what a name stands for now."""
+        carriers = self.names.take(found)
+        if carriers is None:
+            return
+        self.dirty.names[found.name] = None
+        for ref, words in carriers.items():
+            self.dirty.named[ref] = None
+            if words:
+                self.dirty.policy = True
+                self.dirty.causes[ref] = together(filter(None, [self.dirty.causes.get(ref), words]))
 
     def taken(self) -> Dirty:
         """What is dirty, leaving nothing dirty behind."""

@@ -29,9 +29,15 @@ class Outline:
 
 
 def outline(
-    cluster: str, governance: Governance, in_force: InForce, asked: Groups, targets: Sequence[Target], at: datetime
+    cluster: str,
+    governance: Governance,
+    in_force: InForce,
+    asked: Groups,
+    targets: Sequence[Target],
+    at: datetime,
+    names: Mapping[str, tuple[str, ...]],
 ) -> Outline:
-    """Compile for every device as of this moment. `asked` are the groups by annotation."""
+    """Compile for every device as of this moment. `asked` are the groups by annotation, `names` what was resolved."""
     policy = ClusterPolicy(
         cluster,
         governance,
@@ -41,6 +47,7 @@ def outline(
         asked.sources,
         asked.carriers,
         at,
+        names,
     )
     rules = {rule.ref: rule for rule in in_force.rules}
     result = Outline()

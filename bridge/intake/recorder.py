@@ -37,7 +37,8 @@ class Recorder:
         self._objects = dict(recorded.objects)
         self._leases = {address: lease.uid for address, lease in recorded.leases.items()}
         self._desired = dict(recorded.desired)
-        self._said: Mapping[Ref, Verdict] = {}  # about what people wrote, as of the last compilation
+        self._said: dict[Ref, Verdict] = {}  # about what people wrote, as of the last compilation
+        self._plain: Mapping[Ref, Verdict] = {}  # of external services with names, before what names have to say
         self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
         self._placements = dict(recorded.placements)
@@ -69,6 +70,7 @@ class Recorder:
         self._record_objects(dirty, batch)
         if dirty.policy:
             dirty.namespaces |= self._record_policy(dirty, batch, first=first)
+        self._record_names(dirty, batch)
         if dirty.namespaces:
             self._index.membership.forget_cache()
             self._spread(dirty)
@@ -81,7 +83,7 @@ class Recorder:
             for uid in doubtful(address):
                 suspects[uid] = None
         batch.causes |= moved.lines(dirty.changed, together(dirty.causes.values()))
-        about = self._unreached.update(suspects)
+        about = self._unreached.update(suspects) | dirty.named.keys()
         self._record_verdicts({*self._verdicts, *self._said, *about} if dirty.policy else about, batch)
         return batch
 
@@ -115,7 +117,9 @@ class Recorder:
         index, landscape = self._index, self._index.landscape
         in_force = index.policies.settle(landscape.governs)
         asked = annotation_groups(landscape.namespaces.values(), landscape.services.values(), index.annotated_pods)
-        drawn = compiler.outline(self._cluster, self._governance, in_force, asked, self._targets, batch.at)
+        names = index.names.meanings
+        drawn = compiler.outline(self._cluster, self._governance, in_force, asked, self._targets, batch.at, names)
+        batch.names_gone = index.names.settle(in_force.rules, in_force.externals, drawn.placements, self._targets)
         self.timetable.settle(in_force.rules, batch.at)
         self._name_hours(drawn.placements, dirty)
         fresh, batch.desired_gone = compiler.changes(self._desired, drawn.desired)
@@ -128,11 +132,21 @@ class Recorder:
             **compiler.with_remarks(in_force.verdicts, drawn.placements.values()),
             **self._complaints(asked.errors),
         }
+        self._plain = {ref: self._said[ref] for ref in index.names.carriers}
+        self._said |= {ref: index.names.told(verdict) for ref, verdict in self._plain.items()}
         self._record_placements(drawn.placements, batch)
         batch.groups, batch.groups_gone, touched = index.membership.define(drawn.definitions)
         for key in batch.groups_gone:
             batch.left += [MemberChange(key, address) for address in index.membership.forget(key)]
         return touched
+
+    def _record_names(self, dirty: Dirty, batch: Batch) -> None:
+        """What names stand for now, and what there is to say of it to those who wrote them."""
+        names = self._index.names
+        batch.names = [names.known[name] for name in dirty.names if name in names.known]
+        for ref in dirty.named:
+            if ref in self._plain:
+                self._said[ref] = names.told(self._plain[ref])
 
     def _name_hours(self, after: Mapping[tuple[Ref, str], Placement], dirty: Dirty) -> None:
         """Rules that count or do not because of the hour, named among the causes where nothing else happened to them."""

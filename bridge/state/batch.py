@@ -8,6 +8,7 @@ from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.observed import EndpointSlice, Namespace, Node, Pod, PolicyObject, Resource, Service
 from bridge.model.policy import Ref, Tier
+from bridge.model.resolution import Resolution
 
 Slim = Namespace | Service | EndpointSlice | Node | PolicyObject
 
@@ -101,6 +102,8 @@ class Batch:
     verdicts_gone: list[Ref] = field(default_factory=list)
     placements: list[Placement] = field(default_factory=list)
     placements_gone: list[tuple[Ref, str]] = field(default_factory=list)  # object, device
+    names: list[Resolution] = field(default_factory=list)  # each as it stands now
+    names_gone: list[str] = field(default_factory=list)  # followed no more
     causes: dict[ObjectKey, str] = field(
         default_factory=dict
     )  # why the members of a group change, or an object is to go
@@ -148,3 +151,4 @@ class Recorded:
     verdicts: Mapping[Ref, Verdict]
     placements: Mapping[tuple[Ref, str], Placement] = field(default_factory=dict)  # object, device
     seen_at: datetime | None = None  # up to when all that happened is in it
+    names: Mapping[str, Resolution] = field(default_factory=dict)

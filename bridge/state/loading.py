@@ -10,6 +10,7 @@ from bridge.errors import StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod, Resource
 from bridge.model.policy import Ref, Tier
+from bridge.state import resolutions
 from bridge.state.batch import OpenLease, Placement, Recorded, Slim, Verdict
 from bridge.state.database import Connection
 from bridge.state.encoding import PodReader, decode_policy_object, decode_slim
@@ -34,6 +35,7 @@ def load(connection: Connection, cluster: str) -> Recorded:
         desired=_desired(connection, cluster),
         verdicts=verdicts(connection, cluster),
         placements=placements(connection, cluster),
+        names=resolutions.load(connection, cluster),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
-from bridge.state import names
+from bridge.state import resolutions
 from bridge.state.audit_store import AuditStore
 from bridge.state.database import Database
 from bridge.state.partitions import drop_months
@@ -60,7 +60,7 @@ def prune(database: Database, before: datetime) -> Pruned:
     with database.transaction() as connection:
         connection.execute(_KEPT, {"before": before})
         connection.execute(_OUTAGES, {"before": before})
-        connection.execute(names.PRUNE, {"before": before})
+        connection.execute(resolutions.PRUNE, {"before": before})
         connection.execute(_VERSIONS, {"before": before})
     leases, members = drop_months(database, "lease_closed", before), drop_months(database, "member_closed", before)
     devices = AuditStore(database).devices()

@@ -10,13 +10,13 @@ from bridge.errors import StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod
 from bridge.model.policy import Ref
-from bridge.state import names
+from bridge.state import resolutions
 from bridge.state import statements as sql
 from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, Placement, Slim, Verdict
 from bridge.state.database import Connection
 from bridge.state.encoding import clean, encode_object, encode_rest, encode_slim, json_text, place_of
-from bridge.state.versions import versions
 from bridge.state.tables import CHANNEL
+from bridge.state.versions import versions
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Recording:
         self._run(sql.PLACEMENTS_GONE, batch.placements_gone, device=devices, **_refs(refs))
         self._placements(list({(one.ref, one.device): one for one in batch.placements}.values()))
         self._versions(dict(versions(batch)))
-        names.write(self._run, list({one.name: one for one in batch.names}.values()), batch.names_gone)
+        resolutions.write(self._run, list({one.name: one for one in batch.names}.values()), batch.names_gone)
         if batch.of_policy:
             self.connection.execute(sql.POLICY_REVISION, {"cluster": self.cluster, "revision": self.revision})
         self._run(sql.SYNCED, list(batch.synced), synced=json_text(batch.synced))

@@ -50,9 +50,9 @@ def test_only_what_changed_is_told() -> None:
 
 
 def test_what_a_device_cannot_do_is_said_about_that_device() -> None:
-    able = replace(EDGE, capabilities=replace(EDGE.capabilities, fqdn=True))
+    able = replace(EDGE, capabilities=replace(EDGE.capabilities, fqdn=True, wildcards=True))
     bench = Bench(able, replace(EDGE, name="core"))
-    named = policy("ExternalService", "named", fqdns=["db.example.com"], ports="Any")
+    named = policy("ExternalService", "named", fqdns=["*.example.com"], ports="Any")
     deny = service_rule("no", to="named", action="Deny")
     bench.see(namespace(), service("pay", app="pay"), named, external(), deny, service_rule())
     no = _of(bench, Ref("ServiceEgressRule", "shop", "no"))

@@ -156,9 +156,9 @@ def test_in_whatever_order_they_go_nothing_is_left(order: tuple[PolicyObject, ..
     assert bench.record.verdicts == {}
 
 
-def test_names_on_a_device_without_names() -> None:
+def test_names_with_a_star_on_a_device_without_names() -> None:
     bench = Bench(replace(EDGE, capabilities=replace(EDGE.capabilities, fqdn=False)))
-    named = policy("ExternalService", "named", fqdns=["db.example.com"], ports="Any")
+    named = policy("ExternalService", "named", fqdns=["*.example.com"], ports="Any")
     bench.see(namespace(), service("pay", app="pay"), named, external(), service_rule("no", to="named", action="Deny"))
     bench.see(service_rule())
     assert _verdict(bench, "no").reason == "Unsupported"

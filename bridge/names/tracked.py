@@ -1,0 +1,113 @@
+"""One name over time: which addresses it stands for, by all that was answered so far."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from bridge.model.addresses import sort_key
+from bridge.model.resolution import Resolution
+from bridge.names.answer import Answer, Found, Unanswered
+from bridge.names.settings import NamesSettings
+
+_FAILURES_TOLD = 2  # in a row, before people hear of a name that was answered before
+_BACKOFF = (2.0, 60.0)  # seconds after the first failure, and at most
+
+
+@dataclass(slots=True)
+class Tracked:
+    """`missing` holds every address that counts or was dropped, with the time since when answers come without it; None while they name it.
+
+    All times are seconds of one clock. `good_until` is when the last answer became or becomes too old; before any, when following began.
+    """
+
+    name: str
+    settings: NamesSettings
+    why_not: Callable[[str], str]
+    good_until: float
+    missing: dict[str, float | None] = field(default_factory=dict)
+    answered: bool = False
+    cut_at: float | None = None  # when there was last more than a name may have
+    failures: int = 0
+    problem: str = ""
+
+    @classmethod
+    def begun(
+        cls, name: str, settings: NamesSettings, why_not: Callable[[str], str], now: float, known: Resolution | None
+    ) -> "Tracked":
+        """As far as it is recorded. What was answered while nobody asked is unknown: grace begins anew."""
+        found = cls(name, settings, why_not, now)
+        if known is not None:
+            found.missing = dict.fromkeys((*known.addresses, *(address for address, _ in known.dropped)))
+            found.answered, found.problem = known.answered, known.problem
+            found.cut_at = now if known.cut else None
+            found.failures = _FAILURES_TOLD if known.problem else 0
+        return found
+
+    def take(self, found: Found, now: float) -> float:
+        """Take in what was found out; returns after how many seconds to ask again, without jitter."""
+        waits = []
+        for family, said in found.items():
+            if isinstance(said, Answer):
+                waits.append(min(max(said.ttl, self.settings.shortest), self.settings.longest))
+                own = [address for address in self.missing if family.holds(address)]
+                self._fold(said.addresses, own, now)
+        problems = {said.problem: None for said in found.values() if isinstance(said, Unanswered)}
+        self.answered = self.answered or bool(waits)
+        if problems:
+            self.failures += 1
+            if self.failures >= _FAILURES_TOLD or not self.answered:
+                self.problem = "; ".join(problems)
+            first, longest = _BACKOFF
+            return min(*waits, longest, first * 2.0 ** min(self.failures - 1, 30))
+        self.failures, self.problem = 0, ""
+        self.good_until = now + min(waits)
+        return min(waits)
+
+    def _fold(self, answered: Iterable[str], own: Iterable[str], now: float) -> None:
+        for address in own:
+            if self.missing[address] is None:
+                self.missing[address] = now
+        fresh = [address for address in answered if address not in self.missing]
+        self.missing.update(dict.fromkeys(answered))
+        if len(self.missing) > self.settings.most:
+            self._bound(frozenset(fresh), now)
+
+    def _bound(self, fresh: frozenset[str], now: float) -> None:
+        """Keep at most so many that count, and as many that do not: first what is answered, of that first what was known before."""
+
+        def rank(address: str) -> tuple[bool, float, bool, tuple[int, int, str]]:
+            since = self.missing[address]
+            return since is not None, -(since or 0.0), address in fresh, sort_key(address)
+
+        for counts in (True, False):
+            ranked = sorted((one for one in self.missing if (not self.why_not(one)) is counts), key=rank)
+            for address in ranked[self.settings.most :]:
+                self.cut_at = now if counts else self.cut_at
+                del self.missing[address]
+
+    def expire(self, now: float) -> None:
+        """Let go of what has been missing for the time of grace, and of the word that there were too many."""
+        if self.cut_at is not None and self.cut_at + self.settings.grace <= now:
+            self.cut_at = None
+        gone = [one for one, since in self.missing.items() if since is not None and since + self.settings.grace <= now]
+        for address in gone:
+            del self.missing[address]
+
+    @property
+    def expires(self) -> float | None:
+        """When there is next something to let go of; None while there is nothing."""
+        times = [since for since in (*self.missing.values(), self.cut_at) if since is not None]
+        return min(times) + self.settings.grace if times else None
+
+    @property
+    def resolution(self) -> Resolution:
+        """What the name stands for."""
+        ordered = sorted(self.missing, key=sort_key)
+        said = {address: self.why_not(address) for address in ordered}
+        return Resolution(
+            self.name,
+            tuple(address for address, why in said.items() if not why),
+            tuple((address, why) for address, why in said.items() if why),
+            self.answered,
+            self.cut_at is not None,
+            self.problem,
+        )
