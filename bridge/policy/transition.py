@@ -16,6 +16,7 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import CREATION_ORDER, DeviceObject, Group, Objects, Policy, Ports, RuleEntry, RuleList, Shard
 from bridge.model.plan import Op, Step
 from bridge.model.policy import Action, PortRange
+from bridge.policy.remainder import EXEMPT, KNOWN
 from bridge.policy.shard import spread
 
 _RANK = {kind: rank for rank, kind in enumerate(CREATION_ORDER)}
@@ -202,7 +203,12 @@ def _policy(tier: Scope) -> ObjectKey:
 
 def _passes(entry: RuleEntry) -> bool:
     """Whether a line is a Pass that somebody wrote. Our own stand first in their lists and let on what is matched nowhere else."""
-    return entry.action is Action.PASS and any(key.scope is not Scope.BUILTIN for key in entry.sources)
+    return entry.action is Action.PASS and not all(_is_our_own(key) for key in entry.sources)
+
+
+def _is_our_own(key: ObjectKey) -> bool:
+    """Whether a group is of those that our own lines let on; a whole cluster is a group of ours too, by which people write."""
+    return key.scope is Scope.BUILTIN and key.name.partition("-.")[0] in (EXEMPT, KNOWN)
 
 
 def _members(group: Group, objects: Objects) -> frozenset[str]:

@@ -156,6 +156,7 @@ def test_a_moved_address_leaves_before_it_arrives() -> None:
 ONE, TWO = Holder("shop", {"app": "pay"}), Holder("shop", {"app": "cart"})
 MAIL, DB = CLUSTER_EXTERNALS
 SHOP = Source(SourceKind.NAMESPACE, "shop")
+WHOLE = Source(SourceKind.CLUSTER)
 EVERYONE = Source(SourceKind.CLUSTER, pods=Selector((Requirement("app", Operator.EXISTS),)))
 
 
@@ -221,6 +222,20 @@ def _world(*rules: Rule, port: int = 80) -> World:
                 port=443,
             ),
             id="one set of ports for an Allow and a Deny",
+        ),
+        pytest.param(
+            _world(
+                _rule("deny", Tier.CLUSTER, Action.DENY, MAIL, WHOLE),
+                _rule("allow", Tier.CLUSTER, Action.ALLOW, MAIL, WHOLE),
+            ),
+            replace(
+                _world(
+                    _rule("pass", Tier.CLUSTER, Action.PASS, MAIL, WHOLE),
+                    _rule("allow", Tier.CLUSTER, Action.ALLOW, MAIL, WHOLE),
+                ),
+                defaults=Defaults(DefaultAction.DENY, UnknownAddresses.DENY),
+            ),
+            id="a Pass of the whole cluster in place of a Deny, and the default that stops it comes last",
         ),
     ],
 )
