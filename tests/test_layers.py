@@ -47,6 +47,7 @@ def test_the_tree_keeps_every_contract(tree: Path) -> None:
             "from kubernetes.client import ApiClient",
             "Only the cluster room imports the Kubernetes client",
         ),
+        ("bridge/intake/bad.py", "import dns.message", "Only the names room asks name servers"),
         ("adapters/bad/client.py", "import sqlalchemy", "Only the state room speaks to Postgres"),
         ("bridge/policy/bad.py", "import msgspec", "Values and pure functions stand on the standard library"),
     ],

@@ -10,6 +10,8 @@ from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.delivery.pacing import PacingSettings
 from bridge.delivery.worker import WorkerSettings
 from bridge.model.policy import Governance
+from bridge.names.servers import server
+from bridge.names.settings import NamesSettings
 from bridge.policy.compile import Target
 from bridge.settings import ClusterSettings, DeviceSettings, Settings
 from bridge.settings.devices import Mode
@@ -54,9 +56,34 @@ def targets(settings: Settings, cluster: str, adapters: InstalledAdapters) -> tu
     found = []
     for device in settings.serving(cluster):
         can = adapters.factory(device.kind).capabilities(device.config(settings.owner))
-        defaults = device.scope.clusters[cluster].default.defaults()
-        found.append(Target(device.name, can, defaults, device.namespaces()))
+        default = device.scope.clusters[cluster].default
+        found.append(
+            Target(
+                device.name,
+                can,
+                default.defaults(),
+                device.namespaces(),
+                device.views(cluster),
+                default.accept_shared,
+            )
+        )
     return tuple(found)
+
+
+def names_settings(settings: Settings) -> NamesSettings:
+    """How names are resolved."""
+    names = settings.names
+    return NamesSettings(
+        tuple(server(one) for one in names.servers),
+        names.timeout,
+        names.attempts,
+        names.shortest,
+        names.longest,
+        names.grace,
+        names.most,
+        names.most_names,
+        names.threads,
+    )
 
 
 def worker_settings(delivery: DeliverySettings, device: DeviceSettings) -> WorkerSettings:

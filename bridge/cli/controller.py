@@ -31,6 +31,9 @@ from bridge.feedback.feedback import Feedback
 from bridge.intake import collector
 from bridge.intake.intake import Intake
 from bridge.model.observed import Resource
+from bridge.names.follower import Follower
+from bridge.names.resolver import Resolver
+from bridge.names.servers import SystemServers
 from bridge.settings.schedule import trigger
 from bridge.state.database import Database
 from bridge.state.delivery_store import DeliveryStore
@@ -83,6 +86,7 @@ class Controller:
         self.intakes: dict[str, Intake] = {}
         self.watchers: dict[str, ClusterWatcher] = {}
         self.feedbacks: dict[str, Feedback] = {}
+        self.followers: dict[str, Follower] = {}
         self.workers: dict[str, Worker] = {}
         self._wakeups = Wakeups(database)
         self._scheduler = BackgroundScheduler(timezone="UTC")
@@ -195,7 +199,7 @@ class Controller:
             watcher.start()
             self.intakes[name], self.watchers[name] = intake, watcher
             try:
-                with self._feedback(unit.config, tenure):
+                with self._feedback(unit.config, tenure), self._names(unit, intake):
                     intake.run(self._stop, tenure.epoch)
             finally:
                 del self.intakes[name], self.watchers[name]
@@ -224,6 +228,28 @@ class Controller:
                 telling.wake()
             thread.join()
             self.feedbacks.pop(config.name, None)
+
+    @contextlib.contextmanager
+    def _names(self, unit: ClusterUnit, intake: Intake) -> Iterator[None]:
+        """Resolve the names that intake asks for, where it may ask for any."""
+        name, stop, settings = unit.config.name, threading.Event(), self._settings.names
+        servers = (lambda: settings.servers) if settings.servers else SystemServers(self.clock.elapsed)
+        resolver = Resolver(servers, settings)
+
+        def follow(clock: Pulse) -> None:
+            follower = Follower(name, resolver, unit.governance.internal, intake, clock, settings)
+            self.followers[name] = follower
+            follower.run(stop)
+
+        thread = self.loops.start(f"names {name}", follow)
+        try:
+            yield
+        finally:
+            stop.set()
+            if follower := self.followers.get(name):
+                follower.wake()
+            thread.join()
+            self.followers.pop(name, None)
 
     def _identify(self, connection: Connection, intake: Intake) -> None:
         """A cluster is who it was: another one under the same name must not empty the groups of the first."""

@@ -50,6 +50,11 @@ def _show_cluster(controller: "Controller", cluster: str) -> None:
         series.revision.set(intake.revision)
     feedback = controller.feedbacks.get(cluster)
     series.untold.set(feedback.waiting if feedback else 0)
+    follower = controller.followers.get(cluster)
+    figures = follower.figures() if follower else None
+    series.names.set(figures.names if figures else 0)
+    series.names_failing.set(figures.failing if figures else 0)
+    series.names_stale.set(figures.stale if figures else 0)
     watcher = controller.watchers.get(cluster)
     known = watcher.health() if watcher else {}
     held_for = controller.tenures["cluster", cluster].held_for

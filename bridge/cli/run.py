@@ -87,7 +87,11 @@ def composed(settings: "Settings", database: "Database") -> "Controller":
         )
         for one in settings.devices
     ]
-    times = ControllerSettings(watch=assembly.reflector_settings(settings), history_days=settings.history.days)
+    times = ControllerSettings(
+        watch=assembly.reflector_settings(settings),
+        history_days=settings.history.days,
+        names=assembly.names_settings(settings),
+    )
     return Controller(database, clusters, devices, SystemClock(), times)
 
 

@@ -7,6 +7,7 @@ from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.worker import WorkerSettings
 from bridge.model.policy import Governance
+from bridge.names.settings import NamesSettings
 from bridge.policy.compile import Target
 
 
@@ -39,3 +40,4 @@ class ControllerSettings:
     refused_retry: float = 30.0
     history_days: int = 400
     watch: ReflectorSettings = field(default_factory=ReflectorSettings)
+    names: NamesSettings = field(default_factory=NamesSettings)

@@ -12,7 +12,6 @@ from bridge.clock import Clock
 from bridge.errors import StateUnavailable
 from bridge.intake import collector
 from bridge.intake.cluster_index import ClusterIndex
-from bridge.intake.names import WantedNames
 from bridge.intake.recorder import Recorder
 from bridge.model.observed import RESOURCES, Change, Event, Observed, Resource, Synced
 from bridge.model.policy import Governance
@@ -84,14 +83,20 @@ class Intake:
         return known
 
     @property
-    def names(self) -> WantedNames:
-        """The names that are to be resolved; what they stand for is to be handed over as any event."""
+    def names_wanted(self) -> Mapping[str, int] | None:
+        """The names to be resolved, each with a number that is another one when it is wanted anew; None before the first picture.
+
+        What they stand for is handed over as any event. From any thread; what is returned never changes."""
         return self._index.names.wanted
 
     @property
     def resolutions(self) -> Mapping[str, Resolution]:
-        """What names stand for, as recorded; to be asked before `run`."""
-        return dict(self._index.names.known)
+        """What names stood for when the record was loaded."""
+        return self._index.names.recorded
+
+    def on_names(self, wake: Callable[[], None]) -> None:
+        """Call this whenever other names are to be resolved."""
+        self._index.names.listen(wake)
 
     def sink(self, events: Sequence[Event | Synced | Resolution]) -> None:
         """Hand over events in their order. Never blocks."""

@@ -14,35 +14,25 @@ _NAMED = 3  # addresses in one cause
 _FOR_NOTHING = frozenset({Reason.EXPIRED, Reason.UNSUPPORTED})
 
 
-class WantedNames:
-    """The names to be resolved, for whoever resolves them, in a thread of his own."""
-
-    def __init__(self) -> None:
-        self.numbers: Mapping[str, int] | None = None  # replaced whole; a name that is wanted anew has another number
-        self._count = count(1)
-        self._wake: Callable[[], None] = _nobody
-
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call this whenever they change."""
-        self._wake = wake
-
-    def want(self, names: Iterable[str]) -> None:
-        """These and no others."""
-        before = self.numbers or {}
-        numbers = {name: before.get(name) or next(self._count) for name in names}
-        if numbers != self.numbers:
-            self.numbers = numbers
-            self._wake()
-
-
 class NameBook:
-    """What names stand for, as recorded or told since. Where a device takes a name as it is, nobody asks what it stands for."""
+    """What names stand for, as recorded or told since. Where a device takes a name as it is, nobody asks what it stands for.
+
+    `wanted` are the names to be resolved, for whoever does that in a thread of his own: it is replaced whole, and a name that is wanted
+    anew has another number. None before it is known which they are.
+    """
 
     def __init__(self, recorded: Mapping[str, Resolution]) -> None:
+        self.recorded = recorded
         self.known = dict(recorded)
-        self.wanted = WantedNames()
+        self.wanted: Mapping[str, int] | None = None
+        self._numbers = count(1)
+        self._wake: Callable[[], None] = _nobody
         self._carriers: Mapping[str, tuple[Ref, ...]] = {}
         self._names: Mapping[Ref, tuple[str, ...]] = {}
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call this whenever other names are wanted."""
+        self._wake = wake
 
     @property
     def meanings(self) -> Mapping[str, tuple[str, ...]]:
@@ -54,7 +44,7 @@ class NameBook:
 
         Otherwise the external services that hold the name, each with the cause in words: "" where their addresses stay as they are.
         """
-        if found.name not in (self.wanted.numbers or {}):
+        if found.name not in (self.wanted or {}):
             return None
         before = self.known.get(found.name)
         if before == found:
@@ -91,8 +81,15 @@ class NameBook:
         gone = [name for name in self.known if name not in carriers]
         for name in gone:
             del self.known[name]
-        self.wanted.want(carriers)
+        self._want(carriers)
         return gone
+
+    def _want(self, names: Iterable[str]) -> None:
+        before = self.wanted
+        numbers = {name: (before or {}).get(name) or next(self._numbers) for name in names}
+        if numbers != before:
+            self.wanted = numbers
+            self._wake()
 
     def told(self, verdict: Verdict) -> Verdict:
         """The verdict on an external service with what there is to say of its names."""

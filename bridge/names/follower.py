@@ -8,8 +8,8 @@ from typing import Protocol
 
 import structlog
 
+from bridge import metrics
 from bridge.clock import Clock
-from bridge.metrics import Cluster as Series
 from bridge.model.resolution import Resolution
 from bridge.names.answer import Answer, Family, Found, Unanswered
 from bridge.names.book import Book, Figures
@@ -21,18 +21,27 @@ log = structlog.get_logger(__name__)
 _LONGEST_WAIT = 1.0
 
 
-class Wanted(Protocol):
-    """Which names are to be followed, as it changes in another thread."""
+class Asking(Protocol):
+    """Who wants names resolved. What of it changes, changes in another thread."""
 
     @property
-    def numbers(self) -> Mapping[str, int] | None:
+    def names_wanted(self) -> Mapping[str, int] | None:
         """The names, each with a number that is another one whenever the name is wanted anew. Replaced whole, never changed.
 
         None until it is known which they are."""
         ...
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call this whenever they change."""
+    @property
+    def resolutions(self) -> Mapping[str, Resolution]:
+        """What names stand for by what is recorded, at the beginning."""
+        ...
+
+    def on_names(self, wake: Callable[[], None]) -> None:
+        """Call this whenever the names change."""
+        ...
+
+    def sink(self, events: Sequence[Resolution]) -> None:
+        """Take what names stand for."""
         ...
 
 
@@ -59,27 +68,23 @@ class Follower:
         cluster: str,
         resolver: Resolving,
         internal: Iterable[str],
-        wanted: Wanted,
-        known: Mapping[str, Resolution],
-        sink: Callable[[Sequence[Resolution]], None],
+        asking: Asking,
         clock: Clock,
         settings: NamesSettings,
-        series: Series,
     ) -> None:
         self._cluster = cluster
         self._resolver = resolver
-        self._wanted = wanted
-        self._sink = sink
+        self._wanting = asking
         self._clock = clock
         self._settings = settings
-        self._series = series
-        self._book = Book(settings, Forbidden(internal), known)
+        self._series = metrics.cluster(cluster)
+        self._book = Book(settings, Forbidden(internal), asking.resolutions)
         self._seen: Mapping[str, int] | None = None
         self._answers: deque[tuple[str, int, Found]] = deque()
         self._asking = 0
         self._arrived = threading.Event()
         self._failing: set[str] = set()
-        wanted.listen(self.wake)
+        asking.on_names(self.wake)
 
     def wake(self) -> None:
         """Something changed: look at once. From any thread."""
@@ -96,7 +101,7 @@ class Follower:
                 self._arrived.clear()
                 told = self.turn(pool)
                 if told:
-                    self._sink(told)
+                    self._wanting.sink(told)
                 left = (
                     self._book.next_at() - self._clock.elapsed()
                     if self._asking < self._settings.threads
@@ -110,7 +115,7 @@ class Follower:
         """Take what arrived, let go of what is over, ask what is due. Returns what there is to say."""
         now = self._clock.elapsed()
         told: list[Resolution] = []
-        numbers = self._wanted.numbers
+        numbers = self._wanting.names_wanted
         if numbers is not None and numbers is not self._seen:
             self._seen = numbers
             told += self._book.want(numbers, now)

@@ -1,12 +1,9 @@
 """Which name servers are asked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-
-import dns.exception
-import dns.resolver
 
 SYSTEM = Path("/etc/resolv.conf")
 _PORT = 53
@@ -30,16 +27,11 @@ def server(text: str) -> Server:
     """An address, address:port or [address]:port. ValueError for anything else: a name would have to be resolved itself."""
     host, port = text, str(_PORT)
     if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is not [address]:port")
-        port = rest[1:] if rest else port
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
-    address = str(ip_address(host))
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(f"{text!r} has no port between 1 and 65535")
-    return Server(address, int(port))
+    return Server(str(ip_address(host)), int(port))
 
 
 class SystemServers:
@@ -60,7 +52,15 @@ class SystemServers:
 
     def _read(self) -> tuple[Server, ...]:
         try:
-            found = dns.resolver.Resolver(str(self._path)).nameservers
-        except (dns.exception.DNSException, OSError, ValueError):
+            lines = [line.split() for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        except OSError:
             return ()
-        return tuple(Server(one) for one in found if isinstance(one, str))
+        return tuple(_known(line[1] for line in lines if len(line) > 1 and line[0] == "nameserver"))
+
+
+def _known(addresses: Iterable[str]) -> Iterator[Server]:
+    for text in addresses:
+        try:
+            yield Server(str(ip_address(text)))
+        except ValueError:
+            continue  # what the system cannot read either

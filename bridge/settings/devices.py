@@ -8,9 +8,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, WrapValidator, model_va
 from pydantic_core import PydanticCustomError
 
 from bridge.contract import DeviceConfig
-from bridge.model.policy import DefaultAction, Defaults, UnknownAddresses
+from bridge.model.policy import DefaultAction, Defaults, UnknownAddresses, View
 from bridge.settings.credentials import Credentials, CredentialsSettings, SecretReader
 from bridge.settings.fields import DeviceName, FilePath, NamespaceName, Seconds, Section, Text, Url
+from bridge.settings.views import AS_POD, AddressSourceSettings, views
 
 
 class Mode(StrEnum):
@@ -18,18 +19,6 @@ class Mode(StrEnum):
 
     APPLY = "apply"
     PLAN = "plan"
-
-
-class AddressSource(StrEnum):
-    """Which address of a workload the device sees (SEMANTICS 3)."""
-
-    POD = "Pod"
-
-
-def _address_source(value: Any) -> Any:  # noqa: ANN401 (whatever somebody typed)
-    if value in ("Node", "Egress"):
-        raise ValueError(f"{value} is not in this version: only Pod, where the device sees the pods' own addresses")
-    return value
 
 
 def _attach(value: Any) -> Any:  # noqa: ANN401
@@ -56,6 +45,9 @@ class DefaultSettings(Section):
     unknown_addresses: UnknownAddresses = Field(
         description="For addresses of the pod ranges that nobody is known to hold: Deny or Pass."
     )
+    accept_shared: bool = Field(
+        False, description="The default Deny may meet addresses of nodes or egresses that ungoverned workloads share."
+    )
 
     def defaults(self) -> Defaults:
         """The model's value."""
@@ -66,6 +58,9 @@ class ServedCluster(Section):
     """One cluster as one device serves it."""
 
     default: DefaultSettings
+    address_source: AddressSourceSettings | None = Field(
+        None, description="Where this cluster's workloads are seen otherwise than the device's addressSource says."
+    )
 
 
 def _some(value: Any, check: Any) -> Any:  # noqa: ANN401 (validators of pydantic)
@@ -100,7 +95,9 @@ class DeviceSettings(Section):
     tls: TlsSettings = Field(default_factory=TlsSettings)
     timeout: Seconds = Field(30.0, description="For one call, in seconds.")
     scope: ScopeSettings
-    address_source: Annotated[AddressSource, BeforeValidator(_address_source)] = AddressSource.POD
+    address_source: AddressSourceSettings = Field(
+        AS_POD, description="Which address of a workload the device sees: Pod, Node, or a list by destinations."
+    )
     mode: Mode = Field(Mode.APPLY, description="plan: read and compare, and never write.")
     attach: Annotated[dict[str, Any], BeforeValidator(_attach)] = Field(
         default_factory=lambda: {"mode": "none"},
@@ -115,6 +112,10 @@ class DeviceSettings(Section):
     def namespaces(self) -> frozenset[str] | None:
         """The namespaces that it serves; None: all."""
         return None if self.scope.namespaces is None else frozenset(self.scope.namespaces)
+
+    def views(self, cluster: str) -> tuple[View, ...]:
+        """How it sees the workloads of this cluster, which it serves."""
+        return views(self.scope.clusters[cluster].address_source or self.address_source, self.name)
 
     def config(self, owner: str, reader: SecretReader | None = None) -> DeviceConfig:
         """As its adapter is told."""

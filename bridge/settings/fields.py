@@ -1,7 +1,7 @@
 """The kinds of field that settings are made of, each with its own words for what is wrong."""
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo
 from pydantic.alias_generators import to_camel
 
+from bridge.model.addresses import canonical_address
 from bridge.settings.schedule import cron
 
 BASE = "base"  # in the validation context: the folder that relative paths start from
@@ -16,6 +17,7 @@ BASE = "base"  # in the validation context: the folder that relative paths start
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _OWNER = re.compile(r"[a-z0-9]{1,12}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SERVER = re.compile(r"(?:\[(?P<bracketed>[^\[\]%]+)\]|(?P<plain>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
 
@@ -53,6 +55,13 @@ def _prefix(text: str) -> str:
     return str(network)
 
 
+def _address(text: str) -> str:
+    try:
+        return canonical_address(text)
+    except ValueError:
+        raise ValueError(f"{ascii(text)[:60]} is not an address such as 192.0.2.10") from None
+
+
 def _path(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get(BASE, Path())
     try:
@@ -83,6 +92,21 @@ def _listen(text: str) -> str:
     return text
 
 
+def _server(text: str) -> str:
+    found = _SERVER.fullmatch(text)
+    host = (found["bracketed"] or found["plain"]) if found else text
+    port = (found["port"] or "53") if found else "53"
+    try:
+        ip_address(host)
+    except ValueError:
+        raise ValueError(
+            "must be the address of a name server, with a port where it is not 53: 192.0.2.53, 192.0.2.53:5353, [2001:db8::53]:5353"
+        ) from None
+    if not 0 < int(port) < 65536:
+        raise ValueError("has a port that is not between 1 and 65535")
+    return text
+
+
 def _variable(text: str) -> str:
     if not _VARIABLE.fullmatch(text):
         raise ValueError("must be the name of an environment variable")
@@ -102,9 +126,11 @@ DeviceName = Annotated[str, _named(40)]
 NamespaceName = Annotated[str, _named(63)]
 Owner = Annotated[str, AfterValidator(_owner)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
+Address = Annotated[str, AfterValidator(_address)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 Url = Annotated[str, AfterValidator(_url)]
 Listen = Annotated[str, AfterValidator(_listen)]
+NameServer = Annotated[str, AfterValidator(_server)]
 Schedule = Annotated[str | None, AfterValidator(cron)]
 Variable = Annotated[str, AfterValidator(_variable)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

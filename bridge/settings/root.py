@@ -8,7 +8,18 @@ from pydantic import ConfigDict, Field, model_validator
 from bridge.policy.guard import GuardLimits, Threshold
 from bridge.settings.clusters import ClusterSettings
 from bridge.settings.devices import DeviceSettings
-from bridge.settings.fields import Count, DatabaseUrl, FilePath, Listen, Owner, Percent, Schedule, Seconds, Section
+from bridge.settings.fields import (
+    Count,
+    DatabaseUrl,
+    FilePath,
+    Listen,
+    NameServer,
+    Owner,
+    Percent,
+    Schedule,
+    Seconds,
+    Section,
+)
 
 
 class Level(StrEnum):
@@ -136,6 +147,36 @@ class ReportsSettings(Section):
     )
 
 
+class NameSettings(Section):
+    """How names are resolved for devices that take none; times in seconds."""
+
+    servers: tuple[NameServer, ...] = Field(
+        (), description="Asked in this order; address, address:port or [address]:port. None: those of the system."
+    )
+    timeout: Seconds = Field(2.0, description="For one question to one server.")
+    attempts: int = Field(
+        2, ge=1, le=10, description="How often each server is asked before a question counts as failed."
+    )
+    shortest: Seconds = Field(5.0, description="An answer is good for at least so long, whatever it says.")
+    longest: Seconds = Field(3600.0, description="And for at most so long.")
+    grace: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="An address that is answered no more stays for so long.",
+    )
+    most: int = Field(64, ge=1, le=4096, description="Addresses of one name.")
+    most_names: int = Field(5000, ge=1, le=100_000, description="Names of one cluster.")
+    threads: int = Field(4, ge=1, le=64, description="Names of one cluster that are asked about at a time.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.shortest > self.longest:
+            raise ValueError("shortest must not be above longest")
+        return self
+
+
 class BaseSettings(Section):
     """What every command needs, readable even while the rest of the file is unfinished."""
 
@@ -157,6 +198,7 @@ class Settings(BaseSettings):
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     watch: WatchSettings = Field(default_factory=WatchSettings)
+    names: NameSettings = Field(default_factory=NameSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     reports: ReportsSettings = Field(default_factory=ReportsSettings)
     clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
