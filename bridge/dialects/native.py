@@ -6,6 +6,7 @@ a namespace is governed, is the business of the caller.
 """
 
 from bridge.dialects import fields, kinds, specs
+from bridge.dialects.dialect import NATIVE, Context, Dialect, Policy
 from bridge.dialects.specs import Invalid
 from bridge.dialects.traffic import traffic
 from bridge.errors import PolicyError
@@ -28,9 +29,8 @@ from bridge.model.policy import (
     Window,
 )
 
-Policy = Rule | ExternalService | AddressGroupSpec
-
 __all__ = [
+    "DIALECT",
     "Invalid",
     "Policy",
     "parse",
@@ -128,6 +128,7 @@ def _rule(obj: PolicyObject, tier: Tier, spec: specs.RuleSpec, action: str, sour
         log=spec.log,
         devices=tuple(sorted(spec.devices)),
         validity=_validity(spec),
+        accept_shared=spec.accept_shared,
     )
 
 
@@ -171,3 +172,10 @@ def selector(spec: specs.LabelSelector) -> Selector:
         for item in spec.match_expressions
     }
     return Selector(tuple(sorted(found)))
+
+
+def _read(obj: PolicyObject, _context: Context) -> Policy:
+    return parse(obj)
+
+
+DIALECT = Dialect(NATIVE, kinds.KINDS, _read)

@@ -172,6 +172,7 @@ class RuleSpec(Spec):
 
     priority: Annotated[int, Field(ge=0, le=10000)] = 1000
     log: bool = False
+    accept_shared: Annotated[bool, Field(alias="acceptShared")] = False
     devices: Devices = []
     not_before: Annotated[Moment | None, Field(alias="notBefore")] = None
     not_after: Annotated[Moment | None, Field(alias="notAfter")] = None

@@ -6,9 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from bridge.model.kinds import CORE, OURS
+from bridge.model.kinds import CORE, OURS, Resource
 from bridge.model.kinds import REF_KINDS as KINDS
-from bridge.model.kinds import Resource
 
 __all__ = [
     "CORE_RESOURCES",

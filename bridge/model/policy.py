@@ -153,7 +153,7 @@ EVERYTHING = Selector()
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:
-    """An object of a cluster by resource kind, namespace ("" when cluster-scoped) and name."""
+    """An object of a cluster by kind, namespace ("" when cluster-scoped) and name. Kinds of another program have its group behind a dot."""
 
     kind: str
     namespace: str
@@ -161,6 +161,12 @@ class Ref:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    @property
+    def label(self) -> str:
+        """The name as names on devices hold it: another program's object is told from ours by what no object can be called."""
+        group = self.kind.partition(".")[2]
+        return f"{self.name}-.{group}" if group else self.name
 
 
 class AddressSource(StrEnum):
@@ -235,12 +241,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ExternalService:
-    """A named destination outside the cluster: canonical members, names, and what traffic it takes."""
+    """A named destination outside the cluster: canonical members, names, and what traffic it takes.
+
+    `bandwidth` names, for a protocol, what limits the rate on devices that can.
+    """
 
     ref: Ref
     addresses: tuple[str, ...]
     fqdns: tuple[str, ...]
     traffic: tuple[Traffic, ...]
+    bandwidth: tuple[tuple[Protocol, str], ...] = ()
+
+    def limit(self, protocol: Protocol) -> str:
+        """The name of what limits this protocol; "" for nothing."""
+        return dict(self.bandwidth).get(protocol, "")
 
 
 class Day(StrEnum):
@@ -285,7 +299,6 @@ class Rule:
     """One egress rule. `devices` empty means every device of the cluster.
 
     `sequence` orders rules of one priority before their actions do, for dialects that keep the order in which rules were first seen.
-    `bandwidth` names what limits the rate on devices that can.
     """
 
     ref: Ref
@@ -299,7 +312,6 @@ class Rule:
     validity: Validity = ALWAYS
     accept_shared: bool = False
     sequence: int = 0
-    bandwidth: str = ""
 
     @property
     def order(self) -> tuple[int, int, int, str, str]:

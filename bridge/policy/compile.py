@@ -11,6 +11,7 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Policy
 from bridge.model.policy import Tier
 from bridge.model.tiers import SCOPES
+from bridge.policy.bandwidth import tell_unlimited, within_means
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.confine import confine
 from bridge.policy.lines import source_key
@@ -43,9 +44,10 @@ _COMPILERS: Mapping[Form, Compiler] = {
 
 def compile_policy(policy: ClusterPolicy, target: Target) -> Compiled:
     """What `policy` asks of the device."""
-    taken = resolved(policy, target)
+    taken = resolved(within_means(policy, target), target)
     result = seen(taken.policy, taken.target, _COMPILERS[target.capabilities.form])
     taken.tell(result)
+    tell_unlimited(policy, target, result)
     if target.namespaces is not None:
         confine(result, target.name, target.namespaces)
     add_named_groups(policy, target, result)

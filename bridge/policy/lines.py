@@ -24,7 +24,7 @@ def source_key(cluster: str, rule: Rule) -> ObjectKey:
         return builtin(cluster, source.service or "pod-ranges")
     scope, namespace, name = _place(rule)
     if (source.pods.requirements or source.service_accounts) and scope is Scope.NAMESPACE:
-        scope, namespace, name = Scope.RULE, ref.namespace, ref.name
+        scope, namespace, name = Scope.RULE, ref.namespace, ref.label
     return ObjectKey(Kind.GROUP, cluster, scope, namespace, name)
 
 
@@ -35,7 +35,7 @@ def _place(rule: Rule) -> tuple[Scope, str, str]:
         case SourceKind.SERVICE:
             return Scope.SERVICE, source.namespace, source.service
         case SourceKind.CLUSTER:
-            return Scope.CLUSTER, "", rule.ref.name
+            return Scope.CLUSTER, "", rule.ref.label
         case SourceKind.PREFIXES:
             return Scope.NAMESPACE, source.namespace, ".prefixes"
     return Scope.NAMESPACE, source.namespace, ""
@@ -61,11 +61,11 @@ def entries(rule: Rule, policy: ClusterPolicy, result: Compiled, *, withheld: bo
             result.place(ref, destination, *([ports] if ports else ()))
             number = traffic.number or ""
             name = (
-                f"{rule.ref.name}_{short(ref)}_{traffic.protocol.lower()}{number}"  # no name of Kubernetes holds a "_"
+                f"{rule.ref.label}_{short(ref)}_{traffic.protocol.lower()}{number}"  # no name of Kubernetes holds a "_"
             )
             sides, more = ((source,), (destination,)), (traffic.icmp, traffic.number)
             yield RuleEntry(
-                name, rule.action, *sides, traffic.protocol, ports, rule.log, withheld, *more, rule.bandwidth
+                name, rule.action, *sides, traffic.protocol, ports, rule.log, withheld, *more, service.limit(traffic.protocol)
             )
     if not made:
         known = result.remarks.get(rule.ref)
@@ -80,7 +80,7 @@ def entries(rule: Rule, policy: ClusterPolicy, result: Compiled, *, withheld: bo
 
 def external_group(cluster: str, service: ExternalService, outside: Iterable[str], result: Compiled) -> ObjectKey:
     scope = Scope.EXTERNAL if service.ref.namespace else Scope.CLUSTER_EXTERNAL
-    key = ObjectKey(Kind.GROUP, cluster, scope, service.ref.namespace, service.ref.name)
+    key = ObjectKey(Kind.GROUP, cluster, scope, service.ref.namespace, service.ref.label)
     result.objects[key] = Group(key, frozenset(outside), frozenset(service.fqdns))
     return key
 
@@ -89,7 +89,7 @@ def ports_of(cluster: str, service: ExternalService, traffic: Traffic, result: C
     if not traffic.ports:
         return None
     scope = Scope.EXTERNAL if service.ref.namespace else Scope.CLUSTER_EXTERNAL
-    name = f"{service.ref.name}.{traffic.protocol.lower()}"
+    name = f"{service.ref.label}.{traffic.protocol.lower()}"
     key = ObjectKey(Kind.PORTS, cluster, scope, service.ref.namespace, name)
     result.objects[key] = Ports(key, traffic.ports)
     return key
@@ -97,4 +97,4 @@ def ports_of(cluster: str, service: ExternalService, traffic: Traffic, result: C
 
 def short(ref: Ref) -> str:
     """A destination in a line's name; a cluster's service is told apart from a namespace's of the same name."""
-    return ref.name if ref.namespace else f"cluster_{ref.name}"
+    return ref.label if ref.namespace else f"cluster_{ref.label}"

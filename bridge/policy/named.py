@@ -8,7 +8,7 @@ def add_named_groups(policy: ClusterPolicy, target: Target, result: Compiled) ->
     """Groups that people asked for by name, whether or not a rule uses them."""
     for spec in policy.address_groups:
         if not spec.devices or target.name in spec.devices:
-            key = ObjectKey(Kind.GROUP, policy.cluster, Scope.ADDRESS_GROUP, "", spec.ref.name)
+            key = ObjectKey(Kind.GROUP, policy.cluster, Scope.ADDRESS_GROUP, "", spec.ref.label)
             result.groups[key] = (spec.source,)
             result.place(spec.ref, key)
     for (namespace, value), sources in policy.annotation_groups.items():
