@@ -35,7 +35,11 @@ class ViewSettings(Section):
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 (whatever somebody typed)
     """One word says how the device sees workloads wherever they go."""
-    return [{"source": value}] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if value not in ("Pod", "Node"):
+        raise ValueError("must be Pod, Node, or a list of source and destinations, in which Egress has its addresses")
+    return [{"source": value}]
 
 
 def _apart(views: tuple[ViewSettings, ...]) -> tuple[ViewSettings, ...]:
