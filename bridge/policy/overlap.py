@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from bridge.model import addresses
-from bridge.model.policy import ExternalService, Ref, Rule, Source, SourceKind
+from bridge.model.policy import ExternalService, Operator, Ref, Rule, Source, SourceKind
+from bridge.policy.select import NAME_LABEL
 
 Externals = Mapping[Ref, ExternalService]
 
@@ -19,19 +20,27 @@ def rules_overlap(left: Rule, right: Rule, externals: Externals) -> bool:
 
 def sources_overlap(left: Source, right: Source) -> bool:
     """Whether one workload may be selected by both: only different namespaces and different service accounts are surely apart."""
-    here, there = _homes(left), _homes(right)
+    here, there = homes(left), homes(right)
     if here is not None and there is not None and here.isdisjoint(there):
         return False
     accounts = (left.service_accounts, right.service_accounts)
     return not all(accounts) or not set(accounts[0]).isdisjoint(accounts[1])
 
 
-def _homes(source: Source) -> frozenset[str] | None:
+def homes(source: Source) -> frozenset[str] | None:
     """The namespaces in which a source can select; None for all."""
+    if source.kind is SourceKind.BUILTIN:
+        return None
     if source.kind is not SourceKind.CLUSTER:
         return frozenset((source.namespace,))
-    named = frozenset(account.partition("/")[0] for account in source.service_accounts)
-    return named or None
+    named = [frozenset(account.partition("/")[0] for account in source.service_accounts)]
+    named += [
+        frozenset(one.values)
+        for one in source.namespaces.requirements
+        if one.key == NAME_LABEL and one.operator is Operator.IN
+    ]
+    stated = [one for one in named if one]
+    return frozenset.intersection(*stated) if stated else None
 
 
 def services_overlap(left: ExternalService, right: ExternalService) -> bool:

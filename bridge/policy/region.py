@@ -7,9 +7,23 @@ name. Names are not in it: nobody knows what they stand for, so they are never i
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import combinations
 
 from bridge.model import addresses
-from bridge.model.policy import NUMBERS, IcmpType, PortRange, Protocol, Source, SourceKind, Traffic
+from bridge.model.policy import (
+    NUMBERS,
+    IcmpType,
+    Operator,
+    PortRange,
+    Protocol,
+    Requirement,
+    Source,
+    SourceKind,
+    Traffic,
+)
+from bridge.policy.overlap import homes, sources_overlap
+from bridge.policy.select import NAME_LABEL
 
 _WITH_PORTS = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
 _ICMP = (Protocol.ICMP, Protocol.ICMPV6)
@@ -21,32 +35,48 @@ Ports = tuple[PortRange, ...]
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The workloads that every one of `all_of` selects and none of `none_of` does."""
+    """The workloads that every one of `all_of` selects and none of `none_of` does.
+
+    With `shared`, an address may stand for several of them, so that sources which no workload is in together still meet there.
+    """
 
     all_of: frozenset[Source]
     none_of: frozenset[Source] = frozenset()
+    shared: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether it is surely nobody, whatever pods there are: contradictory, or of two namespaces at once."""
-        if any(excluded.whole_cluster or excluded in self.all_of for excluded in self.none_of):
+        if any(holds(out, one) for out in self.none_of for one in self.all_of):
             return True
-        homes = {one.namespace for one in self.all_of if one.kind is not SourceKind.CLUSTER}
-        return len(homes) > 1 or any(_holds(out, one) for out in self.none_of for one in self.all_of)
+        return not self.shared and (
+            not all(sources_overlap(a, b) for a, b in combinations(self.all_of, 2))
+            or _contradict(one for source in self.all_of for one in source.pods.requirements)
+            or _contradict(one for source in self.all_of for one in source.namespaces.requirements)
+        )
 
     def both(self, other: "Who") -> "Who":
         """Those in this and in the other."""
-        return Who(_fewest(self.all_of | other.all_of), self.none_of | other.none_of)
+        return self._of(self.all_of | other.all_of, self.none_of | other.none_of)
 
     def without(self, other: "Who") -> Iterator["Who"]:
         """Those in this and not in the other, as pieces that share nobody."""
         base = self
         for source in sorted(other.all_of - self.all_of):
-            yield replace(base, none_of=base.none_of | {source})
-            base = replace(base, all_of=_fewest(base.all_of | {source}))
+            yield base._of(base.all_of, base.none_of | {source})
+            base = base._of(base.all_of | {source}, base.none_of)
         for source in sorted(other.none_of - self.none_of):
-            yield replace(base, all_of=_fewest(base.all_of | {source}))
-            base = replace(base, none_of=base.none_of | {source})
+            yield base._of(base.all_of | {source}, base.none_of)
+            base = base._of(base.all_of, base.none_of | {source})
+
+    def _of(self, all_of: frozenset[Source], none_of: frozenset[Source]) -> "Who":
+        """The same people by fewer sources: what holds another adds nothing to it, nor does taking out whom nobody of these can be."""
+        inner = frozenset(one for one in all_of if not any(_rather(other, one, holds(one, other)) for other in all_of))
+        out = none_of
+        if not self.shared:
+            out = frozenset(one for one in out if all(sources_overlap(one, each) for each in inner))
+        widest = frozenset(one for one in out if not any(_rather(other, one, holds(other, one)) for other in out))
+        return replace(self, all_of=inner, none_of=widest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +97,7 @@ class What:
 
     def without(self, other: "What") -> "What":
         """What is in this and not in the other."""
-        left = {protocol: _less(ports, other.ports.get(protocol, ())) for protocol, ports in self.ports.items()}
+        left = {protocol: _less_ports(ports, other.ports.get(protocol, ())) for protocol, ports in self.ports.items()}
         return What({protocol: ports for protocol, ports in left.items() if ports})
 
     def traffic(self) -> tuple[Traffic, ...] | None:
@@ -104,25 +134,31 @@ class Region:
 
     def both(self, other: "Region") -> "Region | None":
         """The packets in both; None when there are surely none."""
-        found = Region(self.who.both(other.who), _common(self.where, other.where), self.what.both(other.what))
-        return None if found.empty else found
+        what = self.what.both(other.what)
+        if what.empty:
+            return None
+        who = self.who.both(other.who)
+        if who.empty:
+            return None
+        where = common(self.where, other.where)
+        return Region(who, where, what) if where else None
 
     def without(self, other: "Region") -> tuple["Region", ...]:
         """The packets in this and not in the other, as regions that share none: by destination, then by traffic, then by sender."""
-        common = self.both(other)
-        if common is None:
+        shared = self.both(other)
+        if shared is None:
             return (self,)
         pieces = [
-            Region(self.who, addresses.subtract(self.where, other.where), self.what),
-            Region(self.who, common.where, self.what.without(other.what)),
-            *(Region(who, common.where, common.what) for who in self.who.without(other.who)),
+            Region(self.who, less(self.where, other.where), self.what),
+            Region(self.who, shared.where, self.what.without(other.what)),
+            *(Region(who, shared.where, shared.what) for who in self.who.without(other.who)),
         ]
         return tuple(piece for piece in pieces if not piece.empty)
 
 
-def who(source: Source) -> Who:
+def who(source: Source, *, shared: bool = False) -> Who:
     """The workloads that one source selects."""
-    return Who(frozenset((source,)))
+    return Who(frozenset((source,)), shared=shared)
 
 
 def what(traffic: Iterable[Traffic]) -> What:
@@ -147,23 +183,75 @@ def _types(spans: Iterable[PortRange]) -> tuple[IcmpType, ...]:
     return tuple(found)
 
 
-def _fewest(sources: frozenset[Source]) -> frozenset[Source]:
-    """The same people named by fewer sources: what holds another adds nothing to it."""
-    return frozenset(one for one in sources if not any(other != one and _holds(one, other) for other in sources))
-
-
-def _holds(outer: Source, inner: Source) -> bool:
-    """Whether everyone of `inner` is surely in `outer`. False when in doubt."""
-    if outer == inner or outer.whole_cluster:
+def holds(outer: Source, inner: Source) -> bool:
+    """Whether everyone of `inner` is surely in `outer`, the exempt aside, of whom no region is. False when in doubt."""
+    if outer == inner or everyone(outer):
         return True
-    if outer.kind is not SourceKind.NAMESPACE or inner.kind is SourceKind.CLUSTER:
+    if outer.kind is SourceKind.BUILTIN:
+        return inner.kind is not SourceKind.PREFIXES and not everyone(inner)
+    if outer.kind not in (SourceKind.NAMESPACE, SourceKind.CLUSTER) or inner.kind in (
+        SourceKind.PREFIXES,
+        SourceKind.BUILTIN,
+    ):
         return False
-    plain = not outer.pods.requirements and not outer.service_accounts
-    return plain and outer.namespace == inner.namespace
+    accounts = not outer.service_accounts or (
+        bool(inner.service_accounts) and set(inner.service_accounts) <= set(outer.service_accounts)
+    )
+    return accounts and set(outer.pods.requirements) <= set(inner.pods.requirements) and _reaches(outer, inner)
 
 
-def _common(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
-    return addresses.subtract(left, addresses.subtract(left, right)) if left and right else ()
+def everyone(source: Source) -> bool:
+    """Whether it is the pod ranges less the exempt."""
+    named = source.kind is SourceKind.BUILTIN and source.service == "everyone"
+    return source.whole_cluster or (named and not source.also and not source.unless)
+
+
+def _reaches(outer: Source, inner: Source) -> bool:
+    """Whether the outer source selects in every namespace in which the inner one does."""
+    home = homes(inner)
+    if outer.kind is SourceKind.NAMESPACE:
+        return home is not None and home <= {outer.namespace}
+    return all(
+        one in inner.namespaces.requirements
+        or (one.key == NAME_LABEL and one.operator is Operator.IN and home is not None and home <= set(one.values))
+        for one in outer.namespaces.requirements
+    )
+
+
+def _rather(other: Source, one: Source, decided: bool) -> bool:
+    """Whether the other makes this one needless; of two that are the same people the first stays."""
+    return decided and other != one and (other < one or not (holds(one, other) and holds(other, one)))
+
+
+def _contradict(requirements: Iterable[Requirement]) -> bool:
+    """Whether no labels at all satisfy these."""
+    by_key: dict[str, list[Requirement]] = {}
+    for one in requirements:
+        by_key.setdefault(one.key, []).append(one)
+    return any(_impossible(each) for each in by_key.values() if len(each) > 1)
+
+
+def _impossible(about_one_key: Iterable[Requirement]) -> bool:
+    values: dict[Operator, list[frozenset[str]]] = {}
+    for one in about_one_key:
+        values.setdefault(one.operator, []).append(frozenset(one.values))
+    if Operator.DOES_NOT_EXIST in values:
+        return Operator.IN in values or Operator.EXISTS in values
+    if Operator.IN not in values:
+        return False
+    return not frozenset.intersection(*values[Operator.IN]).difference(*values.get(Operator.NOT_IN, ()))
+
+
+@lru_cache(maxsize=16_384)
+def common(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
+    """The addresses in both, as prefixes."""
+    return addresses.subtract(left, less(left, right)) if left and right else ()
+
+
+@lru_cache(maxsize=16_384)
+def less(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
+    """The addresses of the left that are not in the right."""
+    return addresses.subtract(left, right)
 
 
 def _merged(ports: Iterable[PortRange]) -> Ports:
@@ -181,7 +269,7 @@ def _meet(left: Ports, right: Ports) -> Ports:
     return _merged(PortRange(first, last) for first, last in pairs if first <= last)
 
 
-def _less(ports: Ports, holes: Ports) -> Ports:
+def _less_ports(ports: Ports, holes: Ports) -> Ports:
     left = list(ports)
     for hole in holes:
         pieces = (
@@ -196,5 +284,5 @@ def _less(ports: Ports, holes: Ports) -> Ports:
 _ALL = (PortRange(0, 65535),)
 _FULL: Mapping[Protocol, Ports] = {
     **dict.fromkeys((*_WITH_PORTS, *_ICMP), _ALL),
-    Protocol.OTHER: _less((PortRange(0, 255),), tuple(PortRange(number, number) for number in NUMBERS.values())),
+    Protocol.OTHER: _less_ports((PortRange(0, 255),), tuple(PortRange(number, number) for number in NUMBERS.values())),
 }
