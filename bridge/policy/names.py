@@ -52,9 +52,9 @@ def resolved(policy: ClusterPolicy, target: Target) -> Resolved:
         for ref in rule.destinations
         if ref in unknown
     }
-    return Resolved(
-        replace(policy, externals=externals, partial={**policy.partial, **partial}, names=None), target, unknown
-    )
+    meant = {**externals, **{ref: replace(externals[ref], fqdns=names) for ref, names in unknown.items()}}
+    taken = replace(policy, externals=externals, partial={**policy.partial, **partial}, names=None, meant=meant)
+    return Resolved(taken, target, unknown)
 
 
 def _in_addresses(service: ExternalService, names: Mapping[str, tuple[str, ...]]) -> ExternalService:

@@ -28,7 +28,7 @@ def standing(policy: ClusterPolicy, target: Target, result: Compiled) -> Standin
     partial = {ref: remark for ref, remark in policy.partial.items() if ref in here} | _unreadable(
         rules, policy.externals
     )
-    withheld = withheld_below(rules, {*barred, *partial}, policy.externals)
+    withheld = withheld_below(rules, {*barred, *partial}, policy.externals if policy.meant is None else policy.meant)
     result.remarks.update(withheld)
     result.remarks.update({ref: remark for ref, remark in partial.items() if ref not in barred})
     if not target.capabilities.reject:

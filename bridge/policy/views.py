@@ -50,7 +50,12 @@ def view_key(key: ObjectKey, view: View) -> ObjectKey:
 
 def _part(policy: ClusterPolicy, target: Target, view: View, compiler: _Compiler) -> Compiled:
     where = _destinations(policy, target.views, view)
-    part = replace(policy, externals=dict(_restricted(policy.externals, where)), outside=where)
+    part = replace(
+        policy,
+        externals=dict(_restricted(policy.externals, where)),
+        outside=where,
+        meant=None if policy.meant is None else dict(_restricted(policy.meant, where)),
+    )
     if view.source is AddressSource.POD:
         return _renamed(compiler(part, target), view)
     part = replace(part, rules=tuple(_as_seen(rule) for rule in part.rules))
