@@ -32,7 +32,7 @@ class Bench:
     """A device on the bench. A binding says `factory`, the adapter's, and `rig`, which lends a device; see the package.
 
     `skips` are the undeclared words for which checks are left out: they must be exactly those that the suite leaves out. `tiers` may
-    name the tiers in which the device takes rules, where they are not those of its form.
+    name the tiers in which the device takes rules, where it does not in all three.
     """
 
     factory: ClassVar[AdapterFactory]

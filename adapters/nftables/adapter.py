@@ -23,15 +23,18 @@ from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Foreign, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 
-_CAPABILITIES = Capabilities(
-    form=Form.TIERED,
-    icmp_types=True,
-    protocols=True,
-    atomic=True,
-    compare_and_swap=True,
-    dry_run=True,
-    member_deltas=True,
-)
+_CAPABILITIES = {
+    form: Capabilities(
+        form=form,
+        icmp_types=True,
+        protocols=True,
+        atomic=True,
+        compare_and_swap=True,
+        dry_run=True,
+        member_deltas=True,
+    )
+    for form in (Form.TIERED, Form.FLAT)
+}
 
 
 class NftablesAdapter:
@@ -54,7 +57,7 @@ class NftablesAdapter:
     @property
     def capabilities(self) -> Capabilities:
         """What it can express and guarantee."""
-        return _CAPABILITIES
+        return _CAPABILITIES[self._scope.form]
 
     @property
     def limits(self) -> Limits:
@@ -68,7 +71,7 @@ class NftablesAdapter:
 
     def normalize(self, intent: Intent) -> Objects:
         """The intent as `read` would report it, attachments added where the settings ask for them."""
-        return normalize(intent, attach=self._scope.attach)
+        return normalize(intent, attach=self._scope.attach, form=self._scope.form)
 
     def attach_hint(self) -> str:
         """The one line by which a person puts our policies in force: a base chain in our table that leads to them."""
@@ -274,9 +277,9 @@ class NftablesFactory:
 
     kind = "nftables"
 
-    def capabilities(self, config: DeviceConfig) -> Capabilities:  # noqa: ARG002
+    def capabilities(self, config: DeviceConfig) -> Capabilities:
         """As the adapter would say."""
-        return _CAPABILITIES
+        return _CAPABILITIES[Scope.of(config).form]
 
     def limits(self, config: DeviceConfig) -> Limits:
         """As the adapter would say."""

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from adapters.nftables import members
-from adapters.nftables.names import key_problem, line_name
+from adapters.nftables.names import ODD, key_problem, line_name
 from adapters.nftables.rules import WITH_PORTS, WITH_TYPES, icmp_types
 from bridge.errors import Unsupported
+from bridge.model.capabilities import Form
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import (
     Attachment,
@@ -19,11 +20,11 @@ from bridge.model.intent import (
     RuleList,
     Shard,
 )
-from bridge.model.policy import NUMBERS, PortRange, Protocol, Tier
+from bridge.model.policy import NUMBERS, Action, PortRange, Protocol, Tier
 from bridge.model.tiers import attachment
 
 
-def normalize(intent: Intent, *, attach: bool) -> Objects:
+def normalize(intent: Intent, *, attach: bool, form: Form = Form.TIERED) -> Objects:
     """The objects as `read` would report them, attachments included where the settings ask for them.
 
     Unsupported names every object that cannot be expressed, each with the reason.
@@ -35,6 +36,7 @@ def normalize(intent: Intent, *, attach: bool) -> Objects:
             whole = _whole(value, intent.objects)
             if whole is not None:
                 objects[key] = canonical(whole)
+                _check_passes(whole, form)
         except ValueError as error:
             problems[str(key)] = str(error)
     if problems:
@@ -57,6 +59,12 @@ def _whole(value: DeviceObject, objects: Objects) -> DeviceObject | None:
     return replace(value, members=held, shards=0)
 
 
+def _check_passes(value: DeviceObject, form: Form) -> None:
+    passes = [entry.name for entry in getattr(value, "entries", ()) if entry.action is Action.PASS]
+    if passes and form is Form.FLAT:
+        raise ValueError(f"line {passes[0]}: a flat gateway has no Pass, for no tier follows")
+
+
 def canonical(value: DeviceObject) -> DeviceObject:
     """One object as `read` would report it. ValueError says why it cannot be expressed."""
     problem = key_problem(value.key)
@@ -72,7 +80,8 @@ def canonical(value: DeviceObject) -> DeviceObject:
         case RuleList():
             return _rule_list(value)
         case Policy():
-            return replace(value, lists=tuple(dict.fromkeys(value.lists)))
+            # On the way from a policy that was tampered with, what was odd in it is no list to jump to.
+            return replace(value, lists=tuple(dict.fromkeys(one for one in value.lists if one.cluster != ODD)))
         case Attachment():
             return value
 

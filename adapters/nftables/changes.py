@@ -99,7 +99,7 @@ class Draft:
         policies = [step.key for step in steps if step.key.kind is Kind.POLICY]
         for key in policies:
             self._policy(key, self.after.objects.get(key))
-        self._fixtures = self._fixtures or bool(policies)
+        self._fixtures = self._fixtures or bool(policies) or not self.before.sound
         if any(step.key.kind is Kind.ATTACHMENT for step in steps):
             self._hook()
 
@@ -186,10 +186,16 @@ class Draft:
             self._fill(name, policy_rules(self.names, value.lists))
 
     def _fill_fixtures(self) -> None:
-        for name, made in fixtures.chains(self.names, self.after.tiers).items():
+        made = fixtures.chains(self.names, self.after.tiers, self.scope.form)
+        for name, rules in made.items():
             self._chain(name, there=True, mark=False)
-            self._fill(name, made)
-        self.after.sound = True
+            self._fill(name, rules)
+        left = sorted((fixtures.NAMES - made.keys()) & self.before.chains)
+        if left and not self.after.passing:
+            for name in left:
+                self._chain(name, there=False, mark=False)
+            left = []
+        self.after.sound = not left
 
     def _hook(self) -> None:
         """Our base chain is made anew: what it is hooked to cannot be changed."""

@@ -2,7 +2,8 @@
 
 * `enter` is where everything begins: packets of replies go by, then one policy after the other. A base chain leads here, or is ours.
 * `next/<tier>` is where a Pass of that tier goes on: the policies below, then the end. It accepts, which says no more than that none
-  of our lines took the packet: `enter` left at its end means the same in a base chain whose policy is accept.
+  of our lines took the packet: `enter` left at its end means the same in a base chain whose policy is accept. A flat gateway has no Pass,
+  and none of these.
 * `verdict/reject` answers what is rejected.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 
 from adapters.nftables import rules
 from adapters.nftables.names import ENTER, REJECT, Names, next_chain
+from bridge.model.capabilities import Form
 from bridge.model.policy import Tier
 from bridge.model.tiers import policy_key
 
@@ -22,11 +24,11 @@ def entry(names: Names, tiers: Iterable[Tier]) -> list[list[dict[str, Any]]]:
     return [rules.replies(), *([rules.jump(names.name(policy_key(tier)))] for tier in Tier if tier in set(tiers))]
 
 
-def chains(names: Names, tiers: Iterable[Tier]) -> dict[str, list[list[dict[str, Any]]]]:
-    """All of these chains, for the tiers that have a policy."""
+def chains(names: Names, tiers: Iterable[Tier], form: Form) -> dict[str, list[list[dict[str, Any]]]]:
+    """All of these chains on a gateway of this form, for the tiers that have a policy."""
     there = set(tiers)
     found = {ENTER: entry(names, there), REJECT: rules.reject_rules()}
-    for tier in Tier:
+    for tier in Tier if form is Form.TIERED else ():
         below = [one for one in Tier if one.rank > tier.rank and one in there]
         jumps = [[rules.jump(names.name(policy_key(one)))] for one in below]
         found[next_chain(tier)] = [*jumps, rules.accept()]

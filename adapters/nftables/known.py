@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from adapters.nftables.names import Flavour
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import DeviceObject, FenceState, Foreign
-from bridge.model.policy import Tier
+from bridge.model.intent import DeviceObject, FenceState, Foreign, RuleList
+from bridge.model.policy import Action, Tier
 
 
 @dataclass(slots=True)
@@ -38,6 +38,12 @@ class Known:
     def shape(self, key: ObjectKey) -> frozenset[Flavour]:
         """The sets of a group, none when it does not stand."""
         return self.sets.get(key, frozenset())
+
+    @property
+    def passing(self) -> bool:
+        """Whether some line is a Pass, and leads to where its tier goes on."""
+        lists = (one for one in self.objects.values() if isinstance(one, RuleList))
+        return any(entry.action is Action.PASS and entry.sources for one in lists for entry in one.entries)
 
     @property
     def tiers(self) -> list[Tier]:

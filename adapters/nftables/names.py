@@ -30,6 +30,8 @@ MARKS = "marks"
 ENTER = "enter"
 HOOK = "hook/forward"
 REJECT = "verdict/reject"
+ODD = "?"
+"""The cluster of a jump in one of our policies that is not ours, and what a policy holds while our own chains are not as they should be."""
 _FENCE = "fence/"
 _LONG = "_long"
 

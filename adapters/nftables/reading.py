@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from adapters.nftables import fixtures, members, rules, wire
 from adapters.nftables.known import Known
-from adapters.nftables.names import ENTER, HOOK, MARKS, Flavour, Names
+from adapters.nftables.names import ENTER, HOOK, MARKS, ODD, Flavour, Names
 from adapters.nftables.rules import Lines
 from adapters.nftables.scope import Scope
 from bridge.model.identity import Kind, ObjectKey
@@ -17,9 +17,6 @@ from bridge.model.identity import Scope as KeyScope
 from bridge.model.intent import Attachment, FenceState, Foreign, Group, Policy, Ports, RuleList
 from bridge.model.policy import Tier
 from bridge.model.tiers import attachment, policy_key
-
-ODD = "?"
-"""The cluster of a jump in one of our policies that is not ours, and what a policy holds while our own chains are not as they should be."""
 
 _UNMARKED = "has a name of ours and not our mark"
 _STRANGER = "stands in our table and is not ours"
@@ -83,10 +80,10 @@ class Reader:
 
     def is_sound(self, listed: wire.Listing, tiers: list[Tier]) -> bool:
         """Whether the chains between hook and policies are as we make them."""
-        return all(
-            name in listed.chains and rules.same(made, listed.rules.get(name, ()))
-            for name, made in fixtures.chains(self.names, tiers).items()
-        )
+        made = fixtures.chains(self.names, tiers, self.scope.form)
+        if any(name in listed.chains for name in fixtures.NAMES - made.keys()):
+            return False  # the gateway had another form
+        return all(name in listed.chains and rules.same(one, listed.rules.get(name, ())) for name, one in made.items())
 
     def _set(self, one: wire.Set, carried: Mapping[str, str], found: Known) -> None:
         group = self.names.set_key(one.name)

@@ -3,6 +3,7 @@
 url: local://gateway-a      # this machine; the name only tells gateways apart
 url: ssh://gateway-b:22     # another one, through the system's ssh client; the user is the credential `username`
 scope:
+  form: tiered              # or flat: one list, the three policies one after the other
   program: /usr/sbin/nft
   sudo: false               # `sudo -n` before each command
   networkNamespace: blue    # the gateway is a network namespace of that machine
@@ -24,6 +25,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.contract import DeviceConfig
+from bridge.model.capabilities import Form
 
 _OWNER = re.compile(r"[a-z0-9]{1,12}\Z")
 _PATH = re.compile(r"/[A-Za-z0-9_.+@-]+(/[A-Za-z0-9_.+@-]+)*\Z")
@@ -32,7 +34,8 @@ _HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:-]*\Z")
 _PATHS = ("program", "persist", "identityFile", "knownHosts")
 _NUMBERS = {"logRate": (0, 1_000_000), "logGroup": (0, 65535), "transactionSteps": (1, 1_000_000)}
 _SSH_ONLY = ("identityFile", "knownHosts")
-_KNOWN = sorted({*_PATHS, *_NUMBERS, "sudo", "networkNamespace"})
+_FORMS = (Form.TIERED, Form.FLAT)
+_KNOWN = sorted({*_PATHS, *_NUMBERS, "form", "sudo", "networkNamespace"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Scope:
 
     host: str = ""
     port: int | None = None
+    form: Form = Form.TIERED
     program: str = "nft"
     sudo: bool = False
     network_namespace: str = ""
@@ -61,6 +65,7 @@ class Scope:
         return cls(
             host=(url.hostname or "") if url.scheme == "ssh" else "",
             port=url.port if url.scheme == "ssh" else None,
+            form=Form(scope.get("form", Form.TIERED)),
             program=str(scope.get("program", "nft")),
             sudo=bool(scope.get("sudo", False)),
             network_namespace=str(scope.get("networkNamespace", "")),
@@ -121,6 +126,8 @@ def _wrong(name: str, value: object) -> str:
         )
     elif name in _NUMBERS:
         good, wanted = _is_number(value, *_NUMBERS[name]), "a number from {} to {}".format(*_NUMBERS[name])
+    elif name == "form":
+        good, wanted = value in _FORMS, f"one of {', '.join(_FORMS)}"
     elif name == "sudo":
         good, wanted = isinstance(value, bool), "true or false"
     elif name == "networkNamespace":

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from adapters.nftables.scope import Scope
 from adapters.nftables.transport import Answer, Local
 from bridge.contract import DeviceConfig
 from bridge.lab.device import Moment, Trouble
+from bridge.model.capabilities import Form
 from bridge.model.identity import ObjectKey
 from bridge.policy.evaluate import Packet, Verdict
 from tests.adapters.nftables.machine import namespace, nft, run, script
@@ -79,6 +80,7 @@ class NftablesRig:
     """Counts the calls of every adapter, puts trouble in their way, and looks at the table after each that writes."""
 
     name: str
+    form: Form = Form.TIERED
     troubles: frozenset[Trouble] = frozenset(Trouble)
     limits: Mapping[str, int] = field(default_factory=dict)
     sent: int = 0
@@ -86,7 +88,7 @@ class NftablesRig:
     seen: list[Moment] = field(default_factory=list)
 
     def config(self, *, owner: str = OWNER, batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
-        return config(self.name, owner, timeout=timeout, transactionSteps=batch or 50_000)
+        return config(self.name, owner, timeout=timeout, transactionSteps=batch or 50_000, form=self.form.value)
 
     def reset(self) -> None:
         self.faults.clear()
@@ -218,12 +220,17 @@ rigged = RigFactory()
 
 
 @contextmanager
-def nftables_rig() -> Iterator[NftablesRig]:
+def nftables_rig(form: Form = Form.TIERED) -> Iterator[NftablesRig]:
     """A rig around a namespace that lasts as long as the context."""
     with namespace() as name:
-        rigged.rigs[name] = rig = NftablesRig(name)
+        rigged.rigs[name] = rig = NftablesRig(name, form)
         rig.reset()
         yield rig
+
+
+def flat_rig() -> AbstractContextManager[NftablesRig]:
+    """The same, for a gateway whose policies stand in one list."""
+    return nftables_rig(Form.FLAT)
 
 
 def _rules(found: object) -> list[object]:
@@ -238,4 +245,4 @@ def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-__all__ = ["NftablesRig", "NoSecrets", "config", "nftables_rig", "rigged", "run"]
+__all__ = ["NftablesRig", "NoSecrets", "config", "flat_rig", "nftables_rig", "rigged", "run"]

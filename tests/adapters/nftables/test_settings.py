@@ -8,6 +8,7 @@ import pytest
 from adapters.nftables import factory
 from adapters.nftables.scope import Scope
 from bridge.contract import DeviceConfig
+from bridge.model.capabilities import Form
 from tests.adapters.nftables.rig import NoSecrets
 
 GOOD = DeviceConfig("edge", "nftables", "local://gw", "fb", NoSecrets())
@@ -23,6 +24,7 @@ def test_a_name_and_an_owner_are_enough() -> None:
 
 def test_all_that_can_be_said() -> None:
     said = {
+        "form": "flat",
         "program": "/usr/sbin/nft",
         "sudo": True,
         "networkNamespace": "blue",
@@ -38,6 +40,7 @@ def test_all_that_can_be_said() -> None:
     scope = Scope.of(config)
     assert (scope.host, scope.port, scope.attach, scope.priority) == ("gateway.example", 22, True, -5)
     assert scope.prefix == ("sudo", "-n", "ip", "netns", "exec", "blue")
+    assert (scope.form, factory.capabilities(config).form) == (Form.FLAT, Form.FLAT)
     assert factory.limits(config).batch == 10
 
 
@@ -50,6 +53,7 @@ def test_all_that_can_be_said() -> None:
         ({"url": "ssh://host:99999"}, "url"),
         ({"url": "ssh://host/path"}, "url"),
         ({"url": "local://"}, "url"),
+        ({"scope": {"form": "allow-only"}}, "scope.form"),
         ({"scope": {"program": "nft; reboot"}}, "scope.program"),
         ({"scope": {"persist": "relative"}}, "scope.persist"),
         ({"scope": {"persist": "/etc/x\n"}}, "scope.persist"),

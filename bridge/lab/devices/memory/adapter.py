@@ -1,22 +1,22 @@
 """The adapter of the device in memory: one object in a call, each naming the version that it replaces and the claim it is made under."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bridge.contract import DeviceConfig
 from bridge.errors import Busy, Denied, DeviceError, Drifted, FencedOff, NotOwned, Rejected
 from bridge.lab.devices.memory.checks import NAME_LENGTH, Refusal
-from bridge.lab.devices.memory.contents import Claim, Contents, Stored
+from bridge.lab.devices.memory.contents import Claim, Stored
 from bridge.lab.devices.memory.device import MemoryDevice, Page, memory_device
+from bridge.lab.devices.memory.known import Known
 from bridge.lab.devices.memory.scope import Scope, problems
-from bridge.lab.devices.memory.translate import Translator, read
+from bridge.lab.devices.memory.translate import Translator
 from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import DeviceObject, FenceState, Foreign, Intent, Objects, ReadScope, Snapshot
+from bridge.model.intent import DeviceObject, FenceState, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 from bridge.model.policy import Tier
-from bridge.model.tiers import attachment, policy_key, tier_of
+from bridge.model.tiers import policy_key, tier_of
 
 T = TypeVar("T")
 _CAPABILITIES = {
@@ -35,15 +35,6 @@ _CAPABILITIES = {
 
 class Unmet(Exception):
     """What stands is not what a write supposed."""
-
-
-@dataclass
-class Known:
-    """The contents as last read and moved on by our own writes, and what of them is ours."""
-
-    contents: Contents
-    keys: dict[str, ObjectKey] = field(default_factory=dict)
-    objects: dict[ObjectKey, DeviceObject] = field(default_factory=dict)
 
 
 class MemoryAdapter:
@@ -86,15 +77,14 @@ class MemoryAdapter:
         objects = known.objects
         if scope.keys is not None:
             objects = {key: value for key, value in objects.items() if key in scope.keys}
-        held = known.contents
-        attached = {tier: held.places.get(tier) == self._terms.name(policy_key(tier)) for tier in Tier}
+        attached = {tier: known.in_force(tier) for tier in Tier}
         return Snapshot(
             self.device,
             dict(objects),
-            tuple(self._foreign(known)),
-            self._fence(held),
+            tuple(known.foreign()),
+            known.fence,
             identity=f"memory/{self._scope.name}",
-            token=str(held.version),
+            token=str(known.contents.version),
             attached=attached,
             attach_by={tier: self._hint(tier) for tier, there in attached.items() if not there},
             complete=scope.everything,
@@ -107,7 +97,7 @@ class MemoryAdapter:
         calls, observed = self._calls, dict[ObjectKey, DeviceObject | None]()
         refused: dict[ObjectKey, str] = {}
         self._own(plan.steps, self._checked(fence))
-        if self._fence(self._checked(fence).contents) == FenceState():
+        if self._checked(fence).fence == FenceState():
             self.raise_fence(fence)
         for step in plan.steps:
             why = self._occupied(step)
@@ -163,39 +153,9 @@ class MemoryAdapter:
         except (Unmet, Rejected) as problem:
             reason = str(problem)
         else:
-            self._known = self._understood(contents)
+            self._known = Known.of(self._terms, contents, attach=self._scope.attach)
             return self._known
         raise Busy(self.device, f"cannot be read: {reason}")
-
-    def _understood(self, held: Contents) -> Known:
-        held = Contents(dict(held.objects), dict(held.claims), dict(held.places), held.version)
-        found = Known(held)
-        for name, stored in held.objects.items():
-            key = self._terms.key(name, stored)
-            if key is not None:
-                found.keys[name] = key
-        found.objects = {key: read(held.objects[name].body, key, found.keys) for name, key in found.keys.items()}
-        if self._scope.attach:
-            for tier in Tier:
-                if held.places.get(tier) == self._terms.name(policy_key(tier)):
-                    found.objects[attachment(tier).key] = attachment(tier)
-        return found
-
-    def _foreign(self, known: Known) -> Iterable[Foreign]:
-        """The names of what is not ours, those first that let through more than we do."""
-        more: dict[str, str] = {}
-        for name, entry in known.contents.enforced():
-            if name not in known.keys and entry.action == "allow":
-                more.setdefault(
-                    name, f"lets through more: {', '.join(entry.sources)} to {', '.join(entry.destinations)}"
-                )
-        for name, stored in known.contents.objects.items():
-            if name not in known.keys:
-                yield Foreign(name, self._terms.resembles(name, stored) or more.get(name, ""))
-
-    def _fence(self, held: Contents) -> FenceState:
-        claim = held.claims.get(self._config.owner)
-        return FenceState(claim.epoch, claim.holder) if claim else FenceState()
 
     def _hint(self, tier: Tier) -> str:
         return f"put_in_force({tier.value!r}, {self._terms.name(policy_key(tier))!r})"
@@ -203,9 +163,9 @@ class MemoryAdapter:
     def _checked(self, fence: Fence, *, fresh: bool = False) -> Known:
         """What is known, where the fence lets us write. FencedOff only on what was read just now."""
         known = self._known
-        if known is None or fresh or not fence.passes(self._fence(known.contents)):
+        if known is None or fresh or not fence.passes(known.fence):
             known = self._look()
-        state = self._fence(known.contents)
+        state = known.fence
         if not fence.passes(state):
             ours = f"ours is {fence.epoch} of {fence.installation}"
             raise FencedOff(self.device, f"epoch {state.epoch} of {state.installation} stands there, {ours}")
@@ -224,8 +184,8 @@ class MemoryAdapter:
         if step.key.kind is not Kind.ATTACHMENT or step.after is None or self._known is None:
             return ""
         tier = tier_of(step.key)
-        held = self._known.contents.places.get(tier, "")
-        return f"place {tier} holds {held}" if held not in ("", self._terms.name(policy_key(tier))) else ""
+        held = self._known.occupied(tier)
+        return f"place {tier} holds {held}" if held else ""
 
     # ---- changes
 
@@ -271,19 +231,7 @@ class MemoryAdapter:
             after = Stored(self._terms.mark(step.key), self._terms.body(step.after), 0)
         owner = self._config.owner
         answer = self._send(lambda: self._device.write(self._token, owner, claim, name, version, after), step.key)
-        return self._noted(step.key, name, answer, known)
-
-    def _noted(self, key: ObjectKey, name: str, answer: Stored | None, known: Known) -> DeviceObject | None:
-        """Move what is known on by the answer of a write."""
-        if answer is None:
-            known.contents.objects.pop(name, None)
-            known.keys.pop(name, None)
-            known.objects.pop(key, None)
-            return None
-        known.contents.objects[name] = answer
-        known.keys[name] = key
-        known.objects[key] = value = read(answer.body, key, known.keys)
-        return value
+        return known.note(step.key, answer)
 
     def _bound(self, step: Step, known: Known) -> DeviceObject | None:
         """Our policy put in force, or taken out where it is still ours."""
@@ -294,13 +242,7 @@ class MemoryAdapter:
             return self._wanted(step)
         claim, owner = known.contents.claims.get(self._config.owner), self._config.owner
         held = self._send(lambda: self._device.occupy(self._token, owner, claim, tier, place, after), step.key)
-        known.contents.places[tier] = held
-        if not held:
-            known.contents.places.pop(tier)
-            known.objects.pop(step.key, None)
-            return None
-        known.objects[step.key] = attachment(tier)
-        return attachment(tier)
+        return known.place(tier, held)
 
     def _send(self, call: Callable[[], T], key: ObjectKey | None = None) -> T:
         """One call, and what its refusal means."""
