@@ -13,6 +13,7 @@ from bridge.errors import PolicyError
 from bridge.model.addresses import sort_key
 from bridge.model.observed import PolicyObject, Resource
 from bridge.model.policy import (
+    ALWAYS,
     Action,
     AddressGroupSpec,
     Day,
@@ -133,6 +134,8 @@ def _rule(obj: PolicyObject, tier: Tier, spec: specs.RuleSpec, action: str, sour
 
 
 def _validity(spec: specs.RuleSpec) -> Validity:
+    if not (spec.not_before or spec.not_after or spec.windows):
+        return ALWAYS
     return Validity(
         fields.moment(spec.not_before) if spec.not_before else None,
         fields.moment(spec.not_after) if spec.not_after else None,

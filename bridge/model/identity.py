@@ -46,6 +46,10 @@ class ObjectKey:
     name: str = ""
     part: str = ""
 
+    def __hash__(self) -> int:
+        """Of what nearly always tells keys apart: tables of keys are looked into all day long."""
+        return hash((self.namespace, self.name, self.part))
+
     def __str__(self) -> str:
         tail = f"#{self.part}" if self.part else ""
         return f"{self.kind}:{self.cluster}/{self.scope}/{self.namespace}/{self.name}{tail}"

@@ -1,7 +1,7 @@
 """What people ask for: rules, external services and address groups, in the words of the design and free of any dialect."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -313,10 +313,12 @@ class Rule:
     accept_shared: bool = False
     sequence: int = 0
 
-    @property
-    def order(self) -> tuple[int, int, int, str, str]:
-        """Sort key inside a tier (SEMANTICS 4); creation time is no part of it."""
-        return (self.priority, self.sequence, self.action.rank, self.ref.namespace, self.ref.name)
+    # The sort key of SEMANTICS 4, tier first; creation time is no part of it. Kept, because policies are sorted at every edit.
+    order: tuple[int, int, int, int, str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        place = (self.tier.rank, self.priority, self.sequence, self.action.rank, self.ref.namespace, self.ref.name)
+        object.__setattr__(self, "order", place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,3 +361,4 @@ class Governance:
     namespaces: Selector
     never: frozenset[str] = frozenset({"kube-system"})  # never governed, whatever their labels
     named: frozenset[str] = frozenset()  # governed because the settings name them one by one
+    node_ranges: tuple[str, ...] = ()  # no address of a node counts outside them

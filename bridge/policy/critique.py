@@ -30,7 +30,7 @@ def criticise(
     rules: Iterable[Rule], externals: Mapping[Ref, ExternalService], internal: Sequence[str] = ()
 ) -> tuple[Critique, ...]:
     """Everything there is to say, in the order of precedence. `internal` are prefixes that no destination reaches."""
-    ordered = sorted(rules, key=lambda rule: (rule.tier.rank, rule.order))
+    ordered = sorted(rules, key=lambda rule: rule.order)
     regions = {rule.ref: tuple(_regions(rule, externals, internal)) for rule in ordered}
     found: list[Critique] = []
     for place, rule in enumerate(ordered):

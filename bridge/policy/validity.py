@@ -46,8 +46,11 @@ def resting(validity: Validity, at: datetime | None) -> Rest | None:
 
 def by_time(rules: Iterable[Rule], at: datetime | None) -> Iterator[tuple[Rule, Rest | None]]:
     """Each rule with why it does not count at that moment. Rules mostly share their times, so each of these is looked at once."""
-    told: dict[Validity, Rest | None] = {ALWAYS: None}
+    told: dict[Validity, Rest | None] = {}
     for rule in rules:
+        if rule.validity is ALWAYS:  # nearly all, and asked at every edit of any
+            yield rule, None
+            continue
         if rule.validity not in told:
             told[rule.validity] = resting(rule.validity, at)
         yield rule, told[rule.validity]
