@@ -97,7 +97,7 @@ def _range(part: str) -> PortRange:
     if not all(end.isascii() and end.isdecimal() and len(end) <= 5 for end in ends):
         raise ValueError(f'{fields.shown(part)} is no port: write ports and ranges, as in "443,8443-8450"')
     span = PortRange(int(ends[0]), int(ends[1]))
-    if not (1 <= span.first and span.last <= 65535):
+    if not (span.first >= 1 and span.last <= 65535):
         raise ValueError(f"{fields.shown(part)}: ports are from 1 to 65535")
     if span.last < span.first:
         raise ValueError(f"the range runs backwards: {fields.shown(part)}")
@@ -160,7 +160,7 @@ class ExternalServiceSpec(Spec):
     """spec of an ExternalService."""
 
     addresses: Annotated[list[Annotated[str, AfterValidator(_address_or_name)]], Field(min_length=1)]
-    ports: list[PortSpec] = []
+    ports: list[PortSpec] = Field(default_factory=list)
 
 
 def read(obj: PolicyObject, context: Context) -> Policy:

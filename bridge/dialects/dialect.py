@@ -5,7 +5,7 @@ object at a time: whether references lead anywhere, and whether a namespace is g
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any
@@ -83,9 +83,11 @@ class Dialects:
         if dialect is None:
             raise PolicyError("", f"no dialect in use reads {obj.resource}: see clusters[].dialects in the settings")
         around = around or Context()
-        return dialect.read(
+        found = dialect.read(
             obj, Context(around.pod_ranges, self._options.get(dialect.name, around.options), around.annotations)
         )
+        ordered = dialect.first_seen and isinstance(found, Rule)
+        return replace(found, sequence=obj.sequence) if ordered else found
 
     def problems(self, obj: PolicyObject, around: Context | None = None) -> list[PolicyError]:
         """Everything that is wrong with an object; empty when it can be taken."""

@@ -4,19 +4,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bridge.dialects.dialect import Context, Dialects
 from bridge.intake.annotated_pods import AnnotatedPods
 from bridge.intake.causes import cause, together
 from bridge.intake.landscape import Landscape
 from bridge.intake.membership import Membership
 from bridge.intake.names import NameBook
-from bridge.intake.policies import PolicyBook
+from bridge.intake.policies import NATIVE, PolicyBook
 from bridge.intake.workloads import Workloads
+from bridge.model.kinds import is_policy
 from bridge.model.observed import (
     KINDS,
-    POLICY_RESOURCES,
+    NO_LABELS,
     Change,
     EndpointSlice,
     Event,
+    Labels,
     Namespace,
     Node,
     Observed,
@@ -44,6 +47,7 @@ class Dirty:
     objects: dict[tuple[Resource, str, str], Slim] = field(default_factory=dict)
     objects_gone: set[tuple[Resource, str, str]] = field(default_factory=set)
     addresses: dict[str, None] = field(default_factory=dict)
+    found_gone: set[str] = field(default_factory=set)  # of the uids in pods_gone, those that nobody saw going
     unproven: dict[str, datetime | None] = field(default_factory=dict)  # address -> last known present
     unwatched: dict[str, datetime] = field(default_factory=dict)  # address -> what happened to it, happened after that
     namespaces: set[str] = field(default_factory=set)
@@ -60,15 +64,20 @@ class Dirty:
 class ClusterIndex:
     """Everything that intake knows of one cluster now."""
 
-    def __init__(self, governance: Governance, recorded: Recorded) -> None:
+    def __init__(self, governance: Governance, recorded: Recorded, dialects: Dialects = NATIVE) -> None:
         self.landscape = Landscape(governance)
         self.workloads = Workloads()
         self.annotated_pods = AnnotatedPods()
         self.membership = Membership(self.landscape, self.workloads)
         self.membership.start_from(recorded.members)
-        self.policies = PolicyBook(recorded.verdicts)
+        written = [one for one in recorded.objects.values() if isinstance(one, PolicyObject)]
+        around = Context(governance.pod_ranges, annotations=self._annotations)
+        self.policies = PolicyBook(recorded.verdicts, dialects, around, written)
+        self._read_of_namespaces = dialects.namespace_annotations
         self.names = NameBook(recorded.names)
         self.dirty = Dirty()
+        # Of a dialect that is no longer in use nobody will say that they are gone.
+        self.dirty.objects_gone = {_place(one) for one in written if one.resource not in dialects.kinds}
         self._uids: dict[_Place, str] = {}  # who has a name now; pods are known by uid
 
     def take(self, events: Iterable[Event], at: datetime) -> None:
@@ -96,6 +105,9 @@ class ClusterIndex:
 
     def taken(self) -> Dirty:
         """What is dirty, leaving nothing dirty behind."""
+        for value in self.policies.number():
+            if _place(value) in self.dirty.objects:
+                self.dirty.objects[_place(value)] = value
         dirty, self.dirty = self.dirty, Dirty()
         return dirty
 
@@ -138,6 +150,7 @@ class ClusterIndex:
         self.dirty.pods.pop(uid, None)
         # The last version of a pod that was found gone is nobody's word for its going.
         self.dirty.pods_gone[uid] = replace(pod, resource_version="") if pod and event.change is Change.GONE else pod
+        (self.dirty.found_gone.add if event.change is Change.GONE else self.dirty.found_gone.discard)(uid)
         if self.annotated_pods.remove(uid):
             self._policy_moved(event.change, event.value)
         for address in self.workloads.remove(uid) or (pod.addresses if pod else ()):
@@ -176,9 +189,10 @@ class ClusterIndex:
                 self._take_slice(change, value)
                 return  # addresses come and go with their pods, which are recorded: nothing here to keep
             case PolicyObject():
+                value = self.policies.stamped(value)
                 self._take_policy(change, value)
             case Node():
-                pass
+                self._take_node(change, value)
         self._mark_object(value, gone)
 
     def _mark_object(self, value: Slim, gone: bool) -> None:
@@ -203,8 +217,26 @@ class ClusterIndex:
             known[value.name] = value
         if before is None or gone or before.labels != value.labels:
             self._members_moved(change, value, value.name)
-        if governed != self.landscape.governs(value.name) or _regrouped(before, None if gone else value):
+        after = None if gone else value
+        reread = self._reads_otherwise(before, after)
+        if reread:
+            self.policies.reread(value.name)
+        if reread or governed != self.landscape.governs(value.name) or _regrouped(before, after):
             self._policy_moved(change, value)
+
+    def _reads_otherwise(self, before: Namespace | None, after: Namespace | None) -> bool:
+        """Whether an annotation changed by which the rules of the namespace are read."""
+        was, now = (one.annotations if one else NO_LABELS for one in (before, after))
+        return any(was.get(name) != now.get(name) for name in self._read_of_namespaces)
+
+    def _annotations(self, namespace: str) -> Labels:
+        found = self.landscape.namespaces.get(namespace)
+        return found.annotations if found else NO_LABELS
+
+    def _take_node(self, change: Change, value: Node) -> None:
+        known = None if change is not Change.UPSERT else value
+        if self.membership.seen.put_node(value.name, known, proven=change is not Change.GONE):
+            self._cause(change, value)
 
     def _take_service(self, change: Change, value: Service) -> None:
         known, place, gone = self.landscape.services, (value.namespace, value.name), change is not Change.UPSERT
@@ -238,7 +270,7 @@ class ClusterIndex:
 
     def _take_unreadable(self, change: Change, value: Undecodable) -> None:
         """The last good version stays until the object is gone; about a policy object its author is told."""
-        if value.resource in POLICY_RESOURCES:
+        if is_policy(value.resource):
             if change is Change.UPSERT:
                 self.policies.put_unreadable(value)
             else:

@@ -1,21 +1,18 @@
 """The policy objects of one cluster: what was written, what of it is in force, and what to tell its author (SEMANTICS 4)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.dialects import native
+from bridge.dialects.dialect import Context, Dialects, Policy, ref_of
 from bridge.errors import PolicyError
 from bridge.intake.likeness import alike
-from bridge.model.observed import KINDS, PolicyObject, Resource, Undecodable
-from bridge.model.policy import Action, AddressGroupSpec, ExternalService, Ref, Rule, Source, SourceKind, Tier
+from bridge.model.kinds import BY_REF, KINDS, Brings, brings
+from bridge.model.observed import PolicyObject, Undecodable
+from bridge.model.policy import Action, AddressGroupSpec, ExternalService, Ref, Rule, Source, SourceKind
 from bridge.state.batch import Verdict
 
-Parsed = Rule | ExternalService | AddressGroupSpec
-
-_RULES = (Resource.CLUSTER_RULES, Resource.NAMESPACE_RULES, Resource.SERVICE_RULES)
-_EXTERNALS = (Resource.CLUSTER_EXTERNAL_SERVICES, Resource.EXTERNAL_SERVICES)
-_RULE_KINDS = frozenset(KINDS[resource] for resource in _RULES)
-_EXTERNAL_KINDS = frozenset(KINDS[resource] for resource in _EXTERNALS)
+NATIVE = Dialects((native.DIALECT,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class _Version:
     """One readable version of an object; or a rule that was accepted and cannot be read any more, as `_barrier` makes it."""
 
     written: PolicyObject
-    parsed: Parsed
+    parsed: Policy
     readable: bool = True
 
 
@@ -60,32 +57,86 @@ class PolicyBook:
     """A rejected edit leaves the last accepted version in force; only deletion removes. A missing external service keeps what was
     accepted for as long as a rule names it."""
 
-    def __init__(self, verdicts: Mapping[Ref, Verdict]) -> None:
+    def __init__(
+        self,
+        verdicts: Mapping[Ref, Verdict],
+        dialects: Dialects = NATIVE,
+        around: Context | None = None,
+        known: Iterable[PolicyObject] = (),
+    ) -> None:
+        """`known` are the objects as recorded, with their places in the order in which they were first seen."""
+        self._dialects = dialects
+        self._around = around or Context()
+        self._sequence = {one.uid: one.sequence for one in known if one.sequence}
+        self._unnumbered: set[Ref] = set()
         self._entries: dict[Ref, _Entry] = {}
         for ref, verdict in verdicts.items():
-            if verdict.accepted is not None:
-                version = _version(verdict.accepted)
-                self._entries[ref] = _Entry(
-                    accepted=version if isinstance(version, _Version) else _barrier(verdict.accepted)
-                )
+            if verdict.accepted is not None and verdict.accepted.resource in dialects.kinds:
+                self._entries[ref] = _Entry(accepted=self._still(verdict.accepted))
 
     def put(self, written: PolicyObject) -> bool:
         """Take an object as it is written now; whether it says anything new. Another uid says that the one before was deleted."""
-        entry = self._entry(ref_of(written), written.uid)
+        kind = KINDS[written.resource]
+        ref = ref_of(kind, written)
+        entry = self._entry(ref, written.uid)
         if entry.written is not None and alike(entry.written, written):
             return False
         entry.written = written
-        version = _version(written)
-        if isinstance(version, str):
-            entry.candidate, entry.problem = None, version
-        else:
-            entry.candidate, entry.problem = version, ""
+        self._consider(entry)
+        if not written.sequence and self._dialects.first_seen(written.resource):
+            self._unnumbered.add(ref)
         return True
+
+    def stamped(self, written: PolicyObject) -> PolicyObject:
+        """The object with its place in the order in which objects were first seen, where it has one."""
+        sequence = self._sequence.get(written.uid, 0)
+        return replace(written, sequence=sequence) if sequence else written
+
+    def number(self) -> list[PolicyObject]:
+        """Give places to those that are new, the oldest first where several are; returns them as they are now."""
+        if not self._unnumbered:
+            return []
+        fresh = [self._entries[ref] for ref in self._unnumbered if ref in self._entries]
+        self._unnumbered.clear()
+        found = [one.written for one in fresh if one.written is not None and not one.written.sequence]
+        last = max(self._sequence.values(), default=0)
+        for number, one in enumerate(sorted(found, key=_age), last + 1):
+            self._sequence[one.uid] = number
+            entry = self._entries[ref_of(KINDS[one.resource], one)]
+            entry.written = replace(one, sequence=number)
+            self._consider(entry)
+        return [self.stamped(one) for one in found]
+
+    def reread(self, namespace: str) -> None:
+        """What is known around the objects of a namespace changed: take all of them anew, what was accepted too."""
+        for ref, entry in self._entries.items():
+            if ref.namespace != namespace or not BY_REF[ref.kind].foreign:
+                continue
+            if entry.written is not None and entry.written.spec:
+                self._consider(entry)
+            if entry.accepted is not None:
+                entry.accepted = self._still(entry.accepted.written)
+
+    def _consider(self, entry: _Entry) -> None:
+        """Read the object as it is written now."""
+        entry.candidate, entry.problem = None, ""
+        if entry.written is None:
+            return
+        try:
+            entry.candidate = _Version(entry.written, self._dialects.read(entry.written, self._around))
+        except PolicyError as error:
+            entry.problem = str(error)
+
+    def _still(self, accepted: PolicyObject) -> _Version | None:
+        """What was accepted, read again."""
+        try:
+            return _Version(accepted, self._dialects.read(accepted, self._around))
+        except PolicyError:
+            return _barrier(accepted)
 
     def put_unreadable(self, found: Undecodable) -> None:
         """An object that is not even readable: its last good version stays."""
-        ref = Ref(KINDS[found.resource], found.namespace, found.name)
-        entry = self._entry(ref, found.uid)
+        entry = self._entry(Ref(KINDS[found.resource].ref, found.namespace, found.name), found.uid)
         entry.written = PolicyObject(
             found.resource, found.uid, found.namespace, found.name, found.resource_version, 0, {}, {}
         )
@@ -102,9 +153,10 @@ class PolicyBook:
         entry = self._entries.get(ref)
         if entry is None:
             return
-        if ref.kind in _EXTERNAL_KINDS and entry.accepted is not None:
+        if brings(ref.kind) is Brings.EXTERNAL_SERVICE and entry.accepted is not None:
             entry.written, entry.candidate, entry.problem = None, None, "deleted"
         else:
+            self._sequence.pop(entry.uid, None)
             del self._entries[ref]
 
     def forget_absent(self) -> None:
@@ -115,8 +167,8 @@ class PolicyBook:
     def settle(self, governs: Callable[[str], bool]) -> InForce:
         """Decide what is in force now, and say so about every object."""
         verdicts: dict[Ref, Verdict] = {}
-        externals = dict(self._settle_simple(_EXTERNAL_KINDS, verdicts))
-        groups = dict(self._settle_simple({KINDS[Resource.ADDRESS_GROUPS]}, verdicts))
+        externals = dict(self._settle_simple(Brings.EXTERNAL_SERVICE, verdicts))
+        groups = dict(self._settle_simple(Brings.ADDRESS_GROUP, verdicts))
         rules = self._settle_rules(externals, governs, verdicts)
         self._drop_unused(externals, rules, verdicts)
         return InForce(
@@ -126,10 +178,10 @@ class PolicyBook:
             verdicts,
         )
 
-    def _settle_simple(self, kinds: Iterable[str], verdicts: dict[Ref, Verdict]) -> Iterable[tuple[Ref, Parsed]]:
+    def _settle_simple(self, what: Brings, verdicts: dict[Ref, Verdict]) -> Iterable[tuple[Ref, Policy]]:
         """Objects that stand for themselves: accepted when they can be read."""
         for ref, entry in self._entries.items():
-            if ref.kind not in kinds:
+            if brings(ref.kind) is not what:
                 continue
             if entry.candidate:
                 entry.accepted = entry.candidate
@@ -138,11 +190,11 @@ class PolicyBook:
                 yield ref, entry.accepted.parsed
 
     def _settle_rules(
-        self, externals: Mapping[Ref, Parsed], governs: Callable[[str], bool], verdicts: dict[Ref, Verdict]
+        self, externals: Mapping[Ref, Policy], governs: Callable[[str], bool], verdicts: dict[Ref, Verdict]
     ) -> list[Rule]:
         rules = []
         for ref, entry in self._entries.items():
-            if ref.kind not in _RULE_KINDS:
+            if brings(ref.kind) is not Brings.RULE:
                 continue
             if ref.namespace and not governs(ref.namespace):
                 message = f"namespace {ref.namespace} is not governed: see governed.namespaceSelector in the settings"
@@ -166,28 +218,16 @@ class PolicyBook:
         stays = "; the last accepted version stays in force" if entry.accepted and entry.accepted.readable else ""
         return "Invalid", f"{entry.problem}{stays}"
 
-    def _drop_unused(self, externals: dict[Ref, Parsed], rules: list[Rule], verdicts: dict[Ref, Verdict]) -> None:
+    def _drop_unused(self, externals: dict[Ref, Policy], rules: list[Rule], verdicts: dict[Ref, Verdict]) -> None:
         """Deleted external services go when the last rule that names them has gone."""
         used = {ref for rule in rules for ref in rule.destinations}
         for ref in [ref for ref in externals if self._entries[ref].written is None and ref not in used]:
             del self._entries[ref], externals[ref], verdicts[ref]
 
 
-def ref_of(written: PolicyObject) -> Ref:
-    """How others name this object."""
-    return Ref(KINDS[written.resource], written.namespace, written.name)
-
-
-def _version(written: PolicyObject) -> _Version | str:
-    """The object parsed, or what is wrong with it."""
-    try:
-        if written.resource in _RULES:
-            return _Version(written, native.parse_rule(written))
-        if written.resource in _EXTERNALS:
-            return _Version(written, native.parse_external_service(written))
-        return _Version(written, native.parse_address_group(written))
-    except PolicyError as error:
-        return str(error)
+def _age(written: PolicyObject) -> tuple[str, str, str, str]:
+    """Sort key: the oldest first."""
+    return (written.created, written.namespace, written.name, written.resource)
 
 
 def _barrier(written: PolicyObject) -> _Version | None:
@@ -196,18 +236,20 @@ def _barrier(written: PolicyObject) -> _Version | None:
     It names itself as its destination, which is no external service; so the compilers leave it out, and withhold every Allow below it.
     An Allow leaves nothing behind.
     """
-    if written.resource not in _RULES or written.spec.get("action") == Action.ALLOW:
+    kind = KINDS[written.resource]
+    if kind.tier is None or written.spec.get("action") in kind.allows:
         return None
-    ref, tier = ref_of(written), tuple(Tier)[_RULES.index(written.resource)]
+    ref, tier = ref_of(kind, written), kind.tier
     source = Source(SourceKind.NAMESPACE, ref.namespace) if ref.namespace else Source(SourceKind.CLUSTER)
     return _Version(written, Rule(ref, tier, 0, Action.DENY, source, (ref,), log=False), readable=False)
 
 
-def _unknown(entry: _Entry, externals: Mapping[Ref, Parsed]) -> str:
+def _unknown(entry: _Entry, externals: Mapping[Ref, Policy]) -> str:
     if entry.candidate is None or not isinstance(entry.candidate.parsed, Rule):
         return ""
     missing = [str(ref) for ref in entry.candidate.parsed.destinations if ref not in externals]
-    return f"spec.to: not found, or not accepted: {', '.join(missing)}" if missing else ""
+    where = KINDS[entry.candidate.written.resource].targets
+    return f"{where}: not found, or not accepted: {', '.join(missing)}" if missing else ""
 
 
 def _verdict(ref: Ref, entry: _Entry, reason: str, message: str) -> Verdict:

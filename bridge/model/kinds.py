@@ -184,4 +184,10 @@ def brings(ref_kind: str) -> Brings | None:
     return kind.brings if kind else None
 
 
+def is_policy(resource: Resource) -> bool:
+    """Whether objects of this kind are policy as somebody wrote it."""
+    kind = KINDS.get(resource)
+    return kind is not None and kind.brings is not None
+
+
 register((*CORE, *OURS))

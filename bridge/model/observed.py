@@ -126,7 +126,8 @@ class Node:
 class PolicyObject:
     """A custom resource as it was written: `spec` is plain JSON, for a dialect to make sense of. Its status is ours, and not read.
 
-    `created` is when, as the API server wrote it: texts in the order of the times.
+    `created` is when, as the API server wrote it: texts in the order of the times. `sequence` is the bridge's own: it counts objects in
+    the order in which they were first seen, where their dialect goes by that.
     """
 
     resource: Resource
@@ -139,6 +140,7 @@ class PolicyObject:
     spec: Mapping[str, Any]
     actor: str = ""
     created: str = ""
+    sequence: int = 0
 
 
 Observed = Pod | Namespace | Service | EndpointSlice | Node | PolicyObject
