@@ -16,6 +16,7 @@ from bridge.names.servers import Server
 from bridge.names.settings import NamesSettings
 
 _LONGEST_CHAIN = 12  # questions on the way to the end of a chain of aliases; each answer may hold several
+_UNSAID = 30.0  # seconds for which a name has no addresses, where the server does not say
 _PAYLOAD = 1232  # bytes of an answer over UDP that no network on the way cuts in pieces (DNS flag day 2020)
 _TYPES = {Family.IPV4: dns.rdatatype.A, Family.IPV6: dns.rdatatype.AAAA}
 _ANSWERS = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
@@ -64,8 +65,9 @@ class Resolver:
             if chain.answer is not None:
                 found = frozenset(str(ip_address(record.address)) for record in chain.answer)
                 return Answer(found, min(ttl, chain.minimum_ttl))
-            if not chain.cnames or response.rcode() == dns.rcode.NXDOMAIN or _is_negative(response):
-                return Answer(frozenset(), min(ttl, chain.minimum_ttl))
+            negative = _is_negative(response)
+            if not chain.cnames or response.rcode() == dns.rcode.NXDOMAIN or negative:
+                return Answer(frozenset(), min(ttl, chain.minimum_ttl, float("inf") if negative else _UNSAID))
             ttl = min(ttl, *(one.ttl for one in chain.cnames))
             name = chain.canonical_name
             if name in asked:

@@ -20,6 +20,7 @@ from bridge.model.policy import (
     Selector,
     UnknownAddresses,
 )
+from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
 from bridge.state.batch import Batch, LeaseEnd, OpenLease, Placement, Recorded, Slim, Verdict
 from bridge.state.encoding import place_of
@@ -49,6 +50,7 @@ class Record:
     verdicts: dict[Ref, Verdict] = field(default_factory=dict)
     placements: dict[tuple[Ref, str], Placement] = field(default_factory=dict)
     inferred: dict[tuple[ObjectKey, str], bool] = field(default_factory=dict)
+    names: dict[str, Resolution] = field(default_factory=dict)
 
     def take(self, batch: Batch) -> None:
         """Fold one batch."""
@@ -64,6 +66,11 @@ class Record:
             del self.verdicts[ref]
         self.verdicts.update({one.ref: one for one in batch.verdicts})
         self._take_placements(batch)
+        for name in batch.names_gone:
+            del self.names[name]
+        for known in batch.names:
+            assert self.names.get(known.name) != known, "nothing new about it"
+            self.names[known.name] = known
 
     def _take_placements(self, batch: Batch) -> None:
         for place in batch.placements_gone:
@@ -122,6 +129,7 @@ class Record:
             dict(self.desired),
             dict(self.verdicts),
             dict(self.placements),
+            names=dict(self.names),
         )
 
     def check(self) -> None:
@@ -205,6 +213,6 @@ def substance(batch: Batch) -> bool:
     parts = (
         batch.leases, batch.leases_ended, batch.joined, batch.left, batch.groups, batch.groups_gone, batch.desired,
         batch.desired_gone, batch.verdicts, batch.verdicts_gone, batch.placements, batch.placements_gone, batch.pods_gone,
-        batch.objects_gone, batch.pods,
+        batch.objects_gone, batch.pods, batch.names, batch.names_gone,
     )  # fmt: skip
     return any(parts)
