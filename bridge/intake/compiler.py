@@ -13,6 +13,7 @@ from bridge.model.rendering import digest_of
 from bridge.policy.compile import ClusterPolicy, Compiled, Target, compile_policy
 from bridge.state.batch import DesiredObject, Placement, Verdict
 
+_BARRED = (Reason.UNSUPPORTED, Reason.OVER_BROAD)  # reasons for which a rule cannot be accepted as it stands
 SELECTED = "selected"  # the digest of a group whose members live in the member table
 
 Place = tuple[str, ObjectKey]
@@ -25,6 +26,8 @@ class Outline:
 
     desired: dict[Place, DesiredObject] = field(default_factory=dict)
     definitions: dict[ObjectKey, tuple[Source, ...]] = field(default_factory=dict)
+    watched: dict[ObjectKey, tuple[Source, ...]] = field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by device
     placements: dict[tuple[Ref, str], Placement] = field(default_factory=dict)
 
 
@@ -36,8 +39,12 @@ def outline(
     targets: Sequence[Target],
     at: datetime,
     names: Mapping[str, tuple[str, ...]],
+    shared: Mapping[ObjectKey, str],
 ) -> Outline:
-    """Compile for every device as of this moment. `asked` are the groups by annotation, `names` what was resolved."""
+    """Compile for every device as of this moment.
+
+    `asked` are the groups by annotation, `names` what was resolved, `shared` who else was counted behind the addresses of groups.
+    """
     policy = ClusterPolicy(
         cluster,
         governance,
@@ -48,6 +55,7 @@ def outline(
         asked.carriers,
         at,
         names,
+        shared,
     )
     rules = {rule.ref: rule for rule in in_force.rules}
     result = Outline()
@@ -58,6 +66,8 @@ def outline(
         for key in compiled.groups:
             result.desired[target.name, key] = DesiredObject(target.name, key, None, SELECTED)
         result.definitions.update(compiled.groups)
+        result.watched.update(compiled.watched)
+        result.notes[target.name] = tuple(compiled.notes)
         for one in _placements(compiled, target.name, rules):
             result.placements[one.ref, target.name] = one
     return result
@@ -81,12 +91,12 @@ def with_remarks(verdicts: Mapping[Ref, Verdict], placements: Iterable[Placement
     stands there otherwise than written is, with a warning."""
     found = dict(verdicts)
     for one in placements:
-        barred = one.reason == Reason.UNSUPPORTED
+        barred = one.reason in _BARRED
         if not barred and (one.reason or not one.message):
             continue
         verdict = found[one.ref]
         line = f"on {one.device}: {one.reason}: {one.message}" if barred else f"on {one.device}: {one.message}"
         message = f"{verdict.message}; {line}" if verdict.message else line
-        reason = str(Reason.UNSUPPORTED) if barred and verdict.ok else verdict.reason
+        reason = one.reason if barred and verdict.ok else verdict.reason
         found[one.ref] = replace(verdict, message=message, reason=reason, ok=verdict.ok and not barred)
     return found

@@ -1,9 +1,10 @@
 """The namespaces, Services and EndpointSlices of one cluster, as far as selection needs them."""
 
+from bridge.intake.definition import ranges
 from bridge.model.observed import EndpointSlice, Namespace, Pod, Resource, Service
 from bridge.model.policy import Governance, Source, SourceKind
 from bridge.policy import select
-from bridge.policy.compile import EXEMPT, GOVERNED, KNOWN
+from bridge.policy.compile import EVERYONE, GOVERNED, KNOWN
 
 
 class Landscape:
@@ -50,13 +51,23 @@ class Landscape:
         return found is not None and not found.selector
 
     def selects(self, source: Source, pod: Pod, address: str) -> bool:
-        """Whether the source selects this pod at this address."""
+        """Whether the source, with its conditions, selects this pod at this address; "" for a pod that has none yet."""
+        return (
+            self._selects(source, pod, address)
+            and all(self.selects(one, pod, address) for one in source.also)
+            and not any(self.selects(one, pod, address) for one in source.unless)
+        )
+
+    def _selects(self, source: Source, pod: Pod, address: str) -> bool:
+        if source.kind is SourceKind.BUILTIN:
+            return self._builtin(source, pod)
+        if source.kind is SourceKind.PREFIXES:
+            reached = not source.governed_only or not self._exempt(source, pod)
+            return reached and bool(address) and address in ranges(source.prefixes)
         if source.governed_only and not self.governs(pod.namespace):
             return False
         if source.kind is SourceKind.SERVICE:
             return pod.namespace == source.namespace and self._service_selects(source.service, pod, address)
-        if source.kind is SourceKind.BUILTIN:
-            return self._builtin(source, pod)
         return select.selects(source, pod, self.namespaces.get(pod.namespace))
 
     def _service_selects(self, name: str, pod: Pod, address: str) -> bool:
@@ -69,9 +80,15 @@ class Landscape:
         return any(address in addresses for addresses in parts.values())
 
     def _builtin(self, source: Source, pod: Pod) -> bool:
+        if source.service == KNOWN:
+            return True
+        if source.service == GOVERNED:
+            return pod.namespace in self.namespaces and not self._exempt(source, pod)
+        return self._exempt(source, pod) == (source.service != EVERYONE)
+
+    def _exempt(self, source: Source, pod: Pod) -> bool:
         """Nobody is exempt whose namespace has not been seen yet: it may turn out to be governed."""
         namespace = self.namespaces.get(pod.namespace)
         if namespace is None:
-            return source.service == KNOWN
-        reached = self.governs(pod.namespace) and source.namespaces.matches(select.namespace_labels(namespace))
-        return {KNOWN: True, GOVERNED: reached, EXEMPT: not reached}[source.service]
+            return False
+        return not (self.governs(pod.namespace) and source.namespaces.matches(select.namespace_labels(namespace)))

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from bridge.dialects.annotations import annotation_groups
 from bridge.errors import PolicyError
 from bridge.intake import compiler
 from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
 from bridge.intake.cluster_index import ClusterIndex, Dirty
+from bridge.intake.counting import Counting
 from bridge.intake.likeness import alike, same_verdict
 from bridge.intake.timetable import Timetable
 from bridge.intake.unreached import Unreached
@@ -39,6 +41,7 @@ class Recorder:
         self._desired = dict(recorded.desired)
         self._said: dict[Ref, Verdict] = {}  # about what people wrote, as of the last compilation
         self._plain: Mapping[Ref, Verdict] = {}  # of external services with names, before what names have to say
+        self._counting = Counting(index)
         self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
         self._placements = dict(recorded.placements)
@@ -68,12 +71,13 @@ class Recorder:
         moved, doubtful = MemberCauses(), self._unreached.doubtful
         self._record_pods(dirty, batch)
         self._record_objects(dirty, batch)
-        if dirty.policy:
-            dirty.namespaces |= self._record_policy(dirty, batch, first=first)
-        self._record_names(dirty, batch)
         if dirty.namespaces:
             self._index.membership.forget_cache()
-            self._spread(dirty)
+        dirty.policy = self._counting.take(dirty) or dirty.policy
+        if dirty.policy:
+            self._record_policy(dirty, batch, first=first)
+        self._record_names(dirty, batch)
+        self._spread(dirty)
         suspects = dict.fromkeys(self._unreached.among(dirty.pods, dirty.pods_gone))
         suspects.update(dict.fromkeys(self._unreached.on_hosts(None if first else dirty.namespaces)))
         for address in dirty.addresses:
@@ -82,6 +86,7 @@ class Recorder:
             self._record_lease(address, owner, before, dirty, batch, first=first)
             for uid in doubtful(address):
                 suspects[uid] = None
+        self._record_changes(dirty, batch, moved)
         batch.causes |= moved.lines(dirty.changed, together(dirty.causes.values()))
         about = self._unreached.update(suspects) | dirty.named.keys()
         self._record_verdicts({*self._verdicts, *self._said, *about} if dirty.policy else about, batch)
@@ -112,13 +117,16 @@ class Recorder:
             if self._objects.pop(key, None) is not None:
                 batch.objects_gone.append(key)
 
-    def _record_policy(self, dirty: Dirty, batch: Batch, *, first: bool) -> set[str]:
-        """Compile anew; returns the namespaces whose members must be looked at, "" for all."""
+    def _record_policy(self, dirty: Dirty, batch: Batch, *, first: bool) -> None:
+        """Compile anew, and mark the namespaces whose members must be looked at for that."""
         index, landscape = self._index, self._index.landscape
         in_force = index.policies.settle(landscape.governs)
         asked = annotation_groups(landscape.namespaces.values(), landscape.services.values(), index.annotated_pods)
         names = index.names.meanings
-        drawn = compiler.outline(self._cluster, self._governance, in_force, asked, self._targets, batch.at, names)
+        drawn = self._counting.settle(
+            partial(compiler.outline, self._cluster, self._governance, in_force, asked, self._targets, batch.at, names),
+            dirty,
+        )
         batch.names_gone = index.names.settle(in_force.rules, in_force.externals, drawn.placements, self._targets)
         self.timetable.settle(in_force.rules, batch.at)
         self._name_hours(drawn.placements, dirty)
@@ -135,10 +143,10 @@ class Recorder:
         self._plain = {ref: self._said[ref] for ref in index.names.carriers}
         self._said |= {ref: index.names.told(verdict) for ref, verdict in self._plain.items()}
         self._record_placements(drawn.placements, batch)
-        batch.groups, batch.groups_gone, touched = index.membership.define(drawn.definitions)
+        batch.groups, batch.groups_gone, strays = index.membership.established()
+        dirty.addresses.update(dict.fromkeys(strays))
         for key in batch.groups_gone:
             batch.left += [MemberChange(key, address) for address in index.membership.forget(key)]
-        return touched
 
     def _record_names(self, dirty: Dirty, batch: Batch) -> None:
         """What names stand for now, and what there is to say of it to those who wrote them."""
@@ -158,6 +166,9 @@ class Recorder:
                 dirty.causes[place[0]] = f"{place[0]} no longer counts ({one.reason})"
             elif before.reason in RESTING:
                 dirty.causes[place[0]] = f"{place[0]} counts by its times"
+            elif Reason.OVER_BROAD in (one.reason, before.reason):
+                broad = "over-broad" if one.reason == Reason.OVER_BROAD else "no longer over-broad"
+                dirty.causes[place[0]] = f"{place[0]} is {broad} on {one.device}"
 
     def _causes(self, dirty: Dirty, after: Mapping[tuple[Ref, str], Placement]) -> dict[ObjectKey, str]:
         """For each object of a device that something changed became, or becomes now: what changed."""
@@ -221,16 +232,31 @@ class Recorder:
     def _record_membership(
         self, address: str, owner: Pod | None, before: str | None, dirty: Dirty, batch: Batch, moved: MemberCauses
     ) -> None:
-        joined, left = self._index.membership.update(address)
+        joined, left, gained, lost = self._index.membership.update(address)
         if joined and owner is not None:
             batch.joined += [MemberChange(key, address) for key in joined]
             moved.add(joined, owner, joined=True)
+        leaver = self._known(before, dirty)
         if left:
             unproven = address in dirty.unproven and owner is None
             batch.left += [MemberChange(key, address, unproven) for key in left]
-            leaver = self._known(before, dirty)
             if leaver is not None:
                 moved.add(left, leaver, joined=False)
+        about = owner or leaver
+        if about is not None:
+            moved.add(gained, about, joined=owner is not None)
+            moved.add(lost, about, joined=False)
+
+    def _record_changes(self, dirty: Dirty, batch: Batch, moved: MemberCauses) -> None:
+        """What follows for groups that are put together of many pods."""
+        for change in self._index.membership.changes():
+            batch.joined += [MemberChange(change.key, member) for member in sorted(change.joined)]
+            batch.left += [MemberChange(change.key, one, one in change.inferred) for one in sorted(change.left)]
+            batch.causes.setdefault(change.key, together(dirty.causes.values()) or OF_OURSELVES)
+            for uid, joined in change.pods:
+                pod = self._known(uid, dirty)
+                if pod is not None:
+                    moved.add((change.key,), pod, joined=joined)
 
     def _known(self, uid: str | None, dirty: Dirty) -> Pod | None:
         """The pod as it is or was last."""

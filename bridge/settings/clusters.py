@@ -94,4 +94,5 @@ class ClusterSettings(Section):
             namespaces=self.governed.namespace_selector.selector(),
             never=frozenset({NEVER, *self.governed.never, *filter(None, [own_namespace])}),
             named=frozenset(self.governed.namespaces),
+            node_ranges=self.node_ranges,
         )
