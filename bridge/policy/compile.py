@@ -11,10 +11,13 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Policy
 from bridge.model.policy import Tier
 from bridge.model.tiers import SCOPES
+from bridge.policy.allow_only import compile_allow_only
 from bridge.policy.bandwidth import tell_unlimited, within_means
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.confine import confine
+from bridge.policy.flat import compile_flat
 from bridge.policy.lines import source_key
+from bridge.policy.memory import Memory
 from bridge.policy.named import add_named_groups
 from bridge.policy.names import resolved
 from bridge.policy.remainder import EVERYONE, EXEMPT, GOVERNED, KNOWN
@@ -35,17 +38,19 @@ __all__ = [
     "source_key",
 ]
 
-Compiler = Callable[[ClusterPolicy, Target], Compiled]
+Compiler = Callable[[ClusterPolicy, Target, Memory], Compiled]
 
 _COMPILERS: Mapping[Form, Compiler] = {
     Form.TIERED: compile_tiered,
+    Form.FLAT: compile_flat,
+    Form.ALLOW_ONLY: compile_allow_only,
 }
 
 
-def compile_policy(policy: ClusterPolicy, target: Target) -> Compiled:
-    """What `policy` asks of the device."""
+def compile_policy(policy: ClusterPolicy, target: Target, memory: Memory | None = None) -> Compiled:
+    """What `policy` asks of the device. A memory makes it quick where little has changed, and no different."""
     taken = resolved(within_means(policy, target), target)
-    result = seen(taken.policy, taken.target, _COMPILERS[target.capabilities.form])
+    result = seen(taken.policy, taken.target, _COMPILERS[target.capabilities.form], memory or Memory())
     taken.tell(result)
     tell_unlimited(policy, target, result)
     if target.namespaces is not None:

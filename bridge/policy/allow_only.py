@@ -1,0 +1,99 @@
+"""Rules to what a device holds that can only allow: for each Allow what is left of it (SEMANTICS 5).
+
+Taken out of it is whatever a Deny or Reject above it stops, which is the rule less the Passes before it in its own tier, and whatever a
+Pass before it in the Allow's own tier leaves to lower tiers. The order of what remains has no meaning, and what no line lets through is
+stopped, or decided by entries of the device's owner: a default has no line here.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from bridge.model.policy import Action, Ref, Rule
+from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
+from bridge.policy.ground import Ground, Meeting
+from bridge.policy.pieces import Inexpressible
+from bridge.policy.standing import Standing
+from bridge.policy.untiered import Lists, Part, in_rounds, parts_less, pieces, unsupported
+
+
+def compile_allow_only(policy: ClusterPolicy, target: Target) -> Compiled:
+    """What `policy` asks of a device that holds Allows without an order."""
+
+    def attempt(judged: Standing, result: Compiled) -> Mapping[Ref, Remark]:
+        return _AllowOnly(policy, target, judged, result).build()
+
+    return in_rounds(policy, target, attempt)
+
+
+class _AllowOnly:
+    """One round."""
+
+    def __init__(self, policy: ClusterPolicy, target: Target, judged: Standing, result: Compiled) -> None:
+        self._ground = Ground(policy, target)
+        self._rules = judged.rules
+        self._place = {rule.ref: place for place, rule in enumerate(self._rules)}
+        self._lists = Lists(self._ground, self._rules, judged.withheld, result)
+        self._result = result
+        self._effective: dict[Ref, tuple[Part, ...]] = {}
+
+    @cached_property
+    def _stopping(self) -> Meeting:
+        return Meeting((rule for rule in self._rules if rule.action is not Action.ALLOW), self._ground)
+
+    def build(self) -> Mapping[Ref, Remark]:
+        """Fill the result; the rules that must be refused first."""
+        for rule in self._rules:
+            if rule.action is not Action.ALLOW:
+                self._lists.tell(rule)
+                continue
+            above = [one for one in self._before(rule) if one.action is not Action.PASS or one.tier is rule.tier]
+            if above:
+                self._add(rule, above)
+            else:
+                self._lists.add_whole(rule)
+        self._lists.finish()
+        return self._lists.refused
+
+    def _before(self, rule: Rule) -> Iterator[Rule]:
+        """What may take something out of a rule, highest first."""
+        return (one for one in self._stopping.of(rule) if self._place[one.ref] < self._place[rule.ref])
+
+    def _add(self, rule: Rule, above: list[Rule]) -> None:
+        if self._ground.named(rule):
+            self._refuse(
+                rule, f"{above[0].ref} takes precedence, and nothing can be taken out of names; state addresses"
+            )
+            return
+        try:
+            holes = [part for one in above for part in self._stopped(one)]
+            parts = parts_less(self._ground.regions(rule), holes, self._lists.cap(rule))
+            made = tuple(pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld))
+            self._lists.add_pieces(rule, made, above)
+        except Inexpressible as why:
+            self._refuse(rule, f"what takes precedence is taken out of it here: {why}")
+            return
+        self._lists.tell(rule)
+        if not made:
+            names = ", ".join(str(one.ref) for one in above)
+            self._result.remarks.setdefault(rule.ref, Remark("", f"nothing of it is there: {names} takes every packet"))
+
+    def _stopped(self, rule: Rule) -> tuple[Part, ...]:
+        """What lower rules lose because of this one: a Deny less the Passes before it in its tier, a Pass as it is."""
+        found = self._effective.get(rule.ref)
+        if found is None:
+            passes = [one for one in self._before(rule) if one.action is Action.PASS and one.tier is rule.tier]
+            by_name = [one for one in (rule, *passes) if self._ground.named(one)]
+            for one in by_name:
+                self._refuse(
+                    one, "names cannot be taken out of what a device that only allows lets through; state addresses"
+                )
+            holes = [part for one in passes for part in self._ground.regions(one)]
+            most = self._lists.cap(rule)
+            found = self._ground.regions(rule)
+            if rule.action is not Action.PASS:
+                found = parts_less(found, holes, most)
+            self._effective[rule.ref] = found
+        return found
+
+    def _refuse(self, rule: Rule, words: str) -> None:
+        self._lists.refused[rule.ref] = unsupported(words)

@@ -1,0 +1,202 @@
+"""Rules to what a flat device holds: one ordered list, first match, Allow final (SEMANTICS 5).
+
+The lists are those of a tiered device, one after the other, and the default last. What has no line there is a Pass, and whoever is exempt:
+the whole cluster is a group of exact prefixes instead. A Pass that skips something is brought to bear in two ways. Where the default denies
+what nobody decides, it becomes what the lower tiers and the default say of its packets, in front of what it skips. Where such packets go
+on unmatched, no line can say so: there they are taken out of what it skips.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+from bridge.model import addresses
+from bridge.model.policy import (
+    Action,
+    DefaultAction,
+    Protocol,
+    Ref,
+    Rule,
+    Source,
+    SourceKind,
+    Traffic,
+    UnknownAddresses,
+)
+from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
+from bridge.policy.ground import Ground, Meeting
+from bridge.policy.pieces import Inexpressible, Piece
+from bridge.policy.region import Region, Who, what
+from bridge.policy.remainder import GOVERNED, KNOWN, outside
+from bridge.policy.standing import Standing
+from bridge.policy.untiered import Lists, Part, in_rounds, parts_less, pieces, unsupported
+
+_EVERYONE = Source(SourceKind.CLUSTER)
+_ANYTHING = what([Traffic(Protocol.ANY)])
+_MOST = 64  # pieces of what a Pass has left to decide; beyond it lines are no longer looked at whether they are dead
+
+
+def compile_flat(policy: ClusterPolicy, target: Target) -> Compiled:
+    """What `policy` asks of a device that holds one ordered list without Pass."""
+
+    def attempt(judged: Standing, result: Compiled) -> Mapping[Ref, Remark]:
+        return _Flat(policy, target, judged, result).build()
+
+    return in_rounds(policy, target, attempt)
+
+
+class _Flat:
+    """One round."""
+
+    def __init__(self, policy: ClusterPolicy, target: Target, judged: Standing, result: Compiled) -> None:
+        self._policy = policy
+        self._ground = Ground(policy, target)
+        self._rules = tuple(sorted(judged.rules, key=lambda rule: (rule.tier.rank, rule.ref.namespace)))
+        self._place = {rule.ref: place for place, rule in enumerate(self._rules)}
+        self._lists = Lists(self._ground, self._rules, judged.withheld, result)
+        self._result = result
+        self._default = _default(target, shared=self._ground.shared)
+        self._skipped: dict[Ref, list[Rule]] = {}
+        self._skipped_by: dict[Ref, list[Rule]] = {}
+        self._pieces: dict[Ref, tuple[Piece, ...]] = {}
+
+    @cached_property
+    def _meeting(self) -> Meeting:
+        return Meeting(self._rules, self._ground)
+
+    def build(self) -> Mapping[Ref, Remark]:
+        """Fill the result; the rules that must be refused first."""
+        for rule in self._rules:
+            if rule.action is Action.PASS:
+                self._look_behind(rule)
+        for rule in self._rules:
+            if rule.action is Action.PASS or rule.ref in self._skipped_by:
+                self._add_pieces(rule)
+            else:
+                self._lists.add_whole(rule)
+        self._lists.finish()
+        if self._default is not None and outside(self._policy):
+            self._lists.add_default(self._default)
+        return self._lists.refused
+
+    def _look_behind(self, one: Rule) -> None:
+        """What a Pass skips. By name it cannot be brought to bear on anything, nor on what is by name."""
+        later = [rule for rule in self._meeting.of(one) if self._place[rule.ref] > self._place[one.ref]]
+        skipped = [rule for rule in later if rule.tier is one.tier]
+        if not skipped:
+            return
+        decided, unmatched = self._parts(one)
+        by_name = [rule for rule in later if self._ground.named(rule) and (unmatched if rule in skipped else decided)]
+        if self._ground.named(one) or by_name:
+            whose = one if self._ground.named(one) else by_name[0]
+            self._refuse(one, f"a Pass here needs to know what the names of {whose.ref} stand for; state addresses")
+            return
+        self._skipped[one.ref] = skipped
+        if unmatched:
+            for rule in skipped:
+                self._skipped_by.setdefault(rule.ref, []).append(one)
+
+    def _parts(self, one: Rule) -> tuple[list[Part], list[Part]]:
+        """The packets of a Pass that the default denies where nothing decides them, and those that then go on unmatched."""
+        regions = self._ground.regions(one)
+        if self._default is None:
+            return [], list(regions)
+        both = ((ref, region.both(self._default)) for ref, region in regions)
+        decided = [(ref, region) for ref, region in both if region]
+        return decided, [(ref, piece) for ref, region in regions for piece in region.without(self._default)]
+
+    def _add_pieces(self, rule: Rule) -> None:
+        causes = [rule] if rule.action is Action.PASS else self._skipped_by[rule.ref]
+        try:
+            made = self._pieces_of(rule)
+            self._lists.add_pieces(rule, made, {*causes, *(piece.rule for piece in made if piece.rule)})
+        except Inexpressible as why:
+            for one in causes:
+                self._refuse(one, f"a Pass here becomes what it lets decide, and is taken out of what it skips: {why}")
+            return
+        self._lists.tell(rule)
+        if not made and rule.action is not Action.PASS:
+            words = "a Pass before it takes every packet of it: nothing of it is there"
+            self._result.remarks.setdefault(rule.ref, Remark("", words))
+
+    def _pieces_of(self, rule: Rule) -> tuple[Piece, ...]:
+        found = self._pieces.get(rule.ref)
+        if found is None:
+            made = self._expanded(rule) if rule.action is Action.PASS else self._left(rule)
+            found = self._pieces[rule.ref] = tuple(made)
+        return found
+
+    def _left(self, rule: Rule) -> Iterator[Piece]:
+        """A rule without what goes on unmatched because of the Passes before it."""
+        holes = [part for one in self._skipped_by.get(rule.ref, ()) for part in self._parts(one)[1]]
+        parts = parts_less(self._ground.regions(rule), holes, self._lists.cap(rule))
+        return pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld)
+
+    def _expanded(self, one: Rule) -> Iterator[Piece]:
+        """What a Pass becomes: the lower tiers and the default, as far as they meet it and something is left of it."""
+        if one.ref not in self._skipped:
+            return
+        decided, _ = self._parts(one)
+        if not decided:
+            return
+        meeting = self._meeting.of(one)
+        left = self._undecided(one, decided, meeting)
+        below = [rule for rule in meeting if rule.tier.rank > one.tier.rank]
+        most = self._lists.cap(one)
+        for number, piece in enumerate(self._below(one, below, decided)):
+            if number > most:
+                raise Inexpressible(f"more than {most} lines would be added to its list")
+            if any(part.both(piece.region) for part in left):
+                yield piece
+                left = _less(left, piece.region)
+
+    def _below(self, one: Rule, rules: Iterable[Rule], decided: Iterable[Part]) -> Iterator[Piece]:
+        for rule in rules:
+            for piece in self._pieces_of(rule):
+                for ref, region in decided:
+                    both = region.both(piece.region)
+                    if both:
+                        yield Piece(
+                            piece.rule,
+                            f"{one.ref.label}_{_whose(rule)}_{piece.name}",
+                            both,
+                            tuple(dict.fromkeys((*piece.services[:1], ref, *piece.services))),
+                            piece.withheld,
+                            one.log or piece.log,
+                        )
+        for ref, region in decided:
+            yield Piece(None, f"{one.ref.label}_default-deny", region, (ref,), log=True)
+
+    def _undecided(self, one: Rule, decided: Iterable[Part], meeting: Iterable[Rule]) -> list[Region]:
+        """What of a Pass no line before it decides."""
+        left = [region for _, region in decided]
+        for rule in meeting:
+            if self._place[rule.ref] > self._place[one.ref]:
+                break
+            if rule.ref not in self._lists.withheld and not self._ground.named(rule):
+                for piece in self._pieces_of(rule):
+                    left = _less(left, piece.region)
+        return left
+
+    def _refuse(self, rule: Rule, words: str) -> None:
+        self._lists.refused[rule.ref] = unsupported(words)
+
+
+def _default(target: Target, *, shared: bool) -> Region | None:
+    """Which packets the default denies; None when it denies none."""
+    defaults = target.defaults
+    known, none_of = frozenset((_EVERYONE,)), frozenset[Source]()
+    if defaults.unknown_addresses is UnknownAddresses.PASS:
+        if defaults.action is DefaultAction.NONE:
+            return None
+        known = frozenset((Source(SourceKind.BUILTIN, service=GOVERNED),))
+    elif defaults.action is DefaultAction.NONE:
+        none_of = frozenset((Source(SourceKind.BUILTIN, service=KNOWN),))
+    return Region(Who(known, none_of, shared), addresses.ALL, _ANYTHING)
+
+
+def _less(left: list[Region], hole: Region) -> list[Region]:
+    rest = [piece for one in left for piece in one.without(hole)]
+    return rest if len(rest) <= _MOST else left
+
+
+def _whose(rule: Rule) -> str:
+    return "_".join(part for part in (rule.tier.value, rule.ref.namespace) if part)
