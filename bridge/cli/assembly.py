@@ -9,6 +9,7 @@ from bridge.cluster.client import Connection
 from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.delivery.pacing import PacingSettings
 from bridge.delivery.worker import WorkerSettings
+from bridge.dialects.dialect import Dialects, load
 from bridge.model.policy import Governance
 from bridge.names.servers import server
 from bridge.names.settings import NamesSettings
@@ -35,6 +36,11 @@ def cluster_config(cluster: ClusterSettings) -> ClusterConfig:
 def governance(cluster: ClusterSettings) -> Governance:
     """What of the cluster is governed; the namespace that we run in is not, unless it is named."""
     return cluster.governance(own_namespace() if cluster.in_cluster else "")
+
+
+def dialects(cluster: ClusterSettings) -> Dialects:
+    """How policy may be written in the cluster. SettingsError for a dialect that is not installed."""
+    return load(cluster.dialects, {"ces": {"controllerNamespace": cluster.ces.controller_namespace}})
 
 
 def own_namespace() -> str:

@@ -98,6 +98,11 @@ class Controller:
         return [one.config.name for one in self._clusters]
 
     @property
+    def watched(self) -> dict[str, tuple[Resource, ...]]:
+        """What is watched of each cluster."""
+        return {one.config.name: one.resources for one in self._clusters}
+
+    @property
     def device_names(self) -> list[str]:
         """As in the settings."""
         return [one.config.name for one in self.devices]
@@ -189,12 +194,18 @@ class Controller:
     def _serve_cluster(self, unit: ClusterUnit, tenure: Tenure, clock: Pulse) -> None:
         name = unit.config.name
         connection = Connection(unit.config, self.clock)
-        intake = Intake(name, unit.governance, unit.targets, self._intake_store, clock)
+        intake = Intake(name, unit.governance, unit.targets, self._intake_store, clock, unit.dialects)
         try:
             known = intake.start_from()
             self._identify(connection, intake)
             watcher = ClusterWatcher(
-                connection, intake.sink, self.clock, settings=self._settings.watch, known=known, known_at=intake.seen_at
+                connection,
+                intake.sink,
+                self.clock,
+                settings=self._settings.watch,
+                known=known,
+                known_at=intake.seen_at,
+                resources=unit.resources,
             )
             watcher.start()
             self.intakes[name], self.watchers[name] = intake, watcher

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from bridge import metrics
 from bridge.cli import probe
 from bridge.cluster.health import Health, State
-from bridge.model.observed import RESOURCES
 
 if TYPE_CHECKING:
     from bridge.cli.controller import Controller
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
 
 def expect(controller: "Controller") -> None:
     """Every series of every cluster and device in the settings, before anything has happened."""
-    for cluster in controller.cluster_names:
+    for cluster, resources in controller.watched.items():
         metrics.cluster(cluster)
-        for resource in RESOURCES:
+        for resource in resources:
             metrics.watch(cluster, resource)
     for unit in controller.devices:
         metrics.device(unit.config.name).written.set(unit.settings.write)
@@ -58,7 +57,7 @@ def _show_cluster(controller: "Controller", cluster: str) -> None:
     watcher = controller.watchers.get(cluster)
     known = watcher.health() if watcher else {}
     held_for = controller.tenures["cluster", cluster].held_for
-    for resource in RESOURCES:
+    for resource in controller.watched[cluster]:
         _show_watch(metrics.watch(cluster, resource), known.get(resource), held_for)
 
 

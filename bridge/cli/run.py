@@ -73,7 +73,10 @@ def composed(settings: "Settings", database: "Database") -> "Controller":
     adapters, secrets = InstalledAdapters(), assembly.secret_store(settings)
     clusters = [
         ClusterUnit(
-            assembly.cluster_config(one), assembly.governance(one), assembly.targets(settings, one.name, adapters)
+            assembly.cluster_config(one),
+            assembly.governance(one),
+            assembly.targets(settings, one.name, adapters),
+            assembly.dialects(one),
         )
         for one in settings.clusters
     ]

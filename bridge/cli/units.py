@@ -6,6 +6,9 @@ from bridge.cli.tenure import LeaseTimes
 from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.worker import WorkerSettings
+from bridge.dialects.dialect import Dialects
+from bridge.intake.policies import NATIVE
+from bridge.model.observed import CORE_RESOURCES, Resource
 from bridge.model.policy import Governance
 from bridge.names.settings import NamesSettings
 from bridge.policy.compile import Target
@@ -18,6 +21,12 @@ class ClusterUnit:
     config: ClusterConfig
     governance: Governance
     targets: tuple[Target, ...]
+    dialects: Dialects = NATIVE
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """What is watched there."""
+        return (*CORE_RESOURCES, *self.dialects.kinds)
 
 
 @dataclass(frozen=True, slots=True)

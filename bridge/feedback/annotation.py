@@ -41,6 +41,14 @@ def complaint(judged: Judged) -> str:
     return _encode({"reason": str(reason), "message": advised(said, reason)}).decode()
 
 
+def summary(status: Mapping[str, Any]) -> str:
+    """The text for a policy object whose kind has no status: the state of its conditions, and what is amiss."""
+    conditions = {one["type"]: one for one in status["conditions"]}
+    amiss = next((one for one in conditions.values() if one["status"] != "True"), None)
+    found = {"reason": amiss["reason"], "message": amiss["message"]} if amiss else {}
+    return _encode({**found, **{name: one["status"] for name, one in conditions.items()}}).decode()
+
+
 def groups(content: str) -> Mapping[str, Mapping[str, str]]:
     """The groups with their states as a text of ours says."""
     found: Mapping[str, Mapping[str, str]] = (msgspec.json.decode(content) if content else {}).get("groups", {})

@@ -13,19 +13,28 @@ Json = dict[str, Any]
 
 
 def status(
-    judged: Judged, standings: Sequence[Standing], absent: Reason, before: Mapping[str, Any], now: datetime
+    judged: Judged,
+    standings: Sequence[Standing],
+    absent: Reason,
+    before: Mapping[str, Any],
+    now: datetime,
+    phases: tuple[str, str] | None = None,
 ) -> Json:
     """What `status` should say; `before` is what it says. `absent` is the reason where no device is to hold anything of the object.
 
-    A condition keeps its time as long as its status stays the same, and a device the generation that it was last seen to hold.
+    A condition keeps its time as long as its status stays the same, and a device the generation that it was last seen to hold. `phases`
+    are the words of another program's status.phase, for what is programmed as written and for what is not.
     """
     times = {one["type"]: one for one in before.get("conditions", ())}
     held = {one["name"]: one.get("generation") for one in before.get("devices", ())}
+    programmed = _programmed(judged, standings, absent)
+    whole = judged.ok and programmed[0] is Reason.PROGRAMMED
     return {
+        **({"phase": phases[0 if whole else 1]} if phases else {}),
         "observedGeneration": judged.generation,
         "conditions": [
             _condition("Accepted", *_accepted(judged), judged.generation, times, now),
-            _condition("Programmed", *_programmed(judged, standings, absent), judged.generation, times, now),
+            _condition("Programmed", *programmed, judged.generation, times, now),
         ],
         "devices": [
             _device(one, judged, held.get(one.device)) for one in sorted(standings, key=lambda one: one.device)

@@ -11,13 +11,12 @@ from bridge.feedback.account import NEVER, Account, Body, Content, Due
 from bridge.feedback.standing import ALWAYS, Asked, Standing, Standings, Unsettled
 from bridge.feedback.wording import announced, text
 from bridge.model.identity import ObjectKey
-from bridge.model.observed import KINDS, POLICY_RESOURCES, Resource
+from bridge.model.kinds import BY_REF, Brings, brings
+from bridge.model.observed import KINDS, Resource
 from bridge.model.policy import Ref
 from bridge.model.reasons import MEANINGS, Reason
 from bridge.state.policy_picture import Judged, Placed, PolicyPicture
 
-OURS = frozenset(KINDS[resource] for resource in POLICY_RESOURCES)
-_EXTERNALS = frozenset(KINDS[one] for one in (Resource.EXTERNAL_SERVICES, Resource.CLUSTER_EXTERNAL_SERVICES))
 _CARRIERS = frozenset(KINDS[one] for one in (Resource.NAMESPACES, Resource.SERVICES))
 _GONE = "Missing"  # deleted in the cluster, and kept for the rules that name it
 
@@ -76,7 +75,7 @@ class Narrator:
         judged = self._picture.judged.get(ref)
         uid = (judged.uid if judged else "") or self._picture.uids.get(ref, "")
         body = account.body if account and account.uid == uid else Body()
-        if ref.kind in OURS and judged:
+        if judged and brings(ref.kind):
             return self._ours(ref, judged, body, hurry=hurry)
         if not uid:
             return None
@@ -94,8 +93,8 @@ class Narrator:
             if isinstance(one, Unsettled):
                 return one
             found.append(_as_first_said(one, one.mark, body))
-        absent = Reason.NOT_USED if ref.kind in _EXTERNALS else Reason.NO_DEVICE
-        content = status.status(judged, found, absent, before, self._now)
+        absent = Reason.NOT_USED if brings(ref.kind) is Brings.EXTERNAL_SERVICE else Reason.NO_DEVICE
+        content = status.status(judged, found, absent, before, self._now, BY_REF[ref.kind].phases)
         marks, events = _of_judgement(judged)
         if judged.in_force is not None and not found:
             marks, events = {**marks, f":{absent}": ""}, _with_event(events, f":{absent}", absent, text(absent))

@@ -1,6 +1,6 @@
 """What an account says, brought into the cluster: content first, then the Events that are due."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -8,13 +8,13 @@ from bridge import metrics
 from bridge.clock import Clock
 from bridge.cluster.answers import RequestRefused
 from bridge.cluster.client import Connection
-from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event
+from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event, merge_status
 from bridge.errors import ClusterDenied, ClusterError, ClusterUnavailable
 from bridge.feedback.account import Account
-from bridge.feedback.annotation import STATUS
-from bridge.model.observed import KINDS, Resource
+from bridge.feedback.annotation import STATUS, summary
+from bridge.model.kinds import BY_REF
+from bridge.model.observed import Resource
 
-_RESOURCES: Mapping[str, Resource] = {kind: resource for resource, kind in KINDS.items()}
 _EXISTS = "AlreadyExists"
 
 
@@ -65,20 +65,28 @@ class Writer:
     def _write(self, account: Account) -> None:
         self._allowed()
         ref, content = account.ref, account.body.content
-        resource = _RESOURCES[ref.kind]
-        if isinstance(content, dict):
-            apply_status(self._connection, resource, ref.namespace, ref.name, account.uid, content)
+        kind = BY_REF.get(ref.kind)
+        if kind is None:
+            return  # of a dialect that is no longer installed: there is nobody to tell
+        resource = kind.resource
+        place = (self._connection, resource, ref.namespace, ref.name, account.uid)
+        if isinstance(content, dict) and kind.status:
+            write = merge_status if kind.foreign else apply_status
+            write(*place, content)
             self._series.told["status"].inc()
+        elif isinstance(content, dict):
+            apply_annotations(*place, {STATUS: summary(content)})
+            self._series.told["annotation"].inc()
         elif resource is not Resource.PODS:
             said = {STATUS: content} if content else {}
-            apply_annotations(self._connection, resource, ref.namespace, ref.name, account.uid, said)
+            apply_annotations(*place, said)
             self._series.told["annotation"].inc()
 
     def _announce(self, account: Account) -> None:
         self._allowed()
         ref, due = account.ref, account.body.due[0]
         notice = Notice(due.reason, due.message, warning=True, name=due.name)
-        place = (_RESOURCES[ref.kind], ref.namespace, ref.name, account.uid)
+        place = (BY_REF[ref.kind].resource, ref.namespace, ref.name, account.uid)
         try:
             create_event(self._connection, *place, notice, self._clock.now())
             self._series.told["event"].inc()

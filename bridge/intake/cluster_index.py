@@ -14,6 +14,7 @@ from bridge.intake.policies import NATIVE, PolicyBook
 from bridge.intake.workloads import Workloads
 from bridge.model.kinds import is_policy
 from bridge.model.observed import (
+    CORE_RESOURCES,
     KINDS,
     NO_LABELS,
     Change,
@@ -73,11 +74,9 @@ class ClusterIndex:
         written = [one for one in recorded.objects.values() if isinstance(one, PolicyObject)]
         around = Context(governance.pod_ranges, annotations=self._annotations)
         self.policies = PolicyBook(recorded.verdicts, dialects, around, written)
-        self._read_of_namespaces = dialects.namespace_annotations
+        self._dialects = dialects
         self.names = NameBook(recorded.names)
         self.dirty = Dirty()
-        # Of a dialect that is no longer in use nobody will say that they are gone.
-        self.dirty.objects_gone = {_place(one) for one in written if one.resource not in dialects.kinds}
         self._uids: dict[_Place, str] = {}  # who has a name now; pods are known by uid
 
     def take(self, events: Iterable[Event], at: datetime) -> None:
@@ -90,6 +89,11 @@ class ClusterIndex:
                 self._take_unreadable_pod(event, value.uid)
             elif self._is_about_holder(event.change, value):
                 self._take_other(event.change, value)
+
+    def forget_unread(self, recorded: Iterable[_Place]) -> None:
+        """Of what a dialect that is no longer in use brought, nobody will say that it is gone."""
+        watched = {*CORE_RESOURCES, *self._dialects.kinds}
+        self.dirty.objects_gone |= {place for place in recorded if place[0] not in watched}
 
     def take_name(self, found: Resolution) -> None:
         """Fold in what a name stands for now."""
@@ -189,6 +193,8 @@ class ClusterIndex:
                 self._take_slice(change, value)
                 return  # addresses come and go with their pods, which are recorded: nothing here to keep
             case PolicyObject():
+                if value.resource not in self._dialects.kinds:
+                    return
                 value = self.policies.stamped(value)
                 self._take_policy(change, value)
             case Node():
@@ -227,7 +233,7 @@ class ClusterIndex:
     def _reads_otherwise(self, before: Namespace | None, after: Namespace | None) -> bool:
         """Whether an annotation changed by which the rules of the namespace are read."""
         was, now = (one.annotations if one else NO_LABELS for one in (before, after))
-        return any(was.get(name) != now.get(name) for name in self._read_of_namespaces)
+        return any(was.get(name) != now.get(name) for name in self._dialects.namespace_annotations)
 
     def _annotations(self, namespace: str) -> Labels:
         found = self.landscape.namespaces.get(namespace)

@@ -9,11 +9,13 @@ from typing import Protocol
 import structlog
 
 from bridge.clock import Clock
+from bridge.dialects.dialect import Dialects
 from bridge.errors import StateUnavailable
 from bridge.intake import collector
 from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.policies import NATIVE
 from bridge.intake.recorder import Recorder
-from bridge.model.observed import RESOURCES, Change, Event, Observed, Resource, Synced
+from bridge.model.observed import CORE_RESOURCES, Change, Event, Observed, Resource, Synced
 from bridge.model.policy import Governance
 from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
@@ -21,7 +23,7 @@ from bridge.state.batch import Batch, Recorded
 
 log = structlog.get_logger(__name__)
 
-REQUIRED = frozenset(resource for resource in RESOURCES if resource is not Resource.NODES)
+_OF_KUBERNETES = frozenset(CORE_RESOURCES) - {Resource.NODES}
 _BATCH_EVENTS = 5_000
 _LONGEST_WAIT = 1.0
 _RETRY_SECONDS = (0.2, 5.0)
@@ -47,13 +49,20 @@ class Intake:
     """
 
     def __init__(
-        self, cluster: str, governance: Governance, targets: Sequence[Target], store: Store, clock: Clock
+        self,
+        cluster: str,
+        governance: Governance,
+        targets: Sequence[Target],
+        store: Store,
+        clock: Clock,
+        dialects: Dialects = NATIVE,
     ) -> None:
         self.cluster = cluster
         self._governance = governance
         self._targets = targets
         self._store = store
         self._clock = clock
+        self._dialects = dialects
         self._queue: deque[Event | Synced | Resolution] = deque()
         self._arrived = threading.Event()
         self._synced: set[Resource] = set()
@@ -72,13 +81,14 @@ class Intake:
         """
         recorded = self._store.load_cluster(self.cluster)
         self.revision, self.identity, self.seen_at = recorded.revision, recorded.uid, recorded.seen_at
-        self._index = ClusterIndex(self._governance, recorded)
+        self._index = ClusterIndex(self._governance, recorded, self._dialects)
         known: dict[Resource, list[Observed]] = {Resource.PODS: list(recorded.pods.values())}
         for (resource, _, _), value in recorded.objects.items():
             known.setdefault(resource, []).append(value)
         events = [Event(Change.UPSERT, resource, value) for resource, values in known.items() for value in values]
         self._index.take(events, self._clock.now())
         self._index.taken()
+        self._index.forget_unread(recorded.objects)
         self._recorder = Recorder(self.cluster, self._governance, self._targets, self._index, recorded)
         return known
 
@@ -143,7 +153,7 @@ class Intake:
         at = self._clock.now()
         self._take(at)
         if not self.settled.is_set():
-            if not self._synced >= REQUIRED:
+            if not self._synced >= _OF_KUBERNETES | self._dialects.kinds.keys():
                 return
             batch = self._recorder.first(at)
         else:

@@ -60,6 +60,20 @@ def _not_empty(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     return prefixes
 
 
+def _one_at_least(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("must name at least one; without it, native")
+    return tuple(dict.fromkeys(names))
+
+
+class CesSettings(Section):
+    """What the dialect `ces` cannot read off the objects."""
+
+    controller_namespace: NamespaceName = Field(
+        "kube-system", description="Where the CES controller runs: cluster rules find their external services there."
+    )
+
+
 class ClusterSettings(Section):
     """One Kubernetes API server that is watched."""
 
@@ -78,6 +92,10 @@ class ClusterSettings(Section):
     node_ranges: tuple[Prefix, ...] = Field((), description="Prefixes of the nodes.")
     internal: tuple[Prefix, ...] = Field((), description="Further prefixes that no rule may reach as a destination.")
     governed: GovernedSettings = Field(default_factory=GovernedSettings)
+    dialects: Annotated[tuple[Text, ...], AfterValidator(_one_at_least)] = Field(
+        ("native",), description="How policy may be written here: native (our own kinds), ces (those of F5 CES)."
+    )
+    ces: CesSettings = Field(default_factory=CesSettings)
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
