@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge.cli import audit, config, db, demo, history, lab, plan, report, run, snapshot, status, validate, who
+from bridge.cli import audit, config, db, demo, history, lab, plan, report, run, snapshot, status, trace, validate, who
 from bridge.cli.errors import exit_code, explain
 from bridge.cli.invocation import Invocation, LogLevel, invocation
 from bridge.cli.output import Format
@@ -111,6 +111,7 @@ app.command(short_help="Print what would be done to each device, now or by manif
 app.command(short_help="Write down a cluster, to plan against elsewhere.")(snapshot.snapshot)
 app.command(short_help="Show how far everything has got.")(status.status)
 app.add_typer(report.app, name="report", short_help="Compare what devices hold with what they should.")
+app.command(short_help="Say what becomes of a packet, why, and whether the devices do so.")(trace.trace)
 app.command(short_help="Say who held an address, now or at a time.")(who.who)
 app.command(short_help="Show what became of a group, rule, device, pod or address.")(history.history)
 app.command(short_help="Check manifests without a cluster.")(validate.validate)

@@ -208,7 +208,7 @@ policy_object = Table(
     Column("changed_at", TIME, nullable=False),
 )
 
-# What was in force when: the accepted versions of policy objects, and namespaces with their labels. An open `t2` is now.
+# What was there when: the accepted versions of policy objects, namespaces with their labels, groups by their keys. An open `t2` is now.
 version = Table(
     "version",
     metadata,

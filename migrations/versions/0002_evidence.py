@@ -115,6 +115,10 @@ def _versions() -> None:
         INSERT INTO version (cluster, kind, namespace, name, t1, body)
         SELECT o.cluster, 'Namespace', '', o.name, c.changed_at, o.body FROM observed o JOIN cluster c ON c.name = o.cluster
         WHERE o.resource = 'namespaces' AND c.changed_at IS NOT NULL""")
+    op.execute("""
+        INSERT INTO version (cluster, kind, namespace, name, t1, body)
+        SELECT g.cluster, 'group', split_part(g.key, '/', 3), g.key, c.changed_at, 'true' FROM address_group g
+        JOIN cluster c ON c.name = g.cluster WHERE NOT g.gone AND c.changed_at IS NOT NULL""")
 
 
 def _names() -> None:

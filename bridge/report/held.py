@@ -1,0 +1,197 @@
+"""What one device was seen to hold at a moment: from the rows of its objects where all is applied, else from its audit.
+
+An audit row's `after` is what the device held then, as observed; so the last row that tells of a word says whether it stood there.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address, ip_network
+
+from bridge.model.addresses import covers
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import Group, RuleList
+from bridge.model.rendering import entry_line
+from bridge.policy.shard import shard_index
+from bridge.report.times import time_text
+from bridge.state.desired import ObjectState
+from bridge.state.trace_store import Change, Reading, Stood
+
+_DELTA = re.compile(r"([0-9a-f]{16} )?[-+]\[(.*)\]( in another order)?", re.DOTALL)
+_LINE = re.compile(r"(\S+) (\w+) (\S+) to (\S+) (\S+)(.*)")
+_IN_FORCE = (ObjectState.PROGRAMMED, ObjectState.AWAITING_DEPLOY)
+_ROWS = 500  # of one list, looked through for the lines of one rule
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Whether something stands on a device; None: not known, and `why`. `since` and `row`: the audit's word for it."""
+
+    held: bool | None
+    since: datetime | None = None
+    row: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a rule list as it stands, or stood, on a device."""
+
+    text: str
+    name: str
+    action: str
+    sources: tuple[ObjectKey, ...]
+    destinations: tuple[ObjectKey, ...]
+    traffic: str
+
+    @classmethod
+    def of(cls, text: str) -> "Line | None":
+        """The line of such a text; None for one of another form."""
+        found = _LINE.fullmatch(text)
+        if found is None:
+            return None
+        name, action, sources, destinations, traffic, _ = found.groups()
+        return cls(text, name, action, _keys(sources), _keys(destinations), traffic.partition(":")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of one rule on a device; `fact` tells whether that is known, and since when."""
+
+    lines: tuple[Line, ...]
+    fact: Fact
+
+
+class Holdings:
+    """What devices held at `at`; `now` when that is the present, which the recorded rows tell."""
+
+    def __init__(self, reading: Reading, at: datetime, *, now: bool) -> None:
+        self._reading = reading
+        self._at = at
+        self._now = now
+
+    def lines(self, device: str, key: ObjectKey, prefix: str, row: Stood | None) -> Lines:
+        """The lines of that list whose names begin so."""
+        told = self._told_lines(device, key, prefix)
+        if self._now and row is not None and _settled(row) and isinstance(row.body, RuleList):
+            texts = (entry_line(entry) for entry in row.body.entries if entry.name.startswith(prefix))
+            since = told.fact if told else Fact(True)
+            return Lines(tuple(_lines(texts)), Fact(True, since.since, since.row))
+        if told is not None:
+            return told
+        return Lines((), self._never(device))
+
+    def member(self, device: str, key: ObjectKey, address: str, row: Stood | None, *, joined: bool) -> Fact:
+        """Whether the address is in that group there; `joined`: it is a member as recorded."""
+        if row is not None and isinstance(row.body, Group) and not row.body.shards:
+            inside = covers(row.body.members, [address]) if row.body.members else False
+            if self._now and _settled(row):
+                told = self._told_member(device, key, address)
+                return Fact(inside, told.since if told and told.held is inside else row.proven_at)
+        told = self._told_member(device, key, address)
+        if self._now and row is not None and row.body is None and _settled(row):
+            if told is not None and told.held is joined:
+                return told
+            return Fact(joined)
+        if told is not None:
+            return told
+        return self._told_later(device, key, address) or self._never(device)
+
+    def _told_lines(self, device: str, key: ObjectKey, prefix: str) -> Lines | None:
+        rows = self._reading.told(device, key, [f"'{prefix}"], self._at, _ROWS)
+        base = next((at for at, row in enumerate(rows) if _whole(row.after)), None)
+        if not rows or (base is None and len(rows) == _ROWS):
+            return None
+        standing: dict[str, Change] = {}
+        for row in reversed(rows if base is None else rows[: base + 1]):
+            if _whole(row.after):
+                standing = dict.fromkeys(_inside(row.after), row)
+            for text in _inside(row.before) if not _whole(row.after) else ():
+                standing.pop(text, None)
+            for text in _inside(row.after) if not _whole(row.after) else ():
+                standing[text] = row
+        mine = {text: row for text, row in standing.items() if text.startswith(prefix)}
+        last = max(mine.values(), key=lambda one: one.number, default=rows[0])
+        return Lines(tuple(_lines(mine)), Fact(True, last.at, last.number))
+
+    def _told_member(self, device: str, key: ObjectKey, address: str) -> Fact | None:
+        """What the audit's last word on it was."""
+        forms = _forms(key, address)
+        rows = self._reading.told(device, key, [f"'{form}'" for form in forms] + ["'shards="], self._at)
+        if not rows:
+            return None
+        row = rows[0]
+        parts = next((text for text in _inside(row.after) if text.startswith("shards=")), "")
+        if parts:
+            of = int(parts.removeprefix("shards="))
+            return self._told_member(device, key.shard(shard_index(address, of), of), address)
+        return Fact(_says(row, forms), row.at, row.number)
+
+    def _told_later(self, device: str, key: ObjectKey, address: str) -> Fact | None:
+        """Where the rows from before were pruned: what the first row after it says was there before."""
+        begins = self._reading.audit_begins(device)
+        if begins is None or begins[0] == 1:
+            return None
+        forms = _forms(key, address)
+        row = self._reading.told_after(device, key, [f"'{form}'" for form in forms], self._at)
+        if row is None or not (_whole(row.before) or _DELTA.fullmatch(row.before)):
+            return None
+        return Fact(any(form in _inside(row.before) for form in forms), None, row.number)
+
+    def _never(self, device: str) -> Fact:
+        """Nothing is told of it: it was never there, as far back as the record reaches."""
+        begins = self._reading.audit_begins(device)
+        if begins is None:
+            return Fact(None, why=f"nothing is recorded of what {device} holds")
+        number, at = begins
+        if self._at < at or number > 1:
+            return Fact(None, why=f"the record of {device} begins at {time_text(at)}")
+        return Fact(False)
+
+
+def list_key(cluster: str, scope: Scope, namespace: str = "") -> ObjectKey:
+    """The list in which the lines of a tier, or of the default, stand."""
+    return ObjectKey(Kind.RULE_LIST, cluster, scope, namespace)
+
+
+def prefixes_of(address: str) -> Iterator[str]:
+    """Every prefix that has the address in it, itself first."""
+    most = ip_address(address).max_prefixlen
+    yield address
+    for bits in range(most - 1, -1, -1):
+        yield str(ip_network(f"{address}/{bits}", strict=False))
+
+
+def _forms(key: ObjectKey, address: str) -> tuple[str, ...]:
+    """How a group can name the address: groups of selected workloads hold addresses, our own may hold prefixes."""
+    return tuple(prefixes_of(address)) if key.scope is Scope.BUILTIN or key.name == ".prefixes" else (address,)
+
+
+def _settled(row: Stood) -> bool:
+    return row.settled and row.state in _IN_FORCE
+
+
+def _whole(text: str) -> bool:
+    return text == "-" or text.startswith("{")
+
+
+def _inside(text: str) -> tuple[str, ...]:
+    """The parts that a text of the audit names: all of an object told whole, else those that went or came."""
+    if text.startswith("{"):
+        return tuple(text[1:-1].split(", ")) if len(text) > 2 else ()
+    found = _DELTA.fullmatch(text)
+    return tuple(part[1:-1] for part in re.findall(r"'[^']*'", found[2])) if found else ()
+
+
+def _says(row: Change, forms: Sequence[str]) -> bool:
+    """Whether one of these stands there after the change, which tells of the object whole or of one of them."""
+    return not set(forms).isdisjoint(_inside(row.after))
+
+
+def _lines(texts: Iterable[str]) -> Iterator[Line]:
+    return (line for text in texts if (line := Line.of(text)) is not None)
+
+
+def _keys(text: str) -> tuple[ObjectKey, ...]:
+    return tuple(ObjectKey.parse(part) for part in text.split("+"))
