@@ -5,8 +5,9 @@ object at a time: whether references lead anywhere, and whether a namespace is g
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -86,8 +87,9 @@ class Dialects:
         found = dialect.read(
             obj, Context(around.pod_ranges, self._options.get(dialect.name, around.options), around.annotations)
         )
-        ordered = dialect.first_seen and isinstance(found, Rule)
-        return replace(found, sequence=obj.sequence) if ordered else found
+        if dialect.first_seen and isinstance(found, Rule):
+            return replace(found, sequence=obj.sequence)
+        return found
 
     def problems(self, obj: PolicyObject, around: Context | None = None) -> list[PolicyError]:
         """Everything that is wrong with an object; empty when it can be taken."""
@@ -112,6 +114,16 @@ def ref_of(kind: Kind, obj: PolicyObject) -> Ref:
 def installed() -> tuple[str, ...]:
     """The names of the dialects that there are."""
     return tuple(sorted(point.name for point in entry_points(group=ENTRY_POINTS)))
+
+
+@cache
+def reader(api_version: str, kind: str) -> str:
+    """The name of the installed dialect of another program that reads these objects; "" when there is none."""
+    for name in installed():
+        with suppress(SettingsError):
+            if any(one.foreign and (one.api_version, one.name) == (api_version, kind) for one in _load(name).kinds):
+                return name
+    return ""
 
 
 def load(names: Iterable[str], options: Mapping[str, Mapping[str, Any]] | None = None) -> Dialects:

@@ -5,19 +5,19 @@ a warning; what the bridge or the API server would refuse is an error.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
 from bridge.dialects import fields, kinds, native
-from bridge.dialects.annotations import ADDRESS_GROUP, KNOWN, group_names
 from bridge.dialects.cautions import cautions
+from bridge.dialects.dialect import Dialects, reader, ref_of
 from bridge.dialects.documents import Document, Unreadable, documents
+from bridge.dialects.frames import ANNOTATED, annotation, frame
 from bridge.dialects.kinds import API_VERSION, GROUP, Kind
-from bridge.errors import PolicyError
 from bridge.model.observed import PolicyObject
 from bridge.model.policy import ExternalService, Ref, Rule, SourceKind
 from bridge.policy.critique import criticise
@@ -25,9 +25,7 @@ from bridge.policy.critique import criticise
 STDIN = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
 DEFAULT_NAMESPACE = "default"
-_TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 _TEMPLATES = ("spec.template", "spec.jobTemplate.spec.template")
-_ANNOTATED = ("Namespace", "Service", "Pod")
 
 
 class Severity(StrEnum):
@@ -53,9 +51,17 @@ class Finding:
         return ": ".join(part for part in (place, self.severity.value, self.object, self.field, self.message) if part)
 
 
-def check(paths: Iterable[str | Path], stdin: TextIO | None = None, now: datetime | None = None) -> list[Finding]:
-    """Everything found in files and in folders (all .yaml, .yml and .json below them); `-` is standard input."""
-    checked = _Check(now or datetime.now(UTC))
+def check(
+    paths: Iterable[str | Path],
+    stdin: TextIO | None = None,
+    now: datetime | None = None,
+    dialects: Dialects | None = None,
+) -> list[Finding]:
+    """Everything found in files and in folders (all .yaml, .yml and .json below them); `-` is standard input.
+
+    Objects of other dialects than ours are checked where `dialects` has them.
+    """
+    checked = _Check(now or datetime.now(UTC), dialects or Dialects((native.DIALECT,)))
     for path in paths:
         for name, text in _texts(path, stdin or sys.stdin, checked):
             checked.text(name, text)
@@ -93,6 +99,7 @@ class _Place:
     path: str
     document: Document
     ref: Ref
+    kind: Kind
 
     def __str__(self) -> str:
         line = self.document.line()
@@ -104,11 +111,13 @@ class _Check:
     """What has been read so far. `services` holds the Services of others, `external` and `rules` our own that could be taken."""
 
     now: datetime
+    dialects: Dialects
     findings: list[Finding] = field(default_factory=list)
     places: dict[Ref, _Place] = field(default_factory=dict)
     external: dict[Ref, ExternalService] = field(default_factory=dict)
     rules: list[tuple[_Place, Rule]] = field(default_factory=list)
     services: dict[str, set[str]] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)  # dialects that were not asked for, each told of once
 
     def add(
         self, path: str, line: int | None, about: str, where: str, message: str, severity: Severity = Severity.ERROR
@@ -134,6 +143,8 @@ class _Check:
         if isinstance(kind, str) and kind.endswith("List") and isinstance(value.get("items"), list):
             for index in range(len(value["items"])):
                 self.document(path, document.at(f"items[{index}]"))
+        elif (found := self.foreign_kind(version, kind)) is not None:
+            self.policy(path, document, found)
         elif isinstance(version, str) and version.partition("/")[0] == GROUP:
             self.ours(path, document, version, kind)
         elif isinstance(kind, str):
@@ -151,13 +162,18 @@ class _Check:
         if kind is not None and version == API_VERSION:
             self.policy(path, document, kind)
 
+    def foreign_kind(self, version: object, name: object) -> Kind | None:
+        """The kind of another program that a dialect in use reads."""
+        kinds = self.dialects.kinds.values()
+        return next((one for one in kinds if one.foreign and (one.api_version, one.name) == (version, name)), None)
+
     def policy(self, path: str, document: Document, kind: Kind) -> None:
-        """An object of one of our kinds: its frame, then its spec."""
+        """An object of a kind that is read: its frame, then its spec."""
         value = document.value
         metadata = _mapping(value.get("metadata"))
         obj = _policy_object(kind, metadata, value.get("spec"))
-        place = _Place(path, document, native.ref_of(obj))
-        for error in _frame(kind, value, metadata):
+        place = _Place(path, document, ref_of(kind, obj), kind)
+        for error in frame(kind, value, metadata):
             self.at(place, error.path, error.reason)
         self.annotations(path, document, str(place.ref), "metadata", takes_groups=False)
         self.unique(place)
@@ -171,25 +187,34 @@ class _Check:
         self.places.setdefault(place.ref, place)
 
     def spec(self, place: _Place, obj: PolicyObject) -> None:
-        try:
-            value = native.parse(obj)
-        except native.Invalid as invalid:
-            for error in invalid.problems:
-                self.at(place, error.path, error.reason)
+        wrong = self.dialects.problems(obj)
+        for error in wrong:
+            self.at(place, error.path, error.reason)
+        if wrong:
             return
+        for where, message in self.dialects.cautions(obj):
+            self.at(place, where, message, Severity.WARNING)
+        value = self.dialects.read(obj)
         if isinstance(value, Rule):
-            self.rules.append((place, value))
+            # What goes by the order of first sight is taken to be applied in the order in which it stands here.
+            ordered = self.dialects.first_seen(obj.resource)
+            self.rules.append((place, replace(value, sequence=len(self.rules) + 1) if ordered else value))
         elif isinstance(value, ExternalService):
             self.external[value.ref] = value
 
     def foreign(self, path: str, document: Document, kind: str) -> None:
         """An object of somebody else: only our annotations count, and Services for what names them."""
         about = f"{kind} {_name_of(document.value)}"
+        dialect = reader(str(document.value.get("apiVersion")), kind)
+        if dialect and dialect not in self.unread:
+            self.unread.add(dialect)
+            words = f"is policy in the dialect {dialect}, which is not checked here unless you ask: --dialect {dialect}"
+            self.add(path, document.line("apiVersion"), about, "apiVersion", words, Severity.WARNING)
         if kind == "Service":
             metadata = _mapping(document.value.get("metadata"))
             namespace = str(metadata.get("namespace", DEFAULT_NAMESPACE))
             self.services.setdefault(namespace, set()).add(str(metadata.get("name", "")))
-        self.annotations(path, document, about, "metadata", takes_groups=kind in _ANNOTATED)
+        self.annotations(path, document, about, "metadata", takes_groups=kind in ANNOTATED)
         for template in _TEMPLATES:
             if isinstance(_inside(document.value, template), dict):
                 self.annotations(path, document, about, f"{template}.metadata", takes_groups=True)
@@ -200,20 +225,20 @@ class _Check:
             if not isinstance(key, str) or not key.startswith(f"{GROUP}/"):
                 continue
             spot = f'{where}.annotations["{key}"]'
-            message, severity = _annotation(key, value, takes_groups=takes_groups)
+            message, refused = annotation(key, value, takes_groups=takes_groups)
             if message:
+                severity = Severity.ERROR if refused else Severity.WARNING
                 self.add(path, document.line(spot), about, spot, message, severity)
 
     def relations(self) -> None:
         """What can be said only when all has been read: references, and rules that are seldom meant."""
         for place, rule in self.rules:
-            for index, target in enumerate(place.document.value["spec"]["to"]):
-                ref = _target(place.ref, target)
+            for where, ref in _named(place, rule):
                 if ref not in self.places:
-                    self.at(place, f"spec.to[{index}].name", f"{ref} is not among these manifests", Severity.WARNING)
+                    self.at(place, where, f"{ref} is not among these manifests", Severity.WARNING)
             self.service(place, rule)
             for where, message in cautions(rule, self.external, self.now):
-                self.at(place, where, message, Severity.WARNING)
+                self.at(place, where.replace("spec.to", place.kind.targets), message, Severity.WARNING)
         rules = {rule.ref: rule for _, rule in self.rules}
         for said in criticise(rules.values(), self.external):
             self.at(self.places[said.ref], "spec", said.message, Severity.WARNING)
@@ -226,60 +251,25 @@ class _Check:
             self.at(place, "spec.service", missing, Severity.WARNING)
 
 
-def _frame(kind: Kind, value: dict[Any, Any], metadata: dict[Any, Any]) -> Iterator[PolicyError]:
-    """What is wrong around the spec."""
-    for key in value:
-        if key not in _TOP:
-            yield PolicyError(str(key), "is no field of this object")
-    if "spec" not in value:
-        yield PolicyError("spec", "is required")
-    elif not isinstance(value["spec"], dict):
-        yield PolicyError("spec", "must be a mapping")
-    if "name" not in metadata:
-        yield PolicyError("metadata.name", "is required")
-    else:
-        yield from _name("metadata.name", metadata["name"], fields.object_name)
-    if not kind.namespaced and "namespace" in metadata:
-        yield PolicyError("metadata.namespace", f"a {kind} is cluster-scoped and stands in no namespace")
-    elif "namespace" in metadata:
-        yield from _name("metadata.namespace", metadata["namespace"], fields.dns_label)
-
-
-def _name(where: str, value: object, check_name: Callable[[str], str]) -> Iterator[PolicyError]:
-    if not isinstance(value, str):
-        yield PolicyError(where, "must be a string")
-        return
-    try:
-        check_name(value)
-    except ValueError as error:
-        yield PolicyError(where, str(error))
-
-
-def _annotation(key: str, value: object, *, takes_groups: bool) -> tuple[str, Severity]:
-    """What to say about one annotation of ours; "" when there is nothing."""
-    if not isinstance(value, str):
-        return "must be a string; put it in quotes", Severity.ERROR
-    if key not in KNOWN:
-        return f"is no annotation of {GROUP}: {', '.join(KNOWN)}", Severity.WARNING
-    if key != ADDRESS_GROUP:
-        return "", Severity.WARNING
-    if not takes_groups:
-        return f"has no effect here: it belongs on a {', '.join(_ANNOTATED)} or pod template", Severity.WARNING
-    try:
-        group_names({key: value})
-    except PolicyError as error:
-        return error.reason, Severity.ERROR
-    return "", Severity.WARNING
-
-
 def _policy_object(kind: Kind, metadata: dict[Any, Any], spec: object) -> PolicyObject:
     namespace = str(metadata.get("namespace", DEFAULT_NAMESPACE)) if kind.namespaced else ""
     name = str(metadata.get("name", ""))
     return PolicyObject(kind.resource, "", namespace, name, "", 0, {}, _mapping(spec))
 
 
+def _named(place: _Place, rule: Rule) -> Iterator[tuple[str, Ref]]:
+    """Each external service that a rule names, and where."""
+    targets = _inside(place.document.value, place.kind.targets)
+    for index, target in enumerate(targets if isinstance(targets, list) else ()):
+        where = f"{place.kind.targets}[{index}]"
+        if place.kind.foreign:
+            yield from ((where, ref) for ref in rule.destinations if ref.name == target)
+        else:
+            yield f"{where}.name", _target(place.ref, target)
+
+
 def _target(rule: Ref, target: dict[str, str]) -> Ref:
-    """The external service of one item of a rule's `to` that has been found valid."""
+    """The external service of one item of `to` in a rule of ours."""
     fallback = kinds.EXTERNAL_SERVICE if kinds.BY_NAME[rule.kind].namespaced else kinds.CLUSTER_EXTERNAL_SERVICE
     kind = kinds.BY_NAME[target.get("kind", fallback.name)]
     return Ref(kind.name, rule.namespace if kind.namespaced else "", target["name"])
