@@ -9,11 +9,13 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
+from pydantic import TypeAdapter
 
 from bridge.names.answer import Answer, Family, Unanswered
 from bridge.names.resolver import Resolver
 from bridge.names.servers import Server, SystemServers, server
 from bridge.names.settings import NamesSettings
+from bridge.settings.fields import NameServer as NameServerField
 from tests.names.server import NameServer, Reply, failing, response, saying, silent
 
 NAME = "api.example.com"
@@ -250,10 +252,12 @@ def test_the_servers_of_the_system(tmp_path: Path) -> None:
         ("192.0.2.53:5353", Server("192.0.2.53", 5353)),
         ("[2001:DB8::53]:5353", Server("2001:db8::53", 5353)),
         ("[2001:db8::53]", Server("2001:db8::53")),
+        ("2001:db8::53", Server("2001:db8::53")),
     ],
 )
 def test_a_server_as_it_is_written(text: str, expected: Server) -> None:
-    assert server(text) == expected
+    """The settings let exactly that through which is understood here."""
+    assert server(TypeAdapter(NameServerField).validate_python(text)) == expected
     assert server(str(expected)) == expected
 
 
