@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bridge.model import addresses
-from bridge.model.policy import ExternalService, Operator, Ref, Rule, Source, SourceKind
+from bridge.model.policy import AddressSource, ExternalService, Operator, Ref, Rule, Source, SourceKind
 from bridge.policy.select import NAME_LABEL
 
 Externals = Mapping[Ref, ExternalService]
@@ -23,13 +23,18 @@ def sources_overlap(left: Source, right: Source) -> bool:
     here, there = homes(left), homes(right)
     if here is not None and there is not None and here.isdisjoint(there):
         return False
+    if left.view.source is not AddressSource.POD:
+        return True
     accounts = (left.service_accounts, right.service_accounts)
     return not all(accounts) or not set(accounts[0]).isdisjoint(accounts[1])
 
 
 def homes(source: Source) -> frozenset[str] | None:
-    """The namespaces in which a source can select; None for all."""
-    if source.kind is SourceKind.BUILTIN:
+    """The namespaces in which a source can select; None for all.
+
+    Prefixes may hold whoever is given an address there, and workloads of all namespaces may share an address as seen.
+    """
+    if source.kind in (SourceKind.BUILTIN, SourceKind.PREFIXES) or source.view.source is not AddressSource.POD:
         return None
     if source.kind is not SourceKind.CLUSTER:
         return frozenset((source.namespace,))

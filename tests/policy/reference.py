@@ -65,7 +65,7 @@ def _decide_in(tier: Tier, world: World, packet: Packet, resolve: Resolve) -> Ac
     rules = [rule for rule in world.rules if rule.tier is tier]
     for rule in sorted(rules, key=lambda r: (r.priority, first[r.action], r.ref.namespace, r.ref.name)):
         if _from(rule, world, packet.source) and any(
-            _to(world.externals[ref], packet, resolve) for ref in rule.destinations
+            reaches(world.externals[ref], packet, resolve) for ref in rule.destinations
         ):
             return rule.action
     return None
@@ -91,7 +91,8 @@ def _from(rule: Rule, world: World, address: str) -> bool:
     return bool(selector) and selector.items() <= holder.labels.items()
 
 
-def _to(service: ExternalService, packet: Packet, resolve: Resolve) -> bool:
+def reaches(service: ExternalService, packet: Packet, resolve: Resolve = nothing) -> bool:
+    """Whether a packet goes there."""
     meant = _within(service.addresses, packet.destination) or any(
         resolve(name, packet.destination) for name in service.fqdns
     )
