@@ -97,14 +97,12 @@ def _traced(asked: Invocation, source: "From", to: "Destination", at: str | None
 def sites(asked: Invocation) -> "dict[str, Site]":
     """The clusters of the settings, each with the devices that serve it."""
     from bridge.cli.adapters import InstalledAdapters
-    from bridge.cli.assembly import governance, targets
-    from bridge.dialects import native
-    from bridge.dialects.dialect import Dialects
+    from bridge.cli.assembly import dialects, governance, targets
     from bridge.report.trace import Site
 
     adapters = InstalledAdapters()
     return {
-        one.name: Site(governance(one), targets(asked.settings, one.name, adapters), Dialects([native.DIALECT]))
+        one.name: Site(governance(one), targets(asked.settings, one.name, adapters), dialects(one))
         for one in asked.settings.clusters
     }
 

@@ -103,9 +103,8 @@ class Enforcement:
             return None
         piece = Piece(other.carried, Verdict.ALLOW, other.rule)
         told = self._told(target, sender, seen, piece, found, other)
-        words = "it still lets the sender through by a rule that is not about it any more"
         state = told.state if told.state != OK else "Pending"
-        return _changed(told, state=state, message=told.message or words, agrees=False)
+        return msgspec.structs.replace(told, state=state, stale=True, agrees=False)
 
     # ---- lines and members
 
@@ -329,10 +328,6 @@ def _of_view(line: Line, view: View, target: Target) -> bool:
 def _alike(addresses: Iterable[str], address: str) -> tuple[str, ...]:
     """Those of the same IP version."""
     return tuple(one for one in addresses if (":" in one) == (":" in address))
-
-
-def _changed(one: OnDevice, *, state: str, message: str, agrees: bool | None) -> OnDevice:
-    return msgspec.structs.replace(one, state=state, message=message, agrees=agrees)
 
 
 def allows(considered: Iterable[Considered], pieces: Iterable[Piece]) -> tuple[Considered, ...]:

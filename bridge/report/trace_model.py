@@ -82,7 +82,8 @@ class OnDevice(Value, frozen=True):
     """One device and one decision: whether it holds the rule's line, and the sender's address in the line's source.
 
     `address` is what the device sees of the sender, by `view`. `row` is the row of the device's audit since which it holds the address, or
-    does not. `state` is `ok` where all of it is so, else a word of docs/status.md. `agrees`: the device does as policy says.
+    does not. `state` is `ok` where all of it is so, else a word of docs/status.md. `agrees`: the device does as policy says. `stale`: no
+    decision, but a rule by which the device lets the sender through though it is not about it, or not now.
     """
 
     device: str
@@ -103,6 +104,7 @@ class OnDevice(Value, frozen=True):
     message: str
     proven_at: datetime | None
     agrees: bool | None
+    stale: bool = False
 
 
 class Answer(Value, frozen=True):
