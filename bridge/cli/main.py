@@ -12,7 +12,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bridge.cli import audit, config, db, demo, history, lab, plan, report, run, snapshot, status, trace, validate, who
+from bridge.cli import (
+    audit,
+    config,
+    db,
+    demo,
+    history,
+    importing,
+    lab,
+    plan,
+    report,
+    run,
+    snapshot,
+    status,
+    trace,
+    validate,
+    who,
+)
 from bridge.cli.errors import exit_code, explain
 from bridge.cli.invocation import Invocation, LogLevel, invocation
 from bridge.cli.output import Format
@@ -115,6 +131,7 @@ app.command(short_help="Say what becomes of a packet, why, and whether the devic
 app.command(short_help="Say who held an address, now or at a time.")(who.who)
 app.command(short_help="Show what became of a group, rule, device, pod or address.")(history.history)
 app.command(short_help="Check manifests without a cluster.")(validate.validate)
+app.add_typer(importing.app, name="import", short_help="Write policy of another program anew in our own kinds.")
 app.add_typer(audit.app, name="audit", short_help="Whether the record of every change is whole.")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

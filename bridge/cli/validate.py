@@ -32,14 +32,21 @@ def validate(
     form: Annotated[
         Form | None, typer.Option("--format", help="How to write it; text unless told, or as --output says.")
     ] = None,
+    dialects: Annotated[
+        list[str] | None, typer.Option("--dialect", help="Check this dialect too, such as ces; may be repeated.")
+    ] = None,
+    home: Annotated[
+        str, typer.Option("--controller-namespace", help="Of ces: where cluster rules find external services.")
+    ] = "kube-system",
 ) -> None:
     """Check manifests without a cluster; exit code 1 when any of them would be refused."""
     from bridge import __version__
     from bridge.cli import findings
+    from bridge.dialects.dialect import NATIVE, load
     from bridge.dialects.manifests import check, failed
 
     output = invocation(context).output
-    found = check(paths)
+    found = check(paths, dialects=load((NATIVE, *(dialects or ())), {"ces": {"controllerNamespace": home}}))
     match form or (Form.JSON if output.json else Form.TEXT):
         case Form.TEXT:
             _show(output, found)

@@ -83,7 +83,8 @@ def _address_or_name(text: str) -> str:
             return fields.fqdn(text)
         except ValueError as no_name:
             looks = any(sign in text for sign in ":/") or text.replace(".", "").replace("-", "").isdigit()
-            raise (error if looks else no_name) from None
+            # Both kinds of destination stand in one field here.
+            raise ValueError(str(error if looks else no_name).partition("; a")[0]) from None
 
 
 def _ranges(text: str) -> tuple[PortRange, ...]:
