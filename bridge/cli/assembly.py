@@ -40,7 +40,12 @@ def governance(cluster: ClusterSettings) -> Governance:
 
 def dialects(cluster: ClusterSettings) -> Dialects:
     """How policy may be written in the cluster. SettingsError for a dialect that is not installed."""
-    return load(cluster.dialects, {"ces": {"controllerNamespace": cluster.ces.controller_namespace}})
+    return load(cluster.dialects, dialect_options(cluster))
+
+
+def dialect_options(cluster: ClusterSettings) -> Mapping[str, Mapping[str, str]]:
+    """What the settings say to each dialect, by its name."""
+    return {"ces": {"controllerNamespace": cluster.ces.controller_namespace}}
 
 
 def own_namespace() -> str:

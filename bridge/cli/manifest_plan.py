@@ -1,7 +1,5 @@
 """`fusion-bridge plan --manifests`: what a pull request would change in a cluster as recorded. No device is asked."""
 
-import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +12,10 @@ from bridge.cli.output import complain
 from bridge.cli.plan import show
 from bridge.cli.proposal import Proposal, propose
 from bridge.cli.who import time_of
+from bridge.dialects.dialect import load
 from bridge.dialects.manifests import Finding as Found
 from bridge.dialects.manifests import Severity, check, failed
+from bridge.intake import collector
 from bridge.intake.proposed import proposed
 from bridge.intake.snapshot import ClusterSnapshot, read
 from bridge.model.observed import Service
@@ -33,16 +33,20 @@ from bridge.report.reachability import reachings
 from bridge.report.text import Sheet
 from bridge.report.words import clock
 
-_QUIET_SECONDS = 2.0  # before it is said how far it is, and between two words about it
+_LARGE = 10_000  # pods, from which on it takes so long that it is said how far it is
 
 
 def plan_manifests(asked: Invocation, folders: Sequence[Path], against: str, at: str | None, *, prune: bool) -> None:
     """Print it. Exit code 1 for differences, objects that are not accepted and errors in the manifests; 3 where all is held."""
     now = datetime.now(UTC)
     moment = time_of(at, now, "--at") if at else now
+    collector.relax()
     snapshot = _snapshot(asked, against)
     findings = check(folders, now=moment)
-    found = propose(snapshot, proposed(folders), moment, prune=prune, progress=_Progress().tell)
+    say = _say if len(snapshot.recorded.pods) >= _LARGE else None
+    found = propose(
+        snapshot, proposed(folders, load(snapshot.dialects, snapshot.options)), moment, prune=prune, say=say
+    )
     told = _told(snapshot, against, moment, found, _open(findings, snapshot))
     if asked.output.json:
         asked.output.document(document(told))
@@ -125,15 +129,6 @@ def _heading(told: ManifestPlan) -> Iterator[Sheet]:
         yield Sheet(note, (), ())
 
 
-class _Progress:
-    """How far it is, on standard error, where it takes long."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _QUIET_SECONDS
-
-    def tell(self, done: int, of: int) -> None:
-        """So many kinds of senders are done."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _QUIET_SECONDS
-            complain(f"fusion-bridge: reachability: {done} of {of} kinds of senders")
-            sys.stderr.flush()
+def _say(words: str) -> None:
+    """How far it is, for whoever waits."""
+    complain(f"fusion-bridge: {words}")

@@ -1,10 +1,11 @@
 """What manifests would change on each device of a cluster: planned as delivery plans, between two states that nothing has written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.delivery.wanted import Wanted
+from bridge.dialects.dialect import load
 from bridge.intake.proposed import Proposed
 from bridge.intake.rehearsal import Rehearsal, Wish
 from bridge.intake.snapshot import ClusterSnapshot, PlannedDevice
@@ -15,12 +16,15 @@ from bridge.model.plan import Plan
 from bridge.model.policy import Ref
 from bridge.policy.compile import ClusterPolicy
 from bridge.policy.diff import diff, plan
-from bridge.policy.reach import Difference, Progress, difference
+from bridge.policy.reach import Difference, difference
 from bridge.policy.reach_lines import members_of
 from bridge.policy.remainder import outside
 from bridge.report.reachability import People, Sender
 from bridge.state.batch import Placement, Verdict
 from bridge.state.desired import DesiredRow, MemberRow, Work
+
+Say = Callable[[str], None]
+_OFTEN = 1_000  # kinds of senders between two words
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +54,25 @@ def propose(
     at: datetime,
     *,
     prune: bool = False,
-    progress: Progress | None = None,
+    say: Say | None = None,
 ) -> Proposal:
-    """Lay the manifests over the cluster. Nothing is written anywhere."""
+    """Lay the manifests over the cluster. Nothing is written anywhere. `say` is told now and then how far it is."""
+    say = say or _nothing
+    say(f"compiling the policy of {snapshot.cluster} for {len(snapshot.recorded.pods)} pods")
     targets = [one.target for one in snapshot.devices]
-    rehearsal = Rehearsal(snapshot.cluster, snapshot.governance, targets, snapshot.recorded, at)
+    dialects = load(snapshot.dialects, snapshot.options)
+    rehearsal = Rehearsal(snapshot.cluster, snapshot.governance, targets, snapshot.recorded, at, dialects)
     was = {name: rehearsal.wish(name) for name in (target.name for target in targets)}
     verdicts, placements = dict(rehearsal.verdicts), dict(rehearsal.placements)
     gone = manifests.pruned(snapshot.recorded.objects) if prune else ()
+    say(f"laying {len(manifests.objects)} objects over it")
     rehearsal.lay(manifests.objects.values(), gone)
     fresh = [one for place, one in rehearsal.placements.items() if one.message and placements.get(place) != one]
     devices = []
     for one in snapshot.devices:
         name = one.target.name
         remarks = tuple(sorted((said for said in fresh if said.device == name), key=lambda said: said.ref))
-        devices.append(_device(snapshot, one, was[name], rehearsal.wish(name), remarks, progress))
+        devices.append(_device(snapshot, one, was[name], rehearsal.wish(name), remarks, say))
     concerned = {Ref(KINDS[resource], namespace, name) for resource, namespace, name in manifests.objects}
     unaccepted = tuple(
         one
@@ -81,17 +89,23 @@ def _device(
     was: Wish,
     becomes: Wish,
     remarks: tuple[Placement, ...],
-    progress: Progress | None,
+    say: Say,
 ) -> DeviceProposal:
     target, limits = device.target, device.limits
     if was == becomes:
         return DeviceProposal(target.name, device.kind, Plan(target.name), Difference(), remarks)
+    say(f"planning for {target.name}")
     before, _ = _settled(was, {}, device, snapshot)
     after, wanted = _settled(becomes, before, device, snapshot)
     held = tuple(wanted.held[key] for key in sorted(wanted.held))
     steps = diff(before, Intent(target.name, after))
     made = plan(target.name, steps, before, target.capabilities, limits, held)
     everything = {snapshot.cluster: outside(ClusterPolicy(snapshot.cluster, snapshot.governance, (), {}))}
+
+    def progress(done: int, of: int) -> None:
+        if done and done % _OFTEN == 0:
+            say(f"reachability through {target.name}: {done} of {of} kinds of senders")
+
     found = difference(before, _released(after, wanted), everything, progress)
     return DeviceProposal(target.name, device.kind, made, found, remarks)
 
@@ -148,6 +162,10 @@ def _people(rehearsal: Rehearsal, snapshot: ClusterSnapshot, rules: Iterable[Ref
         return Sender("", "", "", address) if address in shared else None
 
     return People(who, rehearsal.addresses, rules)
+
+
+def _nothing(_words: str) -> None:
+    """Nobody wants to know how far it is."""
 
 
 def _blind(rehearsal: Rehearsal) -> tuple[str, ...]:

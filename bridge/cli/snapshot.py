@@ -54,7 +54,7 @@ def snapshot(
 def taken(settings: "Settings", cluster: str, database: "Database") -> "ClusterSnapshot":
     """The cluster as recorded now. SettingsError for a name that is none, StateError for a cluster that was never recorded."""
     from bridge.cli.adapters import InstalledAdapters
-    from bridge.cli.assembly import governance, targets
+    from bridge.cli.assembly import dialect_options, governance, targets
     from bridge.errors import StateError
     from bridge.intake.snapshot import ClusterSnapshot, PlannedDevice
     from bridge.state.intake_store import IntakeStore
@@ -76,4 +76,6 @@ def taken(settings: "Settings", cluster: str, database: "Database") -> "ClusterS
         for target in targets(settings, cluster, adapters)
     )
     guard = settings.delivery.guard.limits()
-    return ClusterSnapshot(cluster, datetime.now(UTC), governance(known[cluster]), devices, guard, recorded)
+    chosen = known[cluster]
+    head = (cluster, datetime.now(UTC), governance(chosen), devices, guard, recorded)
+    return ClusterSnapshot(*head, tuple(chosen.dialects), dialect_options(chosen))

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge.cluster.decode import Codec
+from bridge.dialects.dialect import Dialects
 from bridge.dialects.documents import Document, documents
 from bridge.dialects.manifests import DEFAULT_NAMESPACE, SUFFIXES
+from bridge.intake.policies import NATIVE
 from bridge.intake.rehearsal import Place
 from bridge.model.kinds import KINDS, Kind, Resource
 from bridge.model.observed import EndpointSlice, Namespace, PolicyObject, Service, Undecodable
@@ -38,16 +40,15 @@ class Proposed:
         )
 
 
-def proposed(folders: Iterable[Path]) -> Proposed:
-    """What the manifests in these folders and files hold; what cannot be read at all is left to `validate`."""
-    by_name = {(kind.group, kind.name): kind for kind in KINDS.values()}
+def proposed(folders: Iterable[Path], dialects: Dialects = NATIVE) -> Proposed:
+    """What the manifests in these folders and files hold of these dialects; what cannot be read at all is left to `validate`."""
+    kinds = [*dialects.kinds.values(), *(KINDS[resource] for resource in _SURROUNDINGS)]
+    by_name = {(kind.group, kind.name): kind for kind in kinds}
     codecs: dict[Resource, Codec] = {}
     found: dict[Place, Slim | Undecodable] = {}
     for document in _documents(folders):
         kind = by_name.get((str(document.get("apiVersion")).rpartition("/")[0], str(document.get("kind"))))
-        if kind is None or not (_is_policy(kind) or kind.resource in _SURROUNDINGS):
-            continue
-        if document.get("apiVersion") != kind.api_version:
+        if kind is None or document.get("apiVersion") != kind.api_version:
             continue
         codec = codecs.setdefault(kind.resource, Codec(kind.resource))
         value = _value(codec, kind, document)

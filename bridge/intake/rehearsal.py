@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bridge.dialects.dialect import Dialects
 from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.policies import NATIVE
 from bridge.intake.recorder import Recorder
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject
@@ -45,14 +47,20 @@ class Rehearsal:
     """One cluster as recorded, at a moment; then with manifests laid over it."""
 
     def __init__(
-        self, cluster: str, governance: Governance, targets: Sequence[Target], recorded: Recorded, at: datetime
+        self,
+        cluster: str,
+        governance: Governance,
+        targets: Sequence[Target],
+        recorded: Recorded,
+        at: datetime,
+        dialects: Dialects = NATIVE,
     ) -> None:
         self._cluster = cluster
         self._at = at
         self._recorded = recorded
         # Nothing desired and nobody a member yet: the first batch then holds everything.
         base = replace(recorded, desired={}, members={}, placements={})
-        self.index = ClusterIndex(governance, base)
+        self.index = ClusterIndex(governance, base, dialects)
         self._recorder = Recorder(cluster, governance, targets, self.index, base)
         self._desired: dict[tuple[str, ObjectKey], DesiredObject] = {}
         self._groups: dict[ObjectKey, frozenset[str]] = {}

@@ -7,7 +7,7 @@ no labels or annotations that policy does not read but those of pods, Services a
 import gzip
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from sys import intern
@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.dialects.dialect import NATIVE
 from bridge.errors import SettingsError
 from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey, Scope
@@ -41,7 +42,10 @@ class PlannedDevice:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
-    """Everything that a plan for one cluster needs. `taken_at` is when it was read from the state."""
+    """Everything that a plan for one cluster needs. `taken_at` is when it was read from the state.
+
+    `dialects` are the names of those in use, `options` what the settings say to each.
+    """
 
     cluster: str
     taken_at: datetime
@@ -49,6 +53,8 @@ class ClusterSnapshot:
     devices: tuple[PlannedDevice, ...]
     guard: GuardLimits
     recorded: Recorded
+    dialects: tuple[str, ...] = (NATIVE,)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class _Head(msgspec.Struct, rename="camel"):
@@ -103,6 +109,8 @@ class _Document(msgspec.Struct, rename="camel"):
     governance: Governance
     guard: GuardLimits
     devices: tuple[PlannedDevice, ...]
+    dialects: tuple[str, ...]
+    options: dict[str, dict[str, Any]]
     labels: tuple[dict[str, str], ...]
     pods: list[_Pod]
     objects: list[_Object]
@@ -162,6 +170,8 @@ def _document(snapshot: ClusterSnapshot) -> _Document:
         snapshot.governance,
         snapshot.guard,
         snapshot.devices,
+        snapshot.dialects,
+        {name: dict(one) for name, one in snapshot.options.items()},
         tuple(labels),
         sorted(pods, key=lambda one: (one.namespace, one.name, one.uid)),
         [_Object(str(place[0]), _raw(one)) for place, one in sorted(recorded.objects.items())],
@@ -237,7 +247,8 @@ def _from(found: _Document) -> ClusterSnapshot:
         seen_at=found.seen_at,
         names=found.names,
     )
-    return ClusterSnapshot(found.cluster, found.taken_at, found.governance, found.devices, found.guard, recorded)
+    head = (found.cluster, found.taken_at, found.governance, found.devices, found.guard)
+    return ClusterSnapshot(*head, recorded, found.dialects, found.options)
 
 
 def _pod(one: _Pod, labels: list[dict[str, str]]) -> Pod:

@@ -5,7 +5,7 @@ each class by destination into stretches that do; what is left, traffic, is deci
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
@@ -76,15 +76,6 @@ def difference(before: Objects, after: Objects, outside: Outside, progress: Prog
 
 _Pattern = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # lines before, lines after, boxes: by their place
 _Found = tuple[Turn, Line | None, Line | None, Spans]  # with the traffic
-_Outcome = tuple[tuple[_Found, Spans], ...]  # each with its destinations
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """The senders who share an outcome."""
-
-    sources: list[str] = field(default_factory=list)
-    rest: list[Spans] = field(default_factory=list)
 
 
 class _Comparison:
@@ -124,19 +115,13 @@ class _Comparison:
         patterns: dict[tuple[_Pattern, int], list[Class]] = {}
         for one in self._classes.found:
             patterns.setdefault((self._pattern(one.sets), one.family), []).append(one)
-        outcomes: dict[_Outcome, _Gathered] = {}
+        outcomes: dict[tuple[_Found, Spans], list[Class]] = {}
         for done, ((pattern, of), alike) in enumerate(patterns.items()):
             if progress:
                 progress(done, len(patterns))
-            outcome = tuple(self._outcome(pattern, of))
-            if outcome:
-                gathered = outcomes.setdefault(outcome, _Gathered())
-                for one in alike:
-                    gathered.sources += one.points
-                    gathered.rest.append(one.rest)
-        shifts = [
-            self._shift(found, where, gathered) for outcome, gathered in outcomes.items() for found, where in outcome
-        ]
+            for outcome in self._outcome(pattern, of):
+                outcomes.setdefault(outcome, []).extend(alike)
+        shifts = [self._shift(found, where, senders) for (found, where), senders in outcomes.items()]
         return Difference(tuple(sorted(shifts, key=_order)), self._classes.told)
 
     def _pattern(self, sets: Sets) -> _Pattern:
@@ -196,14 +181,14 @@ class _Comparison:
         for (turn, by, now), spans in found.items():
             yield turn, by, now, merged(spans)
 
-    def _shift(self, found: _Found, where: Spans, gathered: _Gathered) -> Shift:
+    def _shift(self, found: _Found, where: Spans, senders: Sequence[Class]) -> Shift:
         turn, before, after, what = found
         return Shift(
             turn,
             before,
             after,
-            tuple(sorted(gathered.sources, key=reach_spans.point)),
-            reach_spans.members(merged(one for spans in gathered.rest for one in spans)),
+            tuple(sorted((point for one in senders for point in one.points), key=reach_spans.point)),
+            reach_spans.members(merged(span for one in senders for span in one.rest)),
             reach_spans.members(where),
             tuple(self._names[first] for first, _ in where if family(first) == 0),
             reach_spans.traffic_texts(what),

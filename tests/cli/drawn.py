@@ -53,7 +53,7 @@ def written(kind: str, place: str, name: str, spec: Mapping[str, Any]) -> Policy
 
 def device(name: str, *, form: Form = Form.TIERED, defaults: Defaults = DENY, **more: Any) -> PlannedDevice:  # noqa: ANN401
     """A device that serves the cluster."""
-    can = Capabilities(form, icmp_types=True, protocols=True, **more.pop("can", {}))
+    can = Capabilities(form, icmp_types=True, protocols=True, atomic=True, **more.pop("can", {}))
     return PlannedDevice("bigip", Target(name, can, defaults, **more), Limits())
 
 
