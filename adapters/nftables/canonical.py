@@ -98,8 +98,8 @@ def _ports(value: Ports) -> tuple[PortRange, ...]:
     if not value.ports:
         raise ValueError("an empty set of ports would match nothing where its line says every port")
     for port in value.ports:
-        if not 1 <= port.first <= port.last <= 65535:
-            raise ValueError(f"{port} is no range of ports from 1 to 65535")
+        if not 0 <= port.first <= port.last <= 65535:
+            raise ValueError(f"{port} is no range of ports from 0 to 65535")
     return members.ports(value.ports)
 
 

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
-from bridge.model.addresses import overlap
+from bridge.model.addresses import networks
 from bridge.model.policy import NUMBERS, Protocol
 from bridge.policy.evaluate import Packet, Verdict
 
@@ -98,7 +99,7 @@ class Ruleset:
         match left:
             case {"payload": {"protocol": ("ip" | "ip6") as family, "field": side}}:
                 address = packet.source if side == "saddr" else packet.destination
-                return (ip_address(address).version == (4 if family == "ip" else 6)) and self._holds(right, address)
+                return (_number(address)[0] == (4 if family == "ip" else 6)) and self._holds(right, address)
             case {"payload": {"protocol": protocol, "field": part}}:
                 return _L4.get(packet.protocol) == protocol and self._is_header(part, right, packet)
         known = {"l4proto": NUMBERS.get(packet.protocol, packet.number), "state": 8, "direction": 0}  # new, original
@@ -110,17 +111,33 @@ class Ruleset:
         return packet.icmp is not None and right == (packet.icmp.type if part == "type" else packet.icmp.code)
 
     def _holds(self, name: str, address: str) -> bool:
-        return any(overlap((_text(one),), (address,)) for one in self.sets[name.removeprefix("@")])
+        version, number = _number(address)
+        spans = (_span(text(one)) for one in self.sets[name.removeprefix("@")])
+        return any(kind == version and first <= number <= last for kind, first, last in spans)
 
     def _has_port(self, name: str, port: int) -> bool:
         spans = (one["range"] if isinstance(one, dict) else (one, one) for one in self.sets[name.removeprefix("@")])
         return any(first <= port <= last for first, last in spans)
 
 
-def _text(element: Any) -> str:  # noqa: ANN401 (JSON)
+@lru_cache(maxsize=65536)
+def _number(address: str) -> tuple[int, int]:
+    parsed = ip_address(address)
+    return parsed.version, int(parsed)
+
+
+@lru_cache(maxsize=65536)
+def _span(member: str) -> tuple[int, int, int]:
+    """Version, first and last address of an address, prefix or range."""
+    nets = list(networks((member,)))
+    return nets[0].version, int(nets[0][0]), int(nets[-1][-1])
+
+
+def text(element: Any) -> str:  # noqa: ANN401 (JSON)
+    """An element of a set of addresses as a member."""
     match element:
         case {"elem": {"val": value}}:
-            return _text(value)
+            return text(value)
         case {"prefix": {"addr": address, "len": length}}:
             return f"{address}/{length}"
         case {"range": [first, last]}:

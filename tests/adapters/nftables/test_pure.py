@@ -118,7 +118,7 @@ def test_what_matches_nothing_or_everything_by_accident_is_refused() -> None:
     for value in (
         Group(_GROUP, fqdns=frozenset({"pay.example.com"})),
         Ports(_GROUP, ()),
-        Ports(_GROUP, (PortRange(0, 80),)),
+        Ports(_GROUP, (PortRange(-1, 80),)),
         RuleList(_GROUP, (_LINE, _LINE)),
     ):
         with pytest.raises(ValueError, match=r"\w"):

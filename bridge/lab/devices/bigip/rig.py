@@ -41,6 +41,16 @@ _GONE = "01020036:3: The requested object (/Common/fb/it) was not found."
 _THERE = "01020066:3: The requested object (/Common/fb/it) already exists in partition Common."
 
 
+def verdict(state: State, packet: Packet) -> Verdict:
+    """What a configuration does with a packet that enters through the virtual server of the rig."""
+    word = _WORDS.get(packet.protocol, str(packet.number))
+    icmp = (packet.icmp.type, packet.icmp.code or 0) if packet.icmp else None
+    seen = referee.Packet(packet.source, packet.destination, word, packet.port or None, icmp=icmp, virtual=_VIRTUAL)
+    decision = referee.decide(state, seen, default="unmatched")
+    words = {"accept-decisively": Verdict.ALLOW, "drop": Verdict.DENY, "reject": Verdict.REJECT}
+    return words.get(decision.action, Verdict.UNMATCHED)
+
+
 class BigipMoment:
     """The configuration after one of its changes."""
 
@@ -58,13 +68,7 @@ class BigipMoment:
 
     def verdict(self, packet: Packet) -> Verdict:
         """The referee's, for a packet that enters through the virtual server of the rig."""
-        word = _WORDS.get(packet.protocol, str(packet.number))
-        icmp = (packet.icmp.type, packet.icmp.code or 0) if packet.icmp else None
-        port = packet.port or None
-        seen = referee.Packet(packet.source, packet.destination, word, port, icmp=icmp, virtual=_VIRTUAL)
-        decision = referee.decide(self.state, seen, default="unmatched")
-        words = {"accept-decisively": Verdict.ALLOW, "drop": Verdict.DENY, "reject": Verdict.REJECT}
-        return words.get(decision.action, Verdict.UNMATCHED)
+        return verdict(self.state, packet)
 
     def dangling(self) -> Sequence[str]:
         """References to objects that are not there."""

@@ -72,7 +72,7 @@ def _addresses(addresses: tuple[str, ...]) -> Iterator[str]:
 def _spans(spans: tuple[tuple[int, int], ...]) -> Iterator[str]:
     if not spans:
         yield "a set of ports has one at least"
-    last = 0
+    last = -1
     for span in spans:
         if not last < span[0] <= span[1] <= 65535:
             yield f"{span[0]}-{span[1]} is no span of ports above the one before"

@@ -226,8 +226,8 @@ def _joined(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
     """Ports in order, what overlaps or touches joined. ValueError where there are none, or one is no port."""
     joined: list[PortRange] = []
     for span in sorted(ports):
-        if not 1 <= span.first <= span.last <= 65535:
-            raise ValueError(f"{span} is no range of ports from 1 to 65535")
+        if not 0 <= span.first <= span.last <= 65535:
+            raise ValueError(f"{span} is no range of ports from 0 to 65535")
         if joined and span.first <= joined[-1].last + 1:
             joined[-1] = PortRange(joined[-1].first, max(joined[-1].last, span.last))
         else:
