@@ -70,6 +70,7 @@ def destination(text: str) -> Destination:
     """What these words mean; ValueError says what is wrong with them."""
     place, _, protocol = text.strip().partition("/")
     host, port = _place(place)
+    host = host.rstrip(".")
     address = _address(host)
     if not address and not _NAME.fullmatch(host):
         raise ValueError(f"{host!r} is neither an address nor the name of a host; write {FORMS}")
@@ -77,7 +78,7 @@ def destination(text: str) -> Destination:
         raise ValueError(
             f"{text} is a prefix: ask for one address; for IP protocol {protocol} write {address}/ip:{protocol}"
         )
-    return Destination(address or host.lower().rstrip("."), address, _traffic(port, protocol.lower()))
+    return Destination(address or host.lower(), address, _traffic(port, protocol.lower()))
 
 
 def _place(text: str) -> tuple[str, str]:

@@ -1,0 +1,278 @@
+"""What trace says that devices hold: reconstructed from the audit for every moment, and from the rows as they stand now."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from random import Random
+
+import pytest
+
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import DeviceObject, Group, Objects, RuleEntry, RuleList
+from bridge.model.policy import (
+    Action,
+    DefaultAction,
+    Defaults,
+    ExternalService,
+    PortRange,
+    Protocol,
+    Ref,
+    Rule,
+    Source,
+    SourceKind,
+    Tier,
+    Traffic,
+    UnknownAddresses,
+)
+from bridge.model.rendering import change_lines
+from bridge.policy.compile import compile_policy
+from bridge.policy.shard import spread
+from bridge.report.held import Holdings
+from bridge.report.trace_model import OnDevice, Trace, trace_document, trace_schema
+from bridge.report.trace_text import trace_sheets
+from bridge.state.batch import Batch, DesiredObject, Placement
+from bridge.state.database import Database
+from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState
+from bridge.state.trace_store import TraceStore
+from tests.policy.world import CLUSTER, Holder, World
+from tests.report.trace_record import Recorded, members
+from tests.state.builders import Stores, at, group
+
+WEB = group("web")
+ADDRESSES = [f"10.0.0.{number}" for number in range(1, 40)] + ["fd00::1", "fd00::a:b"]
+
+
+def rows_of(before: Objects, after: Objects) -> list[AuditEntry]:
+    """What the audit says of such a change."""
+    keys = sorted({*before, *after})
+    changed = [key for key in keys if before.get(key) != after.get(key)]
+    return [AuditEntry(key, "update", "", *change_lines(before.get(key), after.get(key)), "done") for key in changed]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_members_of_every_moment_come_from_the_audit(database: Database, seed: int) -> None:
+    """A group that grows, shrinks, is split into parts and joined again, deleted and made anew."""
+    random, stores = Random(seed), Stores(database)
+    story: list[frozenset[str]] = []
+    there: dict[ObjectKey, DeviceObject] = {}
+    chosen: set[str] = set()
+    for number in range(40):
+        for address in random.sample(ADDRESSES, random.randint(0, 6)):
+            chosen ^= {address}
+        gone = random.random() < 0.1
+        parts = random.choice((0, 0, 2, 3))
+        after = {} if gone else {one.key: one for one in spread(WEB, chosen, parts)}
+        stores.delivery.record("edge", 1, [], rows_of(there, after), "plan", at(number))
+        there = dict(after)
+        story.append(frozenset() if gone else frozenset(chosen))
+    with TraceStore(database).reading() as reading:
+        for number, members_then in enumerate(story):
+            holdings = Holdings(reading, at(number + 0.5), now=False)
+            for address in ADDRESSES[:: 1 + number % 3]:
+                fact = holdings.member("edge", WEB, address, None, joined=False)
+                assert fact.held == (address in members_then), (number, address, fact)
+        early = Holdings(reading, at(-1), now=False).member("edge", WEB, ADDRESSES[0], None, joined=False)
+        assert early.held is None
+        assert "begins at" in early.why
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lines_of_every_moment_come_from_the_audit(database: Database, seed: int) -> None:
+    random, stores = Random(seed), Stores(database)
+    key = ObjectKey(Kind.RULE_LIST, "east", Scope.SERVICE, "shop")
+    possible = [
+        RuleEntry(f"{rule}_{to}_tcp", action, (WEB,), (group(to),), Protocol.TCP)
+        for rule in ("web", "web-api", "pay")
+        for to in ("bank", "mail")
+        for action in (Action.ALLOW, Action.DENY)
+    ]
+    story: list[tuple[RuleEntry, ...]] = []
+    there: dict[ObjectKey, DeviceObject] = {}
+    for number in range(40):
+        lines = tuple(random.sample(possible, random.randint(0, 5)))
+        after: dict[ObjectKey, DeviceObject] = {key: RuleList(key, lines)} if lines else {}
+        stores.delivery.record("edge", 1, [], rows_of(there, after), "plan", at(number))
+        there = after
+        story.append(lines)
+    with TraceStore(database).reading() as reading:
+        for number, then in enumerate(story):
+            found = Holdings(reading, at(number + 0.5), now=False).lines("edge", key, "web_", None)
+            wanted = sorted((one.name, str(one.action)) for one in then if one.name.startswith("web_"))
+            if found.fact.held is None:
+                assert all(not lines for lines in story[: number + 1]), "nothing was ever there"
+            else:
+                assert sorted((one.name, one.action) for one in found.lines) == wanted, number
+
+
+# ---- a whole trace, with a device that holds what is recorded of it
+
+_DENY = Defaults(DefaultAction.DENY, UnknownAddresses.DENY)
+_DB = Ref("ExternalService", "shop", "db")
+_RULE = Rule(
+    Ref("ServiceEgressRule", "shop", "pay-db"),
+    Tier.SERVICE,
+    10,
+    Action.ALLOW,
+    Source(SourceKind.SERVICE, "shop", "pay"),
+    (_DB,),
+    log=False,
+)
+_EXTERNAL = ExternalService(_DB, ("192.0.2.0/30",), (), (Traffic(Protocol.TCP, (PortRange(443, 443),)),))
+_WORLD = World({"10.0.0.1": Holder("shop", {"app": "pay"})}, (_RULE,), {_DB: _EXTERNAL}, _DENY)
+_MORE = World(
+    {**_WORLD.holders, "10.0.0.2": Holder("shop", {"app": "pay"}, "payer")}, _WORLD.rules, _WORLD.externals, _DENY
+)
+
+
+class Device:
+    """The device `edge` and what is recorded that it holds, brought up to date when told."""
+
+    def __init__(self, database: Database) -> None:
+        self.recorded = Recorded(database)
+        self._there: dict[ObjectKey, DeviceObject] = {}
+        self._generations: dict[ObjectKey, int] = {}
+
+    def want(self, world: World, time: datetime) -> None:
+        """What intake records that the device should hold."""
+        made = compile_policy(world.policy, world.target())
+        batch = Batch(time)
+        batch.desired = [DesiredObject("edge", key, body, str(hash(body))) for key, body in made.objects.items()]
+        batch.desired += [DesiredObject("edge", key, None, "selected") for key in made.groups]
+        batch.groups = [key for key in made.groups if key not in dict(members(world))]
+        batch.placements = [
+            Placement(rule.ref, "edge", tuple(sorted(made.placed.get(rule.ref, ()))), rule.tier) for rule in world.rules
+        ]
+        self.recorded.stores.commit(batch)
+        self._wanted = {**made.objects, **{key: Group(key, held) for key, held in members(world)}}
+
+    def apply(self, time: datetime, *, state: ObjectState = ObjectState.PROGRAMMED) -> None:
+        """The device takes all of it."""
+        delivery = self.recorded.stores.delivery
+        work = delivery.complete_work("edge")
+        applied = [Applied(row.key, row.generation, state) for row in work.rows]
+        delivery.record("edge", 1, applied, rows_of(self._there, self._wanted), "plan", time)
+        self._there = dict(self._wanted)
+        health = DeviceHealth("ok", attached={"cluster": True, "namespace": True, "service": True})
+        delivery.record_health("edge", health, time)
+
+    def trace(self, sender: str, to: str, world: World, time: datetime, then: datetime | None = None) -> Trace:
+        """The answer at that time."""
+        return self.recorded.trace(sender, to, world, time, then)
+
+
+@pytest.fixture
+def device(database: Database) -> Device:
+    made = Device(database)
+    made.recorded.record(_WORLD, at(0))
+    made.want(_WORLD, at(1))
+    return made
+
+
+def row_of(trace: Trace) -> OnDevice:
+    """What is said of the one device."""
+    ((row,),) = [answer.devices for answer in trace.answers]
+    return row
+
+
+def test_before_anything_is_applied_the_device_lacks_it(device: Device) -> None:
+    found = device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(2))
+    row = row_of(found)
+    assert not found.agrees
+    assert row.state == "DeviceUnreachable", "it was not read yet"
+    assert found.headline.startswith("Allow by ServiceEgressRule shop/pay-db (service tier, priority 10); but")
+
+
+def test_a_device_that_holds_all_of_it_agrees_and_says_since_when(device: Device) -> None:
+    device.apply(at(3))
+    found = device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(4))
+    row = row_of(found)
+    assert found.agrees, found
+    assert (row.line, row.member, row.attached, row.state) == (True, True, True, "ok")
+    assert (row.member_since, row.proven_at) == (at(3), at(3))
+    assert row.row is not None
+    denied = device.trace("10.0.0.1", "192.0.2.1:80", _WORLD, at(4))
+    assert denied.agrees, denied
+    assert denied.headline.startswith("Deny by default")
+
+
+def test_who_comes_later_waits_and_the_past_stays_as_it_was(device: Device) -> None:
+    device.apply(at(3))
+    device.recorded.record(_MORE, at(10))
+    late = device.trace("10.0.0.2", "192.0.2.1:443", _MORE, at(11))
+    row = row_of(late)
+    assert (row.line, row.member, row.state, row.agrees) == (True, False, "Pending", False)
+    assert "edge (shop/" in late.headline
+    assert row_of(device.trace("10.0.0.1", "192.0.2.1:443", _MORE, at(11))).agrees, "it stands there as before"
+    device.want(_MORE, at(12))
+    device.apply(at(13))
+    assert row_of(device.trace("10.0.0.2", "192.0.2.1:443", _MORE, at(14))).member_since == at(13)
+    then = row_of(device.trace("10.0.0.2", "192.0.2.1:443", _MORE, at(14), at(12.5)))
+    assert (then.member, then.state, then.agrees) == (False, "not held then", False)
+    assert row_of(device.trace("10.0.0.1", "192.0.2.1:443", _MORE, at(14), at(12.5))).agrees
+
+
+def test_who_left_and_is_still_let_through_is_told(device: Device) -> None:
+    device.apply(at(3))
+    other = World({"10.0.0.1": Holder("shop", {"app": "cart"})}, _WORLD.rules, _WORLD.externals, _DENY)
+    device.recorded.record(other, at(10))
+    found = device.trace("10.0.0.1", "192.0.2.1:443", other, at(11))
+    assert found.answers[0].decisions[0].verdict == "Deny"
+    assert [row.rule for row in found.answers[0].devices if row.stale] == ["ServiceEgressRule shop/pay-db"]
+    assert "still lets 10.0.0.1 through" in found.headline
+    device.want(other, at(12))
+    device.apply(at(13))
+    assert device.trace("10.0.0.1", "192.0.2.1:443", other, at(14)).agrees
+
+
+@pytest.mark.parametrize("state", [ObjectState.QUARANTINED, ObjectState.HELD, ObjectState.WITHHELD])
+def test_what_a_device_does_not_take_is_told_in_its_word(device: Device, state: ObjectState) -> None:
+    device.apply(at(3))
+    device.recorded.record(_MORE, at(10))
+    delivery = device.recorded.stores.delivery
+    key = next(key for key, _ in members(_MORE))
+    pending = next(row for row in delivery.complete_work("edge").rows if row.key == key)
+    delivery.record("edge", 1, [Applied(key, pending.generation, state, message="its words")], [], "", at(11))
+    row = row_of(device.trace("10.0.0.2", "192.0.2.1:443", _MORE, at(12)))
+    assert (row.member, row.state, row.message, row.agrees) == (False, str(state), "its words", False)
+    assert row_of(device.trace("10.0.0.1", "192.0.2.1:443", _MORE, at(12))).agrees
+
+
+def test_not_attached_is_no_enforcement(device: Device) -> None:
+    device.apply(at(3))
+    health = DeviceHealth("ok", attached={"service": False}, attach_by={"service": "attach it so"})
+    device.recorded.stores.delivery.record_health("edge", health, at(4))
+    row = row_of(device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(5)))
+    assert (row.state, row.message, row.agrees) == ("NotAttached", "attach it so", False)
+
+
+def test_the_document_fits_its_schema_and_the_text_says_the_same(device: Device) -> None:
+    device.apply(at(3))
+    found = device.trace("shop/p10-0-0-1-pay-default", "192.0.2.1", _WORLD, at(4))
+    document = trace_document(found)
+    _fits(document, trace_schema(), trace_schema()["$defs"])
+    sheets = list(trace_sheets(found))
+    words = "\n".join(" ".join((one.title, *(" ".join(row) for row in one.rows))) for one in sheets)
+    for part in (found.headline, "TCP 443", "everything else", "service shop/pay", "decides"):
+        assert part in words
+
+
+def _fits(value: object, schema: Mapping[str, object], definitions: Mapping[str, Mapping[str, object]]) -> None:
+    """Names and required fields, all the way down."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        _fits(value, definitions[reference.rpartition("/")[2]], definitions)
+        return
+    if isinstance(value, dict) and isinstance(properties := schema.get("properties"), dict):
+        assert set(value) <= set(properties)
+        required = schema.get("required")
+        assert not isinstance(required, list) or set(required) <= set(value)
+        for name, one in value.items():
+            _fits(one, properties[name], definitions)
+    if isinstance(value, list) and isinstance(items := schema.get("items"), dict):
+        for one in value:
+            _fits(one, items, definitions)
+
+
+def test_no_device_in_scope_is_said(device: Device) -> None:
+    assert CLUSTER == "east"
+    found = device.trace("10.0.0.9", "192.0.2.1:443", _WORLD, at(4))
+    assert found.answers[0].decisions[0].verdict == "Deny"
