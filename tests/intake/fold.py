@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from bridge.dialects.dialect import Dialects
 from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.policies import NATIVE
 from bridge.intake.recorder import Recorder
-from bridge.model.addresses import Ranges
+from bridge.model.addresses import Ranges, covers
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group
@@ -137,6 +139,12 @@ class Record:
         inside = Ranges(GOVERNANCE.pod_ranges)
         for key, members in self.members.items():
             for address in members:
+                if _is_as_seen(key):  # of a node or an egress: nobody holds it
+                    assert address not in inside, f"{address} of {key} is one of a pod"
+                    continue
+                if _is_prefix_of(key, address):  # by whose address it is there, nobody holds
+                    assert covers(GOVERNANCE.pod_ranges, (address,)), f"{address} of {key} is outside the pod ranges"
+                    continue
                 assert address in inside, f"{address} of {key} is outside the pod ranges"
                 assert address in self.leases, f"{address} of {key} is held by nobody"
         for address, uid in self.leases.items():
@@ -160,11 +168,28 @@ class Record:
         return body.members
 
 
+def _is_as_seen(key: ObjectKey) -> bool:
+    name = key.name.partition("-.")[2]
+    return name.startswith(("node", "egress"))
+
+
+def _is_prefix_of(key: ObjectKey, member: str) -> bool:
+    """Whether a member is part of the pod ranges less somebody, which may come down to one address."""
+    return "/" in member or key.name.startswith("everyone") or ".-" in key.name
+
+
 class Bench:
     """One cluster's picture and recorder over a record, as a process of intake holds them."""
 
-    def __init__(self, *targets: Target, record: Record | None = None, governance: Governance = GOVERNANCE) -> None:
+    def __init__(
+        self,
+        *targets: Target,
+        record: Record | None = None,
+        governance: Governance = GOVERNANCE,
+        dialects: Dialects = NATIVE,
+    ) -> None:
         self.record = record or Record()
+        self._dialects = dialects
         self._targets = targets or (EDGE,)
         self._governance = governance
         self._now = 0
@@ -172,10 +197,11 @@ class Bench:
 
     def _begin(self) -> None:
         recorded = self.record.recorded()
-        self.index = ClusterIndex(self._governance, recorded)
+        self.index = ClusterIndex(self._governance, recorded, self._dialects)
         known: list[Observed] = [*recorded.pods.values(), *recorded.objects.values()]
         self.index.take((event(Change.UPSERT, value) for value in known), at(self._now))
         self.index.taken()
+        self.index.forget_unread(recorded.objects)
         self._recorder = Recorder(CLUSTER, self._governance, self._targets, self.index, recorded)
         self._first = True
 
