@@ -42,11 +42,10 @@ def plan_manifests(asked: Invocation, folders: Sequence[Path], against: str, at:
     moment = time_of(at, now, "--at") if at else now
     collector.relax()
     snapshot = _snapshot(asked, against)
-    findings = check(folders, now=moment)
+    dialects = load(snapshot.dialects, snapshot.options)
+    findings = check(folders, now=moment, dialects=dialects)
     say = _say if len(snapshot.recorded.pods) >= _LARGE else None
-    found = propose(
-        snapshot, proposed(folders, load(snapshot.dialects, snapshot.options)), moment, prune=prune, say=say
-    )
+    found = propose(snapshot, proposed(folders, dialects), moment, prune=prune, say=say)
     told = _told(snapshot, against, moment, found, _open(findings, snapshot))
     if asked.output.json:
         asked.output.document(document(told))

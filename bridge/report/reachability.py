@@ -18,6 +18,7 @@ from bridge.policy.reach_lines import Line
 from bridge.policy.reach_spans import Span, merged, traffic_texts
 from bridge.report.naming import BUILTIN
 
+_DEFAULT = "the default"
 _SHOWN = 12  # workloads or prefixes in one line of text; JSON has them all
 _HASH = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{8,10}$")  # that a Deployment gives its ReplicaSets
 _BY_SCOPE: Mapping[Scope, Tier] = {scope: tier for tier, scope in SCOPES.items()}
@@ -174,31 +175,47 @@ def _service(key: ObjectKey) -> str:
     return BUILTIN.get(name, name) if key.scope is Scope.BUILTIN else name
 
 
-def _names(rules: Iterable[Ref]) -> Mapping[tuple[Tier, str, str], str]:
-    """Rules by tier, namespace and name: what a line tells of its rule. Two dialects may have one of the same name."""
+_Rules = Mapping[tuple[Tier, str, str], str]
+"""Rules by tier, namespace and the label that names of lines hold."""
+
+
+def _names(rules: Iterable[Ref]) -> _Rules:
     tiers = {kind.ref: kind.tier for kind in KINDS.values() if kind.tier is not None}
-    found: dict[tuple[Tier, str, str], str] = {}
-    for ref in sorted(rules):
-        tier = tiers.get(ref.kind)
-        if tier is not None:
-            place = (tier, ref.namespace, ref.name)
-            found[place] = f"{found[place]} or {ref}" if place in found else str(ref)
-    return found
+    return {(tiers[ref.kind], ref.namespace, ref.label): str(ref) for ref in rules if ref.kind in tiers}
 
 
-def _decider(line: Line | None, rules: Mapping[tuple[Tier, str, str], str], *, clusters: bool) -> Decider:
+def _decider(line: Line | None, rules: _Rules, *, clusters: bool) -> Decider:
     if line is None:
         return Decider("", "", Fate.LEFT.value)
-    tier = _BY_SCOPE.get(line.key.scope)
-    name = line.entry.name.partition("_")[0]
-    rule = "the default" if tier is None else rules.get((tier, line.key.namespace, name), _plain(tier, line, name))
+    rule = _rule(line, rules)
     return Decider(f"{line.key.cluster}: {rule}" if clusters else rule, line.entry.action.value, fate(line).value)
 
 
-def _plain(tier: Tier, line: Line, name: str) -> str:
-    """A rule that is not on record any more."""
-    place = f"{line.key.namespace}/{name}" if line.key.namespace else name
-    return f"{tier} rule {place}"
+def _rule(line: Line, rules: _Rules) -> str:
+    """The rule that a line is of, by its name. What a Pass lets on stands, on a flat device, among the lines of the Pass."""
+    tier = _BY_SCOPE.get(line.key.scope)
+    whose = (line.key.namespace, *(key.namespace for key in line.entry.sources))
+    namespace = "" if tier is Tier.CLUSTER else next(filter(None, whose), "")  # lists by tier hold several namespaces
+    label, *rest = line.entry.name.split("_")
+    while tier is not None and rest:
+        if rest[0] == "default-deny":
+            return _DEFAULT
+        lower = _let_on(rest, rules)
+        if lower is None:
+            break
+        (tier, namespace, label), rest = lower
+    if tier is None:
+        return _DEFAULT
+    place = f"{namespace}/{label}" if namespace else label
+    return rules.get((tier, namespace, label), f"{tier} rule {place}")  # one that is not on record any more has no kind
+
+
+def _let_on(parts: list[str], rules: _Rules) -> tuple[tuple[Tier, str, str], list[str]] | None:
+    """The rule of a lower tier that these parts of a name tell of, and the parts behind it."""
+    if len(parts) < 3 or parts[0] not in (Tier.NAMESPACE, Tier.SERVICE):
+        return None
+    found = (Tier(parts[0]), parts[1], parts[2])
+    return (found, parts[3:]) if found in rules else None
 
 
 def _text(one: Reaching) -> str:
@@ -238,7 +255,7 @@ def _why(one: Reaching) -> str:
 
 
 def _instead(before: Decider) -> str:
-    return f", before {_outcome(before)}" if before.fate == Fate.STOPPED and before.rule != "the default" else ""
+    return f", before {_outcome(before)}" if before.fate == Fate.STOPPED and before.rule != _DEFAULT else ""
 
 
 def _outcome(one: Decider) -> str:

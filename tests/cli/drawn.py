@@ -9,7 +9,7 @@ import yaml
 from bridge.intake.snapshot import ClusterSnapshot, PlannedDevice
 from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.kinds import BY_REF
-from bridge.model.observed import Namespace, Pod, PolicyObject, Resource, Service
+from bridge.model.observed import Namespace, Node, Pod, PolicyObject, Resource, Service
 from bridge.model.policy import (
     DefaultAction,
     Defaults,
@@ -30,6 +30,7 @@ GOVERNANCE = Governance(
     ("10.64.0.0/16",),
     ("10.64.0.0/16", "10.96.0.0/12"),
     Selector((Requirement("fusionbridge.io/egress", Operator.IN, ("governed",)),)),
+    node_ranges=("172.16.0.0/24",),
 )
 DENY = Defaults(DefaultAction.DENY, UnknownAddresses.DENY)
 GOVERNED = {"fusionbridge.io/egress": "governed"}
@@ -74,6 +75,8 @@ def snapshot(*values: Pod | Slim, devices: tuple[PlannedDevice, ...] = ()) -> Cl
                 objects[one.resource, one.namespace, one.name] = one
             case Namespace():
                 objects[Resource.NAMESPACES, "", one.name] = one
+            case Node():
+                objects[Resource.NODES, "", one.name] = one
             case Service():
                 objects[Resource.SERVICES, one.namespace, one.name] = one
             case _:

@@ -9,8 +9,9 @@ import jsonschema
 import pytest
 
 from bridge.intake.snapshot import ClusterSnapshot, write
-from bridge.model.observed import Pod
-from bridge.model.policy import DefaultAction, Defaults, UnknownAddresses
+from bridge.model.capabilities import Form
+from bridge.model.observed import Node, Pod
+from bridge.model.policy import AddressSource, DefaultAction, Defaults, UnknownAddresses, View
 from bridge.state.batch import Slim
 from tests.cli import drawn
 from tests.cli.program import Answer, run
@@ -257,3 +258,67 @@ def test_what_is_no_snapshot_is_a_usage_error(tmp_path: Path) -> None:
         file.write_text(text)
         answer = run("plan", "--manifests", tmp_path, "--against", file)
         assert (answer.code, "east.json" in answer.err) == (2, True), text
+
+
+@pytest.mark.parametrize("form", [Form.FLAT, Form.ALLOW_ONLY])
+def test_a_device_of_another_form_tells_the_same(pipeline: Pipeline, form: Form) -> None:
+    dark = {"addresses": ["203.0.113.8/29"], "ports": "Any"}
+    web = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}
+    objects = (
+        drawn.manifest("ClusterExternalService", "", "dark", dark),
+        drawn.manifest("ClusterEgressRule", "", "on", {"action": "Pass", "from": web, "to": [{"name": "dark"}]}),
+        drawn.manifest("ClusterEgressRule", "", "stop", {"action": "Deny", "to": [{"name": "dark"}], "priority": 2000}),
+    )
+    tiered = pipeline.plan(*objects)
+    pipeline.take(*drawn.shop(), devices=(drawn.device("edge", form=form),))
+    answer = pipeline.plan(*objects)
+    assert [_addresses(one) for one in (tiered, answer)] == [{"10.64.1.9": "203.0.113.8/29"}] * 2
+    (told,) = _reach(answer)
+    assert "allowed by NamespaceEgressRule shop/partner, now" in told
+    back = pipeline.plan(
+        drawn.manifest("ExternalService", "shop", "partner", {**PARTNER, "addresses": ["203.0.113.0/27"]})
+    )
+    assert [one.partition(", by ")[2] for one in _reach(back)] == ["NamespaceEgressRule shop/partner"]
+
+
+def test_what_a_pass_lets_on_is_told_as_the_rule_below_it(pipeline: Pipeline) -> None:
+    every = {"addresses": ["0.0.0.0/0"], "ports": "Any"}
+    pipeline.take(
+        *drawn.shop(),
+        drawn.written("ClusterExternalService", "", "every", every),
+        drawn.written(
+            "ClusterEgressRule", "", "closed", {"action": "Deny", "to": [{"name": "every"}], "priority": 5000}
+        ),
+        devices=(drawn.device("edge", form=Form.FLAT),),
+    )
+    answer = pipeline.plan(drawn.manifest("ClusterEgressRule", "", "on", {"action": "Pass", "to": [{"name": "every"}]}))
+    told = [one for one in _reach(answer) if one.startswith("gains")]
+    assert [one.rpartition(", by ")[2] for one in told] == [
+        "NamespaceEgressRule shop/partner, before Deny by ClusterEgressRule closed"
+    ]
+
+
+def test_where_a_device_sees_nodes_they_are_told_and_who_else_is_behind_them(pipeline: Pipeline) -> None:
+    node = Node("n1", "node-1", "1", {}, ("172.16.0.1",))
+    seen = drawn.device("edge", views=(View(AddressSource.NODE, name="node"),))
+    pipeline.take(*drawn.shop(), node, devices=(seen,))
+    mail = drawn.manifest("ExternalService", "shop", "mail", {**PARTNER, "addresses": ["198.51.100.25"]})
+    rule = {"action": "Allow", "to": [{"name": "mail"}]}
+    answer = pipeline.plan(mail, drawn.manifest("NamespaceEgressRule", "shop", "mail", rule))
+    assert _reach(answer) == []
+    (remark,) = [
+        one for one in answer.json["devices"][0]["remarks"] if one["object"] == "NamespaceEgressRule shop/mail"
+    ]
+    assert (remark["reason"], "bank" in remark["message"]) == ("OverBroad", True)
+    answer = pipeline.plan(mail, drawn.manifest("NamespaceEgressRule", "shop", "mail", {**rule, "acceptShared": True}))
+    assert _reach(answer) == ["gains: node node-1 -> mail 198.51.100.25 TCP 443, by NamespaceEgressRule shop/mail"]
+
+
+def _addresses(answer: Answer) -> dict[str, str]:
+    return {
+        address: ",".join(to["addresses"])
+        for one in answer.json["devices"][0]["reachability"]
+        for workload in one["workloads"]
+        for address in workload["addresses"]
+        for to in one["destinations"]
+    }
