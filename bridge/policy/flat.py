@@ -23,6 +23,8 @@ from bridge.model.policy import (
 )
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.ground import Ground, Meeting
+from bridge.policy.memory import Memory
+from bridge.policy.memory import Memory
 from bridge.policy.pieces import Inexpressible, Piece
 from bridge.policy.region import Region, Who, what
 from bridge.policy.remainder import GOVERNED, KNOWN, outside
@@ -34,26 +36,25 @@ _ANYTHING = what([Traffic(Protocol.ANY)])
 _MOST = 64  # pieces of what a Pass has left to decide; beyond it lines are no longer looked at whether they are dead
 
 
-def compile_flat(policy: ClusterPolicy, target: Target) -> Compiled:
+def compile_flat(policy: ClusterPolicy, target: Target, memory: Memory | None = None) -> Compiled:
     """What `policy` asks of a device that holds one ordered list without Pass."""
 
     def attempt(judged: Standing, result: Compiled) -> Mapping[Ref, Remark]:
         return _Flat(policy, target, judged, result).build()
 
-    return in_rounds(policy, target, attempt)
+    return in_rounds(policy, target, attempt, memory or Memory())
 
 
 class _Flat:
     """One round."""
 
-    def __init__(self, policy: ClusterPolicy, target: Target, judged: Standing, result: Compiled) -> None:
+    def __init__(self, policy: ClusterPolicy, target: Target, judged: Standing, lists: Lists) -> None:
         self._policy = policy
-        self._ground = Ground(policy, target)
-        self._rules = tuple(sorted(judged.rules, key=lambda rule: (rule.tier.rank, rule.ref.namespace)))
+        self._ground = lists.ground
+        self._rules = tuple(sorted(judged.rules, key=lambda rule: (rule.tier.rank, lists.key(rule))))
         self._place = {rule.ref: place for place, rule in enumerate(self._rules)}
-        self._lists = Lists(self._ground, self._rules, judged.withheld, result)
-        self._result = result
-        self._default = _default(target, shared=self._ground.shared)
+        self._lists = lists
+        self._default = _default(target)
         self._skipped: dict[Ref, list[Rule]] = {}
         self._skipped_by: dict[Ref, list[Rule]] = {}
         self._pieces: dict[Ref, tuple[Piece, ...]] = {}
@@ -67,11 +68,13 @@ class _Flat:
         for rule in self._rules:
             if rule.action is Action.PASS:
                 self._look_behind(rule)
+        whole = [rule for rule in self._rules if rule.action is not Action.PASS and rule.ref not in self._skipped_by]
+        self._lists.write(whole)
         for rule in self._rules:
             if rule.action is Action.PASS or rule.ref in self._skipped_by:
                 self._add_pieces(rule)
             else:
-                self._lists.add_whole(rule)
+                self._lists.add(rule)
         self._lists.finish()
         if self._default is not None and outside(self._policy):
             self._lists.add_default(self._default)
@@ -106,7 +109,7 @@ class _Flat:
     def _add_pieces(self, rule: Rule) -> None:
         causes = [rule] if rule.action is Action.PASS else self._skipped_by[rule.ref]
         try:
-            made = self._pieces_of(rule)
+            made = tuple(self._placed(rule)) if rule.action is Action.PASS else self._pieces_of(rule)
             self._lists.add_pieces(rule, made, {*causes, *(piece.rule for piece in made if piece.rule)})
         except Inexpressible as why:
             for one in causes:
@@ -115,7 +118,7 @@ class _Flat:
         self._lists.tell(rule)
         if not made and rule.action is not Action.PASS:
             words = "a Pass before it takes every packet of it: nothing of it is there"
-            self._result.remarks.setdefault(rule.ref, Remark("", words))
+            self._lists.result.remarks.setdefault(rule.ref, Remark("", words))
 
     def _pieces_of(self, rule: Rule) -> tuple[Piece, ...]:
         found = self._pieces.get(rule.ref)
@@ -131,56 +134,59 @@ class _Flat:
         return pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld)
 
     def _expanded(self, one: Rule) -> Iterator[Piece]:
-        """What a Pass becomes: the lower tiers and the default, as far as they meet it and something is left of it."""
-        if one.ref not in self._skipped:
-            return
-        decided, _ = self._parts(one)
+        """What a Pass becomes: the lower tiers and the default, as far as they meet it and something of it is left to decide."""
+        decided = self._parts(one)[0] if one.ref in self._skipped else []
         if not decided:
             return
-        meeting = self._meeting.of(one)
-        left = self._undecided(one, decided, meeting)
-        below = [rule for rule in meeting if rule.tier.rank > one.tier.rank]
-        most = self._lists.cap(one)
-        for number, piece in enumerate(self._below(one, below, decided)):
-            if number > most:
+        most, meeting = self._lists.cap(one), self._meeting.of(one)
+        left = self._undecided(one, (rule for rule in meeting if rule.tier is one.tier))
+        below = self._below(one, (rule for rule in meeting if rule.tier.rank > one.tier.rank), decided)
+        for number, piece in enumerate(_alive(below, left)):
+            if number >= most:
                 raise Inexpressible(f"more than {most} lines would be added to its list")
-            if any(part.both(piece.region) for part in left):
-                yield piece
-                left = _less(left, piece.region)
+            yield piece
+
+    def _placed(self, one: Rule) -> Iterable[Piece]:
+        """The pieces of a Pass that decide anything behind all that stands before them on the device."""
+        above = [rule for rule in self._meeting.of(one) if rule.tier.rank < one.tier.rank]
+        made = self._pieces_of(one)
+        return _alive(made, self._undecided(one, above)) if above else made
 
     def _below(self, one: Rule, rules: Iterable[Rule], decided: Iterable[Part]) -> Iterator[Piece]:
+        """The pieces of lower rules as far as they are in a Pass, then the default: one for each line."""
         for rule in rules:
             for piece in self._pieces_of(rule):
                 for ref, region in decided:
                     both = region.both(piece.region)
                     if both:
-                        yield Piece(
-                            piece.rule,
-                            f"{one.ref.label}_{_whose(rule)}_{piece.name}",
-                            both,
-                            tuple(dict.fromkeys((*piece.services[:1], ref, *piece.services))),
-                            piece.withheld,
-                            one.log or piece.log,
-                        )
+                        name = f"{one.ref.label}_{_whose(rule)}_{piece.name}"
+                        services = tuple(dict.fromkeys((*piece.services[:1], ref, *piece.services)))
+                        log = one.log or piece.log
+                        yield from Piece(piece.rule, name, both, services, piece.withheld, log).by_line()
         for ref, region in decided:
-            yield Piece(None, f"{one.ref.label}_default-deny", region, (ref,), log=True)
+            yield from Piece(None, f"{one.ref.label}_default-deny", region, (ref,), log=True).by_line()
 
-    def _undecided(self, one: Rule, decided: Iterable[Part], meeting: Iterable[Rule]) -> list[Region]:
-        """What of a Pass no line before it decides."""
-        left = [region for _, region in decided]
-        for rule in meeting:
+    def _undecided(self, one: Rule, others: Iterable[Rule]) -> list[Region]:
+        """What of a Pass those of the others that stand before it do not decide."""
+        left = [region for _, region in self._parts(one)[0]]
+        for rule in others:
             if self._place[rule.ref] > self._place[one.ref]:
                 break
-            if rule.ref not in self._lists.withheld and not self._ground.named(rule):
-                for piece in self._pieces_of(rule):
-                    left = _less(left, piece.region)
+            if rule.action is Action.PASS:
+                holes = [region for _, region in self._parts(rule)[0]] if rule.ref in self._skipped else []
+            elif rule.ref in self._lists.withheld or self._ground.named(rule):
+                holes = []
+            else:
+                holes = [piece.region for piece in self._pieces_of(rule)]
+            for hole in holes:
+                left = _less(left, hole)
         return left
 
     def _refuse(self, rule: Rule, words: str) -> None:
         self._lists.refused[rule.ref] = unsupported(words)
 
 
-def _default(target: Target, *, shared: bool) -> Region | None:
+def _default(target: Target) -> Region | None:
     """Which packets the default denies; None when it denies none."""
     defaults = target.defaults
     known, none_of = frozenset((_EVERYONE,)), frozenset[Source]()
@@ -190,7 +196,15 @@ def _default(target: Target, *, shared: bool) -> Region | None:
         known = frozenset((Source(SourceKind.BUILTIN, service=GOVERNED),))
     elif defaults.action is DefaultAction.NONE:
         none_of = frozenset((Source(SourceKind.BUILTIN, service=KNOWN),))
-    return Region(Who(known, none_of, shared), addresses.ALL, _ANYTHING)
+    return Region(Who(known, none_of), addresses.ALL, _ANYTHING)
+
+
+def _alive(found: Iterable[Piece], left: list[Region]) -> Iterator[Piece]:
+    """Those that decide something of what is left when their turn comes."""
+    for piece in found:
+        if any(part.both(piece.region) for part in left):
+            yield piece
+            left = _less(left, piece.region)
 
 
 def _less(left: list[Region], hole: Region) -> list[Region]:

@@ -6,13 +6,14 @@ name. Names are not in it: nobody knows what they stand for, so they are never i
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
 from bridge.model import addresses
 from bridge.model.policy import (
     NUMBERS,
+    AddressSource,
     IcmpType,
     Operator,
     PortRange,
@@ -37,23 +38,27 @@ Ports = tuple[PortRange, ...]
 class Who:
     """The workloads that every one of `all_of` selects and none of `none_of` does.
 
-    With `shared`, an address may stand for several of them, so that sources which no workload is in together still meet there.
+    Where a device does not see the addresses of pods, one may stand for several of them: sources still meet there that no workload is in
+    together.
     """
 
     all_of: frozenset[Source]
     none_of: frozenset[Source] = frozenset()
-    shared: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether it is surely nobody, whatever pods there are: contradictory, or of two namespaces at once."""
         if any(holds(out, one) for out in self.none_of for one in self.all_of):
             return True
-        return not self.shared and (
+        return not self._shared and (
             not all(sources_overlap(a, b) for a, b in combinations(self.all_of, 2))
             or _contradict(one for source in self.all_of for one in source.pods.requirements)
             or _contradict(one for source in self.all_of for one in source.namespaces.requirements)
         )
+
+    @property
+    def _shared(self) -> bool:
+        return any(one.view.source is not AddressSource.POD for one in self.all_of)
 
     def both(self, other: "Who") -> "Who":
         """Those in this and in the other."""
@@ -73,10 +78,10 @@ class Who:
         """The same people by fewer sources: what holds another adds nothing to it, nor does taking out whom nobody of these can be."""
         inner = frozenset(one for one in all_of if not any(_rather(other, one, holds(one, other)) for other in all_of))
         out = none_of
-        if not self.shared:
+        if not self._shared:
             out = frozenset(one for one in out if all(sources_overlap(one, each) for each in inner))
         widest = frozenset(one for one in out if not any(_rather(other, one, holds(other, one)) for other in out))
-        return replace(self, all_of=inner, none_of=widest)
+        return Who(inner, widest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ class What:
             return (Traffic(Protocol.ANY),)
         found: list[Traffic] = []
         for protocol, spans in self.ports.items():
-            types = _types(spans) if protocol in _ICMP else ()
+            types = _types(spans) if protocol in _ICMP and spans != _FULL[protocol] else ()
             if spans == _FULL[protocol] and protocol is not Protocol.OTHER:
                 found.append(Traffic(protocol))
             elif protocol is Protocol.OTHER:
@@ -156,9 +161,9 @@ class Region:
         return tuple(piece for piece in pieces if not piece.empty)
 
 
-def who(source: Source, *, shared: bool = False) -> Who:
+def who(source: Source) -> Who:
     """The workloads that one source selects."""
-    return Who(frozenset((source,)), shared=shared)
+    return Who(frozenset((source,)))
 
 
 def what(traffic: Iterable[Traffic]) -> What:

@@ -149,3 +149,10 @@ def test_whole_types_and_single_codes_are_written_as_such() -> None:
     assert what([mixed]).traffic() == (mixed,)
     assert everything.without(everything.without(echo)) == echo
     assert everything.without(echo).traffic() is None, "every other code of one type is no list for people"
+
+
+def test_one_port_out_of_all_leaves_the_other_protocols_whole() -> None:
+    every = (Traffic(Protocol.TCP), Traffic(Protocol.ICMP), Traffic(Protocol.ICMPV6))
+    left = what(every).without(what([Traffic(Protocol.TCP, (PortRange(443, 443),))]))
+    rest = Traffic(Protocol.TCP, (PortRange(0, 442), PortRange(444, 65535)))
+    assert left.traffic() == tuple(sorted((rest, *every[1:])))
