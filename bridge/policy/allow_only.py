@@ -11,29 +11,30 @@ from functools import cached_property
 from bridge.model.policy import Action, Ref, Rule
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.ground import Ground, Meeting
+from bridge.policy.memory import Memory
 from bridge.policy.pieces import Inexpressible
 from bridge.policy.standing import Standing
 from bridge.policy.untiered import Lists, Part, in_rounds, parts_less, pieces, unsupported
 
 
-def compile_allow_only(policy: ClusterPolicy, target: Target) -> Compiled:
+def compile_allow_only(policy: ClusterPolicy, target: Target, memory: Memory | None = None) -> Compiled:
     """What `policy` asks of a device that holds Allows without an order."""
+    memory = memory or Memory()
 
     def attempt(judged: Standing, result: Compiled) -> Mapping[Ref, Remark]:
-        return _AllowOnly(policy, target, judged, result).build()
+        return _AllowOnly(judged, Lists(Ground(policy), judged, result, memory)).build()
 
-    return in_rounds(policy, target, attempt)
+    return in_rounds(policy, target, attempt, memory)
 
 
 class _AllowOnly:
     """One round."""
 
-    def __init__(self, policy: ClusterPolicy, target: Target, judged: Standing, result: Compiled) -> None:
-        self._ground = Ground(policy, target)
+    def __init__(self, judged: Standing, lists: Lists) -> None:
+        self._ground = lists.ground
         self._rules = judged.rules
         self._place = {rule.ref: place for place, rule in enumerate(self._rules)}
-        self._lists = Lists(self._ground, self._rules, judged.withheld, result)
-        self._result = result
+        self._lists = lists
         self._effective: dict[Ref, tuple[Part, ...]] = {}
 
     @cached_property
@@ -42,17 +43,21 @@ class _AllowOnly:
 
     def build(self) -> Mapping[Ref, Remark]:
         """Fill the result; the rules that must be refused first."""
+        above = {rule.ref: self._above(rule) for rule in self._rules if rule.action is Action.ALLOW}
+        self._lists.write([rule for rule in self._rules if rule.ref in above and not above[rule.ref]])
         for rule in self._rules:
-            if rule.action is not Action.ALLOW:
+            if rule.ref not in above:
                 self._lists.tell(rule)
-                continue
-            above = [one for one in self._before(rule) if one.action is not Action.PASS or one.tier is rule.tier]
-            if above:
-                self._add(rule, above)
+            elif above[rule.ref]:
+                self._add(rule, above[rule.ref])
             else:
-                self._lists.add_whole(rule)
+                self._lists.add(rule)
         self._lists.finish()
         return self._lists.refused
+
+    def _above(self, rule: Rule) -> list[Rule]:
+        """What takes something out of an Allow. A Pass of a higher tier does nothing but to what follows it there."""
+        return [one for one in self._before(rule) if one.action is not Action.PASS or one.tier is rule.tier]
 
     def _before(self, rule: Rule) -> Iterator[Rule]:
         """What may take something out of a rule, highest first."""
@@ -75,7 +80,9 @@ class _AllowOnly:
         self._lists.tell(rule)
         if not made:
             names = ", ".join(str(one.ref) for one in above)
-            self._result.remarks.setdefault(rule.ref, Remark("", f"nothing of it is there: {names} takes every packet"))
+            self._lists.result.remarks.setdefault(
+                rule.ref, Remark("", f"nothing of it is there: {names} takes every packet")
+            )
 
     def _stopped(self, rule: Rule) -> tuple[Part, ...]:
         """What lower rules lose because of this one: a Deny less the Passes before it in its tier, a Pass as it is."""

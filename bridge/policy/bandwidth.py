@@ -9,7 +9,8 @@ def within_means(policy: ClusterPolicy, target: Target) -> ClusterPolicy:
     """The policy without the limits that the device cannot set: its rules stand, unlimited."""
     if target.capabilities.bandwidth or not any(service.bandwidth for service in policy.externals.values()):
         return policy
-    return replace(policy, externals={ref: replace(one, bandwidth=()) for ref, one in policy.externals.items()})
+    unlimited = {ref: replace(one, bandwidth=()) for ref, one in policy.externals.items() if one.bandwidth}
+    return replace(policy, externals={**policy.externals, **unlimited})
 
 
 def tell_unlimited(policy: ClusterPolicy, target: Target, result: Compiled) -> None:

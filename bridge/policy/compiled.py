@@ -1,6 +1,7 @@
 """What a compiler is given, and what it makes of that."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -72,10 +73,12 @@ class Compiled:
     groups: dict[ObjectKey, tuple[Source, ...]] = field(default_factory=dict)
     objects: dict[ObjectKey, DeviceObject] = field(default_factory=dict)
     remarks: dict[Ref, Remark] = field(default_factory=dict)
-    placed: dict[Ref, set[ObjectKey]] = field(default_factory=dict)
+    placed: dict[Ref, AbstractSet[ObjectKey]] = field(default_factory=dict)
     watched: dict[ObjectKey, tuple[Source, ...]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def place(self, ref: Ref, *keys: ObjectKey) -> None:
         """The object becomes these too."""
-        self.placed.setdefault(ref, set()).update(keys)
+        self.placed[ref] = frozenset(
+            (*self.placed.get(ref, ()), *keys)
+        )  # never in place: a part of it may be remembered

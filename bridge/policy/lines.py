@@ -1,20 +1,51 @@
 """What one rule becomes on a device that holds it as it is written: lines, the groups and ports that they name."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from bridge.model import addresses
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group, Ports, RuleEntry
-from bridge.model.policy import ExternalService, Ref, Rule, SourceKind, Traffic
+from bridge.model.policy import AddressSource, ExternalService, Ref, Rule, Source, SourceKind, Traffic
 from bridge.model.tiers import SCOPES
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark
+from bridge.policy.memory import Memory
 from bridge.policy.remainder import builtin, fixed_group
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What an external service becomes, whoever may send there: objects, and the ports of each kind of its traffic."""
+
+    service: ExternalService
+    objects: tuple[Group | Ports, ...]  # none where all of it lies inside the cluster
+    ports: tuple[ObjectKey | None, ...]
+    keys: frozenset[ObjectKey]
+
+    @property
+    def group(self) -> ObjectKey:
+        """Its addresses and names."""
+        return self.objects[0].key
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What a rule becomes: lines of the list `key`, and the group of its source where that is one that is selected.
+
+    `placed` are the keys of all that it becomes: nothing where no destination of it lies outside.
+    """
+
+    rule: Rule
+    key: ObjectKey
+    entries: tuple[RuleEntry, ...]
+    group: tuple[tuple[ObjectKey, tuple[Source, ...]], ...]
+    placed: frozenset[ObjectKey]
+
+
 def list_key(cluster: str, rule: Rule) -> ObjectKey:
-    """The list that a rule's lines stand in: one for each tier and namespace."""
-    return ObjectKey(Kind.RULE_LIST, cluster, SCOPES[rule.tier], rule.ref.namespace)
+    """The list that a rule's lines stand in: one for each tier and namespace. Where namespaces share addresses, one for the tier."""
+    shared = rule.source.view.source is not AddressSource.POD
+    return ObjectKey(Kind.RULE_LIST, cluster, SCOPES[rule.tier], "" if shared else rule.ref.namespace)
 
 
 def source_key(cluster: str, rule: Rule) -> ObjectKey:
@@ -41,60 +72,127 @@ def _place(rule: Rule) -> tuple[Scope, str, str]:
     return Scope.NAMESPACE, source.namespace, ""
 
 
+def add_lines(
+    rules: Collection[Rule], withheld: Collection[Ref], policy: ClusterPolicy, result: Compiled, memory: Memory
+) -> list[Lines]:
+    """The lines of these rules, in order; `result` gets what they name."""
+    found = _add_destinations(rules, policy, result, memory)
+    given = ((rule, policy.cluster, tuple(map(found.get, rule.destinations)), rule.ref in withheld) for rule in rules)
+    made = memory.each("lines", given, _lines)
+    result.groups.update(pair for one in made for pair in one.group)
+    result.placed.update((one.rule.ref, one.placed) for one in made if one.placed)
+    for one in made:
+        if not one.entries:
+            _no_destination(one.rule, result)
+        elif one.rule.source.whole_cluster:
+            fixed_group(builtin(policy.cluster, "pod-ranges"), policy.governance.pod_ranges, result)
+    return made
+
+
 def entries(rule: Rule, policy: ClusterPolicy, result: Compiled, *, withheld: bool) -> Iterator[RuleEntry]:
     """The lines of one rule: one for each external service and protocol."""
-    source = source_key(policy.cluster, rule)
-    made = False
-    for ref in rule.destinations:
-        service = policy.externals.get(ref)
-        if service is None:
-            continue
-        outside = addresses.subtract(service.addresses, policy.governance.internal)
-        if not outside and not service.fqdns:
-            result.remarks[ref] = Remark("NoDestination", "every address of it lies inside the cluster")
-            result.place(ref)
-            continue
-        made = True
-        destination = external_group(policy.cluster, service, outside, result)
-        for traffic in service.traffic:
-            ports = ports_of(policy.cluster, service, traffic, result)
-            result.place(ref, destination, *([ports] if ports else ()))
-            number = traffic.number or ""
-            name = (
-                f"{rule.ref.label}_{short(ref)}_{traffic.protocol.lower()}{number}"  # no name of Kubernetes holds a "_"
-            )
-            sides, more = ((source,), (destination,)), (traffic.icmp, traffic.number)
-            yield RuleEntry(
-                name, rule.action, *sides, traffic.protocol, ports, rule.log, withheld, *more, service.limit(traffic.protocol)
-            )
-    if not made:
-        known = result.remarks.get(rule.ref)
-        if known is None or known.reason in ("", "Withheld"):  # what has no effect anyhow waits for nothing
-            message = "every destination lies inside the cluster: the rule has no effect"
-            result.remarks[rule.ref] = Remark("NoDestination", message)
-    elif rule.source.whole_cluster:
-        fixed_group(builtin(policy.cluster, "pod-ranges"), policy.governance.pod_ranges, result)
-    else:
-        result.groups[source] = (replace(rule.source, governed_only=True),)
+    (made,) = add_lines((rule,), (rule.ref,) if withheld else (), policy, result, Memory())
+    yield from made.entries
 
 
 def external_group(cluster: str, service: ExternalService, outside: Iterable[str], result: Compiled) -> ObjectKey:
-    scope = Scope.EXTERNAL if service.ref.namespace else Scope.CLUSTER_EXTERNAL
-    key = ObjectKey(Kind.GROUP, cluster, scope, service.ref.namespace, service.ref.label)
-    result.objects[key] = Group(key, frozenset(outside), frozenset(service.fqdns))
-    return key
+    """The group of a service's members that are outside."""
+    group = _external_group(cluster, service, outside)
+    result.objects[group.key] = group
+    return group.key
 
 
 def ports_of(cluster: str, service: ExternalService, traffic: Traffic, result: Compiled) -> ObjectKey | None:
-    if not traffic.ports:
+    """The ports of one kind of traffic of a service; None for every one."""
+    ports = _ports(cluster, service, traffic)
+    if ports is None:
         return None
-    scope = Scope.EXTERNAL if service.ref.namespace else Scope.CLUSTER_EXTERNAL
-    name = f"{service.ref.label}.{traffic.protocol.lower()}"
-    key = ObjectKey(Kind.PORTS, cluster, scope, service.ref.namespace, name)
-    result.objects[key] = Ports(key, traffic.ports)
-    return key
+    result.objects[ports.key] = ports
+    return ports.key
 
 
 def short(ref: Ref) -> str:
     """A destination in a line's name; a cluster's service is told apart from a namespace's of the same name."""
     return ref.label if ref.namespace else f"cluster_{ref.label}"
+
+
+def _add_destinations(
+    rules: Iterable[Rule], policy: ClusterPolicy, result: Compiled, memory: Memory
+) -> dict[Ref, Destination]:
+    """What these rules lead to, of all that can be read."""
+    named = {ref for rule in rules for ref in rule.destinations}
+    internal = policy.governance.internal
+    given = ((service, policy.cluster, internal) for ref, service in policy.externals.items() if ref in named)
+    made = memory.each("destinations", given, _destination)
+    for one in made:
+        result.objects.update((each.key, each) for each in one.objects)
+        result.placed[one.service.ref] = one.keys
+        if not one.objects:
+            result.remarks[one.service.ref] = Remark("NoDestination", "every address of it lies inside the cluster")
+    return {one.service.ref: one for one in made}
+
+
+def _destination(service: ExternalService, cluster: str, internal: tuple[str, ...]) -> Destination:
+    outside = addresses.subtract(service.addresses, internal)
+    if not outside and not service.fqdns:
+        return Destination(service, (), (), frozenset())
+    found = [_ports(cluster, service, traffic) for traffic in service.traffic]
+    objects: tuple[Group | Ports, ...] = (_external_group(cluster, service, outside), *filter(None, found))
+    keys = tuple(ports.key if ports else None for ports in found)
+    return Destination(service, objects, keys, frozenset(each.key for each in objects))
+
+
+def _lines(rule: Rule, cluster: str, destinations: tuple[Destination | None, ...], withheld: bool) -> Lines:
+    source = source_key(cluster, rule)
+    key = list_key(cluster, rule)
+    made = tuple(
+        _entry(rule, source, one, number, withheld)
+        for one in destinations
+        if one is not None and one.objects
+        for number in range(len(one.ports))
+    )
+    if not made:
+        return Lines(rule, key, (), (), frozenset())
+    group = () if rule.source.whole_cluster else ((source, (replace(rule.source, governed_only=True),)),)
+    return Lines(rule, key, made, group, frozenset((key, *(ref for entry in made for ref in entry.references()))))
+
+
+def _entry(rule: Rule, source: ObjectKey, to: Destination, number: int, withheld: bool) -> RuleEntry:
+    traffic = to.service.traffic[number]
+    what = f"{traffic.protocol.lower()}{traffic.number or ''}"
+    return RuleEntry(
+        f"{rule.ref.label}_{short(to.service.ref)}_{what}",  # no name of Kubernetes holds a "_"
+        rule.action,
+        (source,),
+        (to.group,),
+        traffic.protocol,
+        to.ports[number],
+        rule.log,
+        withheld,
+        traffic.icmp,
+        traffic.number,
+        to.service.limit(traffic.protocol),
+    )
+
+
+def _no_destination(rule: Rule, result: Compiled) -> None:
+    known = result.remarks.get(rule.ref)
+    if known is None or known.reason in ("", "Withheld"):  # what has no effect anyhow waits for nothing
+        message = "every destination lies inside the cluster: the rule has no effect"
+        result.remarks[rule.ref] = Remark("NoDestination", message)
+
+
+def _external_group(cluster: str, service: ExternalService, outside: Iterable[str]) -> Group:
+    key = ObjectKey(Kind.GROUP, cluster, _scope(service), service.ref.namespace, service.ref.label)
+    return Group(key, frozenset(outside), frozenset(service.fqdns))
+
+
+def _ports(cluster: str, service: ExternalService, traffic: Traffic) -> Ports | None:
+    if not traffic.ports:
+        return None
+    name = f"{service.ref.label}.{traffic.protocol.lower()}"
+    return Ports(ObjectKey(Kind.PORTS, cluster, _scope(service), service.ref.namespace, name), traffic.ports)
+
+
+def _scope(service: ExternalService) -> Scope:
+    return Scope.EXTERNAL if service.ref.namespace else Scope.CLUSTER_EXTERNAL

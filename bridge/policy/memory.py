@@ -1,12 +1,14 @@
 """What was made last time and of what, so that one edit costs the edit and not the policy.
 
-There is one rule: what would be made of the same once more is taken as it was made. So whoever makes something names all that it is made of,
-and no result depends on whether anything was remembered. All of one kind are made together; those that are not asked for again are forgotten.
+There is one rule: what would be made of the same once more is taken as it was made. So whoever makes something names all that it is made
+of, and no result depends on whether anything was remembered. All of one kind are made together, and those that are not asked for again are
+forgotten.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, TypeVar, TypeVarTuple
 
+A = TypeVar("A")
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
 
@@ -22,7 +24,11 @@ class Memory:
         """The part for this name: for one device, or for one way in which it sees workloads."""
         return self._parts.setdefault(name, Memory())
 
-    def each(self, kind: str, given: Iterable[tuple[*Given]], make: Callable[[*Given], T]) -> list[T]:
+    def keep(self, kinds: Container[str]) -> None:
+        """Forget all other kinds."""
+        self._made = {kind: made for kind, made in self._made.items() if kind in kinds}
+
+    def each(self, kind: str, given: Iterable[tuple[A, *Given]], make: Callable[[A, *Given], T]) -> list[T]:
         """`make` of each, in order: a function of these values alone, which are never changed.
 
         What was made is found by the first of its values, as the very object that it is, and taken if the others are equal. So what a rule
@@ -40,12 +46,3 @@ class Memory:
             found.append(one[1])
         self._made[kind] = fresh
         return found
-
-    def same(self, kind: str, value: T) -> T:
-        """The value, or the equal one of last time: whatever is made of it is then found at once."""
-        known = self._made.get(kind, {}).get(0)
-        if known is not None and known[0] == (value,):
-            found: T = known[1]
-            return found
-        self._made[kind] = {0: ((value,), value)}
-        return value

@@ -18,6 +18,8 @@ class Resolved:
 
     def tell(self, result: Compiled) -> None:
         """Say of services and Allows what is not there yet because of a name."""
+        if not self.unknown:
+            return
         for ref, names in self.unknown.items():
             if ref in result.placed:
                 result.remarks[ref] = _not_yet(names)
@@ -45,13 +47,17 @@ def resolved(policy: ClusterPolicy, target: Target) -> Resolved:
         for ref, one in named.items()
         if (names := tuple(name for name in one.fqdns if "*" not in name and name not in policy.names))
     }
-    partial = {
-        rule.ref: _not_yet(unknown[ref])
-        for rule in policy.rules
-        if rule.action is not Action.ALLOW
-        for ref in rule.destinations
-        if ref in unknown
-    }
+    partial = (
+        {}
+        if not unknown
+        else {
+            rule.ref: _not_yet(unknown[ref])
+            for rule in policy.rules
+            if rule.action is not Action.ALLOW
+            for ref in rule.destinations
+            if ref in unknown
+        }
+    )
     meant = {**externals, **{ref: replace(externals[ref], fqdns=names) for ref, names in unknown.items()}}
     taken = replace(policy, externals=externals, partial={**policy.partial, **partial}, names=None, meant=meant)
     return Resolved(taken, target, unknown)

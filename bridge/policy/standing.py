@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.policy import Action, ExternalService, Ref, Rule, Traffic
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
+from bridge.policy.memory import Memory
 from bridge.policy.overlap import rules_overlap
 from bridge.policy.validity import by_time
+
+_Services = tuple[ExternalService | None, ...]
+"""The destinations of a rule; None for what cannot be read any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +23,34 @@ class Standing:
     withheld: frozenset[Ref]
 
 
-def standing(policy: ClusterPolicy, target: Target, result: Compiled) -> Standing:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A rule, and as the device can have it. `barred` says why it cannot, `partial` why only a part of it is there."""
+
+    rule: Rule
+    here: Rule
+    barred: Remark | None
+    partial: Remark | None
+
+
+def standing(policy: ClusterPolicy, target: Target, result: Compiled, memory: Memory | None = None) -> Standing:
     """Judge every rule that concerns the device; `result` is told of each, and why one is not there as written."""
-    rules = _counting((rule for rule in policy.rules if concerns(rule, target)), policy, result)
-    here = {rule.ref for rule in rules}
-    barred = _unsupported(rules, policy, target)
+    judged = _counting(_judged(policy, target, memory or Memory()), policy, result)
+    here = {one.rule.ref for one in judged}
+    barred = {one.rule.ref: one.barred for one in judged if one.barred}
     barred.update({ref: remark for ref, remark in policy.barred.items() if ref in here})
     result.remarks.update(barred)
-    partial = {ref: remark for ref, remark in policy.partial.items() if ref in here} | _unreadable(
-        rules, policy.externals
-    )
-    withheld = withheld_below(rules, {*barred, *partial}, policy.externals if policy.meant is None else policy.meant)
+    partial = {ref: remark for ref, remark in policy.partial.items() if ref in here}
+    partial.update({one.rule.ref: one.partial for one in judged if one.partial})
+    meant = policy.externals if policy.meant is None else policy.meant
+    below = withheld_below([one.rule for one in judged], {*barred, *partial}, meant)
+    withheld = {ref: remark for ref, remark in below.items() if ref not in barred}
     result.remarks.update(withheld)
     result.remarks.update({ref: remark for ref, remark in partial.items() if ref not in barred})
-    if not target.capabilities.reject:
-        rules = [_not_answered(rule, result) for rule in rules]
-    return Standing(tuple(rule for rule in rules if rule.ref not in barred), frozenset(withheld))
+    for one in judged:
+        if one.here is not one.rule:
+            result.remarks.setdefault(one.rule.ref, _SILENT)
+    return Standing(tuple(one.here for one in judged if one.rule.ref not in barred), frozenset(withheld))
 
 
 def withheld_below(
@@ -41,6 +58,8 @@ def withheld_below(
 ) -> dict[Ref, Remark]:
     """Allows below a Deny, Reject or Pass that is not in force and that they overlap (withholding is closed under precedence)."""
     out = frozenset(barred)
+    if not out:
+        return {}
     blockers: list[Rule] = []
     found: dict[Ref, Remark] = {}
     for rule in rules:
@@ -49,29 +68,45 @@ def withheld_below(
                 blockers.append(rule)
             continue
         over = next((b for b in blockers if rules_overlap(b, rule, externals)), None)
-        if over and rule.ref not in out:
+        if over:
             found[rule.ref] = Remark("Withheld", f"{over.ref} takes precedence, overlaps and is not in force here")
     return found
 
 
-def _counting(rules: Iterable[Rule], policy: ClusterPolicy, result: Compiled) -> list[Rule]:
-    """The rules that count at the moment of the policy, in their order; the others are named."""
+_SILENT = Remark("", "the device cannot answer: Reject is Deny there, which is silent")
+
+
+def _judged(policy: ClusterPolicy, target: Target, memory: Memory) -> list[_Judged]:
+    """The rules that concern the device, in their order."""
+    find, can = policy.externals.get, target.capabilities
+    rules = sorted((rule for rule in policy.rules if concerns(rule, target)), key=attrgetter("order"))
+    return memory.each("judged", ((rule, tuple(map(find, rule.destinations)), can) for rule in rules), _judge)
+
+
+def _judge(rule: Rule, services: _Services, can: Capabilities) -> _Judged:
+    missing = _missing(rule, [one for one in services if one is not None], can)
+    unread = [str(ref) for ref, one in zip(rule.destinations, services, strict=True) if one is None]
+    return _Judged(
+        rule,
+        # SEMANTICS 4: a device that cannot answer stops all the same.
+        replace(rule, action=Action.DENY) if rule.action is Action.REJECT and not can.reject else rule,
+        Remark("Unsupported", missing) if missing else None,
+        # What is left of an accepted rule that names what cannot be read any more stands, and counts as not in force.
+        Remark("Unsupported", f"this version of the bridge cannot read {', '.join(unread)}") if unread else None,
+    )
+
+
+def _counting(judged: Iterable[_Judged], policy: ClusterPolicy, result: Compiled) -> list[_Judged]:
+    """The rules that count at the moment of the policy; the others are named."""
     found = []
-    for rule, rest in by_time(sorted(rules, key=lambda r: (r.tier.rank, r.order)), policy.at):
-        result.place(rule.ref)
+    listed = list(judged)
+    result.placed.update((one.rule.ref, frozenset()) for one in listed)
+    for one, (rule, rest) in zip(listed, by_time((one.rule for one in listed), policy.at), strict=True):
         if rest is None:
-            found.append(rule)
+            found.append(one)
         else:
             result.remarks[rule.ref] = Remark(rest.reason, rest.message)
     return found
-
-
-def _not_answered(rule: Rule, result: Compiled) -> Rule:
-    """The rule as a device without Reject has it (SEMANTICS 4)."""
-    if rule.action is not Action.REJECT:
-        return rule
-    result.remarks.setdefault(rule.ref, Remark("", "the device cannot answer: Reject is Deny there, which is silent"))
-    return replace(rule, action=Action.DENY)
 
 
 def concerns(rule: Rule, target: Target) -> bool:
@@ -81,19 +116,8 @@ def concerns(rule: Rule, target: Target) -> bool:
     return target.namespaces is None or not rule.ref.namespace or rule.ref.namespace in target.namespaces
 
 
-def _unsupported(rules: list[Rule], policy: ClusterPolicy, target: Target) -> dict[Ref, Remark]:
-    """Rules that this device cannot express, each with the capability that is missing."""
-    found = {}
-    for rule in rules:
-        missing = _missing(rule, policy.externals, target.capabilities)
-        if missing:
-            found[rule.ref] = Remark("Unsupported", missing)
-    return found
-
-
-def _missing(rule: Rule, externals: Mapping[Ref, ExternalService], can: Capabilities) -> str:
+def _missing(rule: Rule, services: list[ExternalService], can: Capabilities) -> str:
     """What the device would have to be able to do; denies of a device that only allows are a matter of its compiler."""
-    services = [externals[ref] for ref in rule.destinations if ref in externals]
     if can.form is not Form.ALLOW_ONLY and not can.deny and _denies(rule.action, can):
         return f"the device has no {rule.action}"
     return (
@@ -130,13 +154,3 @@ def _missing_of_addresses(services: Iterable[ExternalService], can: Capabilities
     if not can.ipv6 and any(":" in member for service in services for member in service.addresses):
         return "the device takes no IPv6 destinations"
     return ""
-
-
-def _unreadable(rules: list[Rule], externals: Mapping[Ref, ExternalService]) -> dict[Ref, Remark]:
-    """Accepted rules that name what cannot be read any more. What is left of them stands, and counts as not in force."""
-    found = {}
-    for rule in rules:
-        missing = [str(ref) for ref in rule.destinations if ref not in externals]
-        if missing:
-            found[rule.ref] = Remark("Unsupported", f"this version of the bridge cannot read {', '.join(missing)}")
-    return found

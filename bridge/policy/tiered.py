@@ -7,43 +7,42 @@ exactly as one list over all of them would, and a change in one namespace leaves
 from collections.abc import Iterable
 
 from bridge.model.identity import ObjectKey
-from bridge.model.intent import RuleList
-from bridge.model.policy import Ref, Rule
+from bridge.model.intent import RuleEntry, RuleList
 from bridge.policy.compiled import ClusterPolicy, Compiled, Target
-from bridge.policy.lines import entries, list_key
+from bridge.policy.lines import Lines, add_lines
+from bridge.policy.memory import Memory
 from bridge.policy.remainder import add_default, exempt
 from bridge.policy.standing import standing
 
 
-def compile_tiered(policy: ClusterPolicy, target: Target) -> Compiled:
+def compile_tiered(policy: ClusterPolicy, target: Target, memory: Memory | None = None) -> Compiled:
     """What `policy` asks of a device that has a place for each tier."""
+    memory = memory or Memory()
     result = Compiled()
-    judged = standing(policy, target, result)
-    for key, listed in by_list(policy.cluster, judged.rules).items():
-        _add_list(key, listed, policy, judged.withheld, result)
+    judged = standing(policy, target, result, memory)
+    made = add_lines(judged.rules, judged.withheld, policy, result, memory)
+    add_lists(made, policy, result, memory)
     add_default(policy, target, result)
     return result
 
 
-def by_list(cluster: str, rules: Iterable[Rule]) -> dict[ObjectKey, list[Rule]]:
-    """The rules of each list in their order."""
-    lists: dict[ObjectKey, list[Rule]] = {}
-    for rule in rules:
-        lists.setdefault(list_key(cluster, rule), []).append(rule)
-    return lists
+def add_lists(made: Iterable[Lines], policy: ClusterPolicy, result: Compiled, memory: Memory) -> None:
+    """The lists of these lines; before the lines who is exempt, where one of them is about the whole cluster."""
+    lists: dict[ObjectKey, list[Lines]] = {}
+    wide: set[ObjectKey] = set()
+    for one in made:
+        if one.entries:
+            lists.setdefault(one.key, []).append(one)
+            if one.rule.source.whole_cluster:
+                wide.add(one.key)
+    first = (exempt(policy, result),) if wide else ()
+    given = ((listed[0], tuple(listed), first if key in wide else ()) for key, listed in lists.items())
+    for each in memory.each("lists", given, _list):
+        result.objects[each.key] = each
+    refs = [ref for entry in first for ref in entry.references()]
+    for one in (one for key in wide for one in lists[key] if one.rule.source.whole_cluster):
+        result.place(one.rule.ref, *refs)
 
 
-def _add_list(
-    key: ObjectKey, listed: Iterable[Rule], policy: ClusterPolicy, withheld: frozenset[Ref], result: Compiled
-) -> None:
-    """The list of these rules, before them who is exempt where one is about the whole cluster; none where no rule has a line."""
-    made = [(rule, tuple(entries(rule, policy, result, withheld=rule.ref in withheld))) for rule in listed]
-    found = [entry for _, lines in made for entry in lines]
-    if not found:
-        return
-    first = (exempt(policy, result),) if any(rule.source.whole_cluster for rule, _ in made) else ()
-    for rule, lines in made:
-        parts = (*first, *lines) if rule.source.whole_cluster else lines
-        if lines:
-            result.place(rule.ref, key, *(ref for entry in parts for ref in entry.references()))
-    result.objects[key] = RuleList(key, (*first, *found))
+def _list(head: Lines, listed: tuple[Lines, ...], first: tuple[RuleEntry, ...]) -> RuleList:
+    return RuleList(head.key, (*first, *(entry for one in listed for entry in one.entries)))

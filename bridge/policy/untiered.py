@@ -4,20 +4,22 @@ What such a device cannot hold is often seen only when it is about to be written
 with that in mind, so that what lies below it is withheld (SEMANTICS 4).
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import RuleEntry, RuleList
 from bridge.model.policy import Action, Ref, Rule
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.ground import Ground
-from bridge.policy.lines import entries, list_key, short
+from bridge.policy.lines import Lines, add_lines, list_key, short
+from bridge.policy.memory import Memory
 from bridge.policy.pieces import EVERYBODY, Inexpressible, Piece, Writing, numbered
 from bridge.policy.region import Region, everyone
 from bridge.policy.remainder import EVERYONE, builtin, fixed_group, outside
 from bridge.policy.standing import Standing, standing
+from bridge.policy.tiered import add_lists
 
 CAP, LEAST = 4, 64
 """The lines that expansion may add to a list: so many for each rule of its reach, and in any case so many."""
@@ -29,12 +31,12 @@ Part = tuple[Ref, Region]
 """Packets to one external service."""
 
 
-def in_rounds(policy: ClusterPolicy, target: Target, attempt: Attempt) -> Compiled:
+def in_rounds(policy: ClusterPolicy, target: Target, attempt: Attempt, memory: Memory) -> Compiled:
     """The result of the first round in which nothing more is refused."""
     refused: dict[Ref, Remark] = {}
     while True:
         result = Compiled()
-        judged = standing(replace(policy, barred={**policy.barred, **refused}), target, result)
+        judged = standing(replace(policy, barred={**policy.barred, **refused}), target, result, memory)
         if not target.capabilities.log:
             judged = replace(judged, rules=tuple(_not_logged(rule, result) for rule in judged.rules))
         more = {ref: remark for ref, remark in attempt(judged, result).items() if ref not in refused}
@@ -48,24 +50,22 @@ def unsupported(words: str) -> Remark:
     return Remark("Unsupported", words)
 
 
-@dataclass(slots=True)
 class Lists:
     """The rule lists of one round."""
 
-    ground: Ground
-    rules: tuple[Rule, ...]
-    withheld: frozenset[Ref]
-    result: Compiled
-    refused: dict[Ref, Remark] = field(default_factory=dict)
-    _lines: dict[ObjectKey, list[RuleEntry]] = field(default_factory=dict)
-    _names: defaultdict[ObjectKey, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _added: Counter[ObjectKey] = field(default_factory=Counter)
-    _writing: Writing = field(init=False)
-    _reach: Counter[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._writing = Writing(self.ground, self.rules, self.result)
-        self._reach = Counter(rule.ref.namespace for rule in self.rules)
+    def __init__(self, ground: Ground, judged: Standing, result: Compiled, memory: Memory) -> None:
+        self.ground = ground
+        self.withheld = judged.withheld
+        self.result = result
+        self.refused: dict[Ref, Remark] = {}
+        self._memory = memory
+        self._writing = Writing(ground, judged.rules, result)
+        self._count = len(judged.rules)
+        self._reach = Counter(self.key(rule).namespace for rule in judged.rules)
+        self._whole: dict[Ref, Lines] = {}
+        self._made: list[Lines] = []
+        self._names: dict[ObjectKey, set[str]] = {}
+        self._added: Counter[ObjectKey] = Counter()
 
     def key(self, rule: Rule) -> ObjectKey:
         """The list that a rule stands in."""
@@ -73,28 +73,42 @@ class Lists:
 
     def cap(self, rule: Rule) -> int:
         """How many lines expansion may add to the list of this rule: a namespace answers for its own rules only."""
-        namespace = rule.ref.namespace
-        return max(LEAST, CAP * (self._reach[namespace] if namespace else len(self.rules)))
+        namespace = self.key(rule).namespace
+        return max(LEAST, CAP * (self._reach[namespace] if namespace else self._count))
 
-    def add_whole(self, rule: Rule) -> None:
-        """The rule as it is written, just as a tiered device has it."""
-        meant = replace(rule, source=EVERYBODY) if everyone(rule.source) else rule
-        found = tuple(entries(meant, self.ground.policy, self.result, withheld=rule.ref in self.withheld))
-        if found and everyone(rule.source):
+    def write(self, rules: Iterable[Rule]) -> None:
+        """Write these as they are, just as a tiered device has them; they stand where they are added."""
+        meant = self._memory.each("meant", ((rule,) for rule in rules), _meant)
+        for one in add_lines(meant, self.withheld, self.ground.policy, self.result, self._memory):
+            self._whole[one.rule.ref] = one
+        if any(one is not rule for one, rule in zip(meant, rules, strict=True)):
             self.result.groups[builtin(self.ground.policy.cluster, EVERYONE)] = (EVERYBODY,)
-        self._put(rule, numbered(found, self._names[self.key(rule)]))
+
+    def add(self, rule: Rule) -> None:
+        """A rule that is written as it is."""
+        self._made.append(self._whole[rule.ref])
 
     def add_pieces(self, rule: Rule, pieces: Iterable[Piece], involved: Iterable[Rule] = ()) -> None:
         """The rule as these pieces; whoever is `involved` in them is there only with them. Inexpressible beyond the cap."""
         key = self.key(rule)
-        found = tuple(numbered((line for one in pieces for line in self._writing.lines(one)), self._names[key]))
+        found = tuple(numbered((line for one in pieces for line in self._writing.lines(one)), self._taken(key)))
         self._added[key] += len(found)
         if self._added[key] > self.cap(rule):
             raise Inexpressible(f"more than {self.cap(rule)} lines would be added to its list")
-        self._put(rule, found)
         if found:
-            for one in involved:
-                self.result.place(one.ref, *self.result.placed[rule.ref])
+            refs = frozenset((key, *(ref for line in found for ref in line.references())))
+            self._made.append(Lines(_meant(rule), key, found, (), refs))
+            for one in (rule, *involved):
+                self.result.place(one.ref, *refs)
+
+    def finish(self) -> None:
+        """Put the lists into the result."""
+        add_lists(self._made, self.ground.policy, self.result, self._memory)
+
+    def _taken(self, key: ObjectKey) -> set[str]:
+        if key not in self._names:
+            self._names[key] = {line.name for one in self._whole.values() if one.key == key for line in one.entries}
+        return self._names[key]
 
     def add_default(self, region: Region) -> None:
         """The Deny of these packets, outside the cluster, after the last tier."""
@@ -103,11 +117,6 @@ class Lists:
         fixed_group(away, outside(self.ground.policy), self.result)
         sides = ((self._writing.group(region.who),), (away,))
         self.result.objects[key] = RuleList(key, (RuleEntry("default-deny", Action.DENY, *sides, log=True),))
-
-    def finish(self) -> None:
-        """Put the lists into the result."""
-        for key, lines in self._lines.items():
-            self.result.objects[key] = RuleList(key, tuple(lines))
 
     def tell(self, rule: Rule) -> None:
         """What there is to say of a rule that is not written as it is: its services count, and may lie inside altogether."""
@@ -121,12 +130,6 @@ class Lists:
             if known is None or known.reason in ("", "Withheld"):
                 words = "every destination lies inside the cluster: the rule has no effect"
                 self.result.remarks[rule.ref] = Remark("NoDestination", words)
-
-    def _put(self, rule: Rule, found: Iterable[RuleEntry]) -> None:
-        key, lines = self.key(rule), tuple(found)
-        if lines:
-            self._lines.setdefault(key, []).extend(lines)
-            self.result.place(rule.ref, key, *(ref for line in lines for ref in line.references()))
 
 
 def parts_less(parts: Iterable[Part], holes: Iterable[Part], most: int) -> tuple[Part, ...]:
@@ -156,6 +159,11 @@ def _within(piece: Region, found: Iterable[Part]) -> bool:
     for _, one in found:
         left = [rest for each in left for rest in each.without(one)]
     return not left
+
+
+def _meant(rule: Rule) -> Rule:
+    """The rule with the pod ranges less the exempt as a group, where it is about the whole cluster."""
+    return replace(rule, source=EVERYBODY) if everyone(rule.source) else rule
 
 
 def _not_logged(rule: Rule, result: Compiled) -> Rule:

@@ -26,20 +26,21 @@ from bridge.model.policy import (
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.confine import own_key
 from bridge.policy.lines import source_key
+from bridge.policy.memory import Memory
 from bridge.policy.remainder import GOVERNED, builtin, outside
 from bridge.policy.standing import concerns
 
 _UNCOUNTED = "who stands behind its addresses has not been counted yet"
-_Compiler = Callable[[ClusterPolicy, Target], Compiled]
+_Compiler = Callable[[ClusterPolicy, Target, Memory], Compiled]
 
 
-def seen(policy: ClusterPolicy, target: Target, compiler: _Compiler) -> Compiled:
+def seen(policy: ClusterPolicy, target: Target, compiler: _Compiler, memory: Memory) -> Compiled:
     """What the compiler makes of each part, together."""
     if target.views == (AS_POD,):
-        return compiler(policy, target)
+        return compiler(policy, target, memory)
     result = Compiled()
     for view in target.views:
-        _add(result, _part(policy, target, view, compiler))
+        _add(result, _part(policy, target, view, compiler, memory.within(view.name)))
     return result
 
 
@@ -48,23 +49,23 @@ def view_key(key: ObjectKey, view: View) -> ObjectKey:
     return replace(key, name=f"{key.name}-.{view.name}") if view.name else key
 
 
-def _part(policy: ClusterPolicy, target: Target, view: View, compiler: _Compiler) -> Compiled:
+def _part(policy: ClusterPolicy, target: Target, view: View, compiler: _Compiler, memory: Memory) -> Compiled:
     where = _destinations(policy, target.views, view)
     part = replace(
         policy,
-        externals=dict(_restricted(policy.externals, where)),
+        externals=_restricted(policy.externals, where, memory),
         outside=where,
-        meant=None if policy.meant is None else dict(_restricted(policy.meant, where)),
+        meant=None if policy.meant is None else _restricted(policy.meant, where, memory.within("meant")),
     )
     if view.source is AddressSource.POD:
-        return _renamed(compiler(part, target), view)
-    part = replace(part, rules=tuple(_as_seen(rule) for rule in part.rules))
+        return _renamed(compiler(part, target, memory), view)
+    part = replace(part, rules=tuple(_as_seen(rule, view) for rule in part.rules))
     watched = dict(_watched(part, target, view))
     over = _over_broad(part, target, view)
     note = _default_over_broad(part, target, view)
     action = DefaultAction.NONE if note else target.defaults.action
     target = replace(target, defaults=Defaults(action, UnknownAddresses.PASS))
-    found = _renamed(compiler(replace(part, barred={**part.barred, **over}), target), view)
+    found = _renamed(compiler(replace(part, barred={**part.barred, **over}), target, memory), view)
     found.watched.update(watched)
     found.notes += filter(None, [note])
     return found
@@ -81,16 +82,22 @@ def _destinations(policy: ClusterPolicy, views: Iterable[View], view: View) -> t
 
 
 def _restricted(
-    externals: Mapping[Ref, ExternalService], where: tuple[str, ...]
-) -> Iterator[tuple[Ref, ExternalService]]:
-    for ref, service in externals.items():
-        away = addresses.subtract(service.addresses, where)
-        yield ref, replace(service, addresses=addresses.subtract(service.addresses, away))
+    externals: Mapping[Ref, ExternalService], where: tuple[str, ...], memory: Memory
+) -> dict[Ref, ExternalService]:
+    made = memory.each("restricted", ((service, where) for service in externals.values()), _inside)
+    return {service.ref: service for service in made}
 
 
-def _as_seen(rule: Rule) -> Rule:
+def _inside(service: ExternalService, where: tuple[str, ...]) -> ExternalService:
+    away = addresses.subtract(service.addresses, where)
+    return replace(service, addresses=addresses.subtract(service.addresses, away))
+
+
+def _as_seen(rule: Rule, view: View) -> Rule:
     """Addresses of the pod ranges are not seen here: the whole cluster is whoever is governed."""
-    return replace(rule, source=Source(SourceKind.BUILTIN, service=GOVERNED)) if rule.source.whole_cluster else rule
+    source = Source(SourceKind.BUILTIN, service=GOVERNED) if rule.source.whole_cluster else rule.source
+    (seen,) = _through(view, (source,))
+    return replace(rule, source=seen)
 
 
 def _group(target: Target, view: View, key: ObjectKey) -> ObjectKey:
