@@ -24,7 +24,6 @@ from bridge.model.policy import (
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.ground import Ground, Meeting
 from bridge.policy.memory import Memory
-from bridge.policy.memory import Memory
 from bridge.policy.pieces import Inexpressible, Piece
 from bridge.policy.region import Region, Who, what
 from bridge.policy.remainder import GOVERNED, KNOWN, outside
@@ -38,11 +37,12 @@ _MOST = 64  # pieces of what a Pass has left to decide; beyond it lines are no l
 
 def compile_flat(policy: ClusterPolicy, target: Target, memory: Memory | None = None) -> Compiled:
     """What `policy` asks of a device that holds one ordered list without Pass."""
+    memory = memory or Memory()
 
     def attempt(judged: Standing, result: Compiled) -> Mapping[Ref, Remark]:
-        return _Flat(policy, target, judged, result).build()
+        return _Flat(policy, target, judged, Lists(Ground(policy), judged, result, memory)).build()
 
-    return in_rounds(policy, target, attempt, memory or Memory())
+    return in_rounds(policy, target, attempt, memory)
 
 
 class _Flat:

@@ -6,10 +6,10 @@ from functools import lru_cache
 from itertools import accumulate
 
 from bridge.model import addresses
-from bridge.model.policy import AddressSource, ExternalService, Ref, Rule
-from bridge.policy.compiled import ClusterPolicy, Target
+from bridge.model.policy import ExternalService, Ref, Rule
+from bridge.policy.compiled import ClusterPolicy
 from bridge.policy.overlap import homes
-from bridge.policy.region import Region, Who, less, what, who
+from bridge.policy.region import Region, less, what, who
 
 _V6 = 1 << 33  # IPv6 addresses are counted from here on, apart from those of IPv4
 _ANYWHERE = ""
@@ -18,9 +18,8 @@ _ANYWHERE = ""
 class Ground:
     """The regions of rules on one device. Names are in no region: nobody knows what they stand for."""
 
-    def __init__(self, policy: ClusterPolicy, target: Target) -> None:
+    def __init__(self, policy: ClusterPolicy) -> None:
         self.policy = policy
-        self.shared = any(view.source is not AddressSource.POD for view in target.views)
         self._regions: dict[Ref, tuple[tuple[Ref, Region], ...]] = {}
 
     def services(self, rule: Rule) -> Iterator[ExternalService]:
@@ -35,15 +34,11 @@ class Ground:
         """Whether it is about names, too."""
         return any(service.fqdns for service in self.services(rule))
 
-    def who(self, rule: Rule) -> Who:
-        """Who it is about."""
-        return who(rule.source, shared=self.shared)
-
     def regions(self, rule: Rule) -> tuple[tuple[Ref, Region], ...]:
         """The packets that a rule is about, by address: a region for each external service."""
         found = self._regions.get(rule.ref)
         if found is None:
-            whom = self.who(rule)
+            whom = who(rule.source)
             made = ((one.ref, Region(whom, self.outside(one), what(one.traffic))) for one in self.services(rule))
             found = self._regions[rule.ref] = tuple((ref, region) for ref, region in made if not region.empty)
         return found
@@ -58,7 +53,7 @@ class Meeting:
         for number, rule in enumerate(rules):
             for service in ground.services(rule):
                 by_home = self._by_service.setdefault(service.ref, {})
-                for home in self._homes(rule) or (_ANYWHERE,):
+                for home in homes(rule.source) or (_ANYWHERE,):
                     by_home.setdefault(home, []).append((number, rule))
         services = [ground.policy.externals[ref] for ref in self._by_service]
         self._named = [one for one in services if one.fqdns]
@@ -70,17 +65,14 @@ class Meeting:
     def of(self, rule: Rule) -> list[Rule]:
         """Those that can meet this one, in the order in which they were given; itself is not among them."""
         found: dict[int, Rule] = {}
-        own, here = self._homes(rule), self._ground.who(rule)
+        own, here = homes(rule.source), who(rule.source)
         for service in self._ground.services(rule):
             for ref in self._touched(service):
                 by_home = self._by_service[ref]
                 for home in by_home if own is None else (_ANYWHERE, *own):
                     found.update(by_home.get(home, ()))
         others = (found[number] for number in sorted(found))
-        return [one for one in others if one.ref != rule.ref and not here.both(self._ground.who(one)).empty]
-
-    def _homes(self, rule: Rule) -> frozenset[str] | None:
-        return None if self._ground.shared else homes(rule.source)
+        return [one for one in others if one.ref != rule.ref and not here.both(who(one.source)).empty]
 
     def _touched(self, service: ExternalService) -> tuple[Ref, ...]:
         """The services of which a destination may be one of this service, too."""

@@ -15,7 +15,7 @@ from bridge.model.policy import Action, ExternalService, Ref, Rule, Source, Sour
 from bridge.policy.compiled import Compiled
 from bridge.policy.ground import Ground
 from bridge.policy.lines import external_group, ports_of, source_key
-from bridge.policy.region import Region, Who, common, everyone, less
+from bridge.policy.region import Region, Who, common, everyone, less, what
 from bridge.policy.remainder import EVERYONE, builtin
 
 EVERYBODY = Source(SourceKind.BUILTIN, service=EVERYONE)
@@ -47,6 +47,19 @@ class Piece:
         """What becomes of them."""
         return self.rule.action if self.rule else Action.DENY
 
+    @property
+    def traffic(self) -> tuple[Traffic, ...]:
+        """What its lines are about. Inexpressible where they would be very many."""
+        written = self.region.what.traffic()
+        if written is None:
+            raise Inexpressible("what is left of its traffic is no short list of protocols, ports and types")
+        return written
+
+    def by_line(self) -> "Iterator[Piece]":
+        """The same packets, a piece for each line."""
+        for one in self.traffic:
+            yield replace(self, region=replace(self.region, what=what([one])))
+
 
 class Inexpressible(ValueError):
     """Something has no form on a device; says what, for people."""
@@ -66,13 +79,10 @@ class Writing:
 
     def lines(self, piece: Piece) -> Iterator[RuleEntry]:
         """The lines of one piece. Inexpressible where they would be very many."""
-        written = piece.region.what.traffic()
-        if written is None:
-            raise Inexpressible("what is left of its traffic is no short list of protocols, ports and types")
         source = self.group(piece.region.who, piece.rule)
         destination = self._destination(piece.region.where, piece.services)
         origin = self._ground.policy.externals[piece.services[0]] if piece.rule else None
-        for traffic in written:
+        for traffic in piece.traffic:
             ports = self._ports(traffic, piece.services)
             for ref in piece.services:
                 self._result.place(ref, destination, *([ports] if ports else ()))

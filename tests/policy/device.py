@@ -1,19 +1,20 @@
-"""What a tiered device does with the objects that it holds: policies of lists of lines, first match, tier by tier."""
+"""What a device does with the objects that it holds: policies of lists of lines, first match, tier by tier; or Allows without an order."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
-from bridge.model.addresses import overlap
+from bridge.model.addresses import overlap, subtract
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Objects, Policy, Ports, RuleEntry, RuleList, Shard
 from bridge.model.policy import Action, Protocol, Source, SourceKind
-from bridge.policy.compile import EXEMPT, KNOWN, Compiled, policies
+from bridge.policy.compile import EVERYONE, EXEMPT, KNOWN, Compiled, policies
 from bridge.policy.compile import GOVERNED as GOVERNED_GROUP
 from bridge.policy.shard import shard_count, spread
 from tests.policy.reference import Decision
-from tests.policy.world import GOVERNED, NAMESPACES, SERVICES, Holder, Packet, World
+from tests.policy.world import GOVERNANCE, GOVERNED, NAMESPACES, SERVICES, Holder, Packet, World
 
+EXEMPTED = Source(SourceKind.BUILTIN, service=EXEMPT)
 TIERS = (Scope.CLUSTER, Scope.NAMESPACE, Scope.SERVICE)
 
 
@@ -21,7 +22,7 @@ def holdings(compiled: Compiled, world: World, size: int | None = None) -> dict[
     """Everything that a device holds of a compiled policy, its groups filled and split in parts of this size."""
     objects: dict[ObjectKey, DeviceObject] = dict(compiled.objects)
     for key, sources in compiled.groups.items():
-        members = [address for address, holder in world.holders.items() if _selected(sources, holder)]
+        members = _selected(sources, world)
         objects.update((one.key, one) for one in spread(key, members, shard_count(len(members), 0, size)))
     lists = [key for key in objects if key.kind is Kind.RULE_LIST]
     objects.update((policy.key, policy) for policy in policies(lists))
@@ -39,6 +40,12 @@ def decide(objects: Objects, packet: Packet, resolved: Iterable[str] = ()) -> De
                 break
             return Decision(entry.action)
     return Decision.UNMATCHED
+
+
+def lets_through(objects: Objects, packet: Packet, resolved: Iterable[str] = ()) -> bool:
+    """Whether a device that only allows lets a packet through by one of our lines."""
+    names = frozenset(resolved)
+    return any(_matches(objects, entry, packet, names) for scope in TIERS for entry in lines(objects, scope))
 
 
 def lines(objects: Objects, scope: Scope) -> Iterator[RuleEntry]:
@@ -97,11 +104,27 @@ def _reaches(objects: Objects, key: ObjectKey, packet: Packet, names: frozenset[
     return holds(members(objects, key), packet.destination) or bool(group.fqdns & names)
 
 
-def _selected(sources: Iterable[Source], holder: Holder) -> bool:
-    return any(_one_selects(source, holder) for source in sources)
+def _selected(sources: Iterable[Source], world: World) -> list[str]:
+    found: list[str] = []
+    for source in sources:
+        if source.kind is SourceKind.BUILTIN and source.service == EVERYONE:
+            out = (EXEMPTED, *source.unless)
+            holes = [address for address, holder in world.holders.items() if any(_one_selects(s, holder) for s in out)]
+            found += subtract(GOVERNANCE.pod_ranges, holes)
+        else:
+            found += [address for address, holder in world.holders.items() if _one_selects(source, holder)]
+    return found
 
 
 def _one_selects(source: Source, holder: Holder) -> bool:
+    return (
+        _selects(source, holder)
+        and all(_one_selects(one, holder) for one in source.also)
+        and not any(_one_selects(one, holder) for one in source.unless)
+    )
+
+
+def _selects(source: Source, holder: Holder) -> bool:
     governed = holder.namespace in GOVERNED
     if source.governed_only and not governed:
         return False

@@ -28,6 +28,7 @@ from bridge.model.policy import (
     UnknownAddresses,
 )
 from bridge.policy.compile import ClusterPolicy, Target
+from bridge.policy.select import NAME_LABEL
 
 CLUSTER = "east"
 GOVERNANCE = Governance(
@@ -36,10 +37,10 @@ GOVERNANCE = Governance(
     namespaces=Selector((Requirement("egress", Operator.IN, ("governed",)),)),
 )
 NAMESPACES: Mapping[str, Mapping[str, str]] = {
-    "shop": {"egress": "governed", "team": "red"},
-    "bank": {"egress": "governed", "team": "blue"},
-    "free": {"team": "red"},
-    "kube-system": {"egress": "governed"},
+    "shop": {NAME_LABEL: "shop", "egress": "governed", "team": "red"},
+    "bank": {NAME_LABEL: "bank", "egress": "governed", "team": "blue"},
+    "free": {NAME_LABEL: "free", "team": "red"},
+    "kube-system": {NAME_LABEL: "kube-system", "egress": "governed"},
 }
 GOVERNED = frozenset({"shop", "bank"})
 SERVICES: Mapping[tuple[str, str], Mapping[str, str]] = {
@@ -88,8 +89,8 @@ class World:
     def policy(self) -> ClusterPolicy:
         return ClusterPolicy(CLUSTER, GOVERNANCE, self.rules, self.externals)
 
-    def target(self, *, fqdn: bool = True, icmp: bool = True, reject: bool = True) -> Target:
-        can = Capabilities(Form.TIERED, fqdn=fqdn, icmp_types=icmp, protocols=icmp, reject=reject)
+    def target(self, *, fqdn: bool = True, icmp: bool = True, reject: bool = True, form: Form = Form.TIERED) -> Target:
+        can = Capabilities(form, fqdn=fqdn, icmp_types=icmp, protocols=icmp, reject=reject)
         return Target("edge", can, self.defaults)
 
 
@@ -111,6 +112,7 @@ PACKETS = tuple(
 
 _APP = Selector((Requirement("app", Operator.IN, ("pay",)),))
 _TEAM = Selector((Requirement("team", Operator.IN, ("red",)),))
+_SHOP = Selector((Requirement(NAME_LABEL, Operator.IN, ("shop",)),))
 _NOBODY = Selector((Requirement("app", Operator.IN, ("nobody",)),))
 _PODS = st.sampled_from((EVERYTHING, _APP, _NOBODY))
 _TRAFFIC = st.sampled_from(
@@ -139,20 +141,25 @@ ALL_EXTERNALS = (*CLUSTER_EXTERNALS, *(ref for refs in EXTERNALS.values() for re
 
 
 @st.composite
-def externals(draw: st.DrawFn, *, names: bool = False) -> Mapping[Ref, ExternalService]:
-    """What every external service means; with `names`, some of them by name."""
+def externals(draw: st.DrawFn, *, names: bool = False, dense: bool = False) -> Mapping[Ref, ExternalService]:
+    """What every external service means; with `names`, some of them by name; `dense`: all of them near each other."""
     found = {}
+    wide = st.sampled_from(
+        (("192.0.2.0/29",), ("0.0.0.0/0", "2001:db8::/32"), ("192.0.2.2-192.0.2.5", "2001:db8::/64"))
+    )
+    where = st.one_of(_DESTINATIONS, wide) if dense else _DESTINATIONS
     for ref in ALL_EXTERNALS:
         fqdns = draw(st.sampled_from(((), ("db.example.com",)))) if names else ()
-        addresses = draw(_DESTINATIONS) if not fqdns or draw(st.booleans()) else ()
+        addresses = draw(where) if not fqdns or draw(st.booleans()) else ()
         found[ref] = ExternalService(ref, addresses, fqdns, draw(_TRAFFIC))
     return found
 
 
 @st.composite
-def rules(draw: st.DrawFn, number: int) -> Rule:
-    """One rule of any tier."""
+def rules(draw: st.DrawFn, number: int, *, dense: bool = False) -> Rule:
+    """One rule of any tier; `dense`: more often one that leaves something to others, or that they leave something to."""
     tier = draw(st.sampled_from(Tier))
+    passes = (Action.PASS,) * (2 * dense)
     actions = [action for action in Action if tier is not Tier.SERVICE or action is not Action.PASS]
     namespace = "" if tier is Tier.CLUSTER else draw(st.sampled_from(sorted(GOVERNED)))
     kind = {Tier.CLUSTER: "ClusterEgressRule", Tier.NAMESPACE: "NamespaceEgressRule"}.get(tier, "ServiceEgressRule")
@@ -161,7 +168,7 @@ def rules(draw: st.DrawFn, number: int) -> Rule:
         ref=Ref(kind, namespace, f"rule-{number}"),
         tier=tier,
         priority=draw(st.integers(1, 3)),
-        action=draw(st.sampled_from(actions)),
+        action=draw(st.sampled_from([*actions, *passes] if tier is not Tier.SERVICE else actions)),
         source=draw(_sources(tier, namespace)),
         destinations=tuple(sorted(draw(st.sets(st.sampled_from(refs), min_size=1, max_size=2)))),
         log=draw(st.booleans()),
@@ -172,7 +179,7 @@ def rules(draw: st.DrawFn, number: int) -> Rule:
 def _sources(draw: st.DrawFn, tier: Tier, namespace: str) -> Source:
     if tier is Tier.CLUSTER:
         accounts = draw(st.sampled_from(((), (), ("shop/payer",), ("bank/default", "shop/payer"))))
-        namespaces = draw(st.sampled_from((EVERYTHING, _TEAM)))
+        namespaces = draw(st.sampled_from((EVERYTHING, EVERYTHING, _TEAM, _SHOP)))
         return Source(SourceKind.CLUSTER, pods=draw(_PODS), namespaces=namespaces, service_accounts=accounts)
     if tier is Tier.NAMESPACE:
         accounts = draw(st.sampled_from(((), (), (f"{namespace}/payer",))))
@@ -197,12 +204,12 @@ DEFAULTS = st.builds(Defaults, st.sampled_from(DefaultAction), st.sampled_from(U
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, names: bool = False, most: int = 5) -> World:
+def worlds(draw: st.DrawFn, *, names: bool = False, most: int = 5, dense: bool = False) -> World:
     """A small cluster."""
-    count = draw(st.integers(0, most))
+    count = draw(st.integers(4 if dense else 0, most))
     return World(
         draw(holders()),
-        tuple(draw(rules(number)) for number in range(count)),
-        draw(externals(names=names)),
+        tuple(draw(rules(number, dense=dense)) for number in range(count)),
+        draw(externals(names=names, dense=dense)),
         draw(DEFAULTS),
     )
