@@ -18,6 +18,7 @@ from bridge.report.held import Fact, Holdings, Line, Lines, list_key, prefixes_o
 from bridge.report.naming import named
 from bridge.report.sender import Sender
 from bridge.report.trace_model import OnDevice
+from bridge.report.words import unnamed
 from bridge.state.batch import Placement
 from bridge.state.desired import ObjectState
 from bridge.state.policy_picture import DeviceRow
@@ -196,7 +197,7 @@ class Enforcement:
             lines=tuple(one.text for one in found.lines.lines),
             group=named(found.group) if found.group else "",
             member=member,
-            member_since=found.member.since,
+            member_since=found.member.since if member else None,
             row=found.member.row,
             attached=attached,
             state=state,
@@ -224,17 +225,18 @@ class Enforcement:
         tier = via.rule.tier if via is not None else Tier.SERVICE
         loose = bool(found.lines.lines) and device.attached.get(tier) is False
         if not agrees:
-            told = next(_why_not(rows, placed, device, loose=loose), None)
+            told = next(_why_not(target.name, rows, placed, device, loose=loose), None)
             if told is not None:
                 return told
         if any(row.state is ObjectState.AWAITING_DEPLOY for row in rows):
             return "AwaitingDeploy", "stored, not yet enforced"
         if loose:
             return "NotAttached", device.attach_by.get(tier, "")
-        return self._rest(found, device, placed, via, why, agrees=agrees)
+        return self._rest(target, found, device, placed, via, why, agrees=agrees)
 
     @staticmethod
     def _rest(
+        target: Target,
         found: _Found,
         device: DeviceRow,
         placed: Placement | None,
@@ -248,7 +250,7 @@ class Enforcement:
             unwell = "" if device.state == OK else f"as last seen: the device is {device.state}"
             return OK, unwell or (placed.message if placed else "")
         if device.state != OK:
-            return _late(device)
+            return _late(target.name, device)
         if found.exempt is not None and found.exempt.held:
             return "Exempt", "the device lets it on unmatched, as the pod of a namespace that is not governed"
         return ("not known" if agrees is None else "Missing"), why or _missing(placed, via)
@@ -278,16 +280,16 @@ def _agrees(line: bool | None, member: bool | None, attached: bool | None, exemp
     return None if None in (line, member) or (exempt is not None and let_on is None) else True
 
 
-def _late(device: DeviceRow) -> tuple[str, str]:
+def _late(name: str, device: DeviceRow) -> tuple[str, str]:
     if device.mode == "plan":
         return "Pending", "the bridge only plans for it (mode: plan) and writes nothing there"
     if device.state == OK:
         return "Pending", "a change has not reached the device yet"
-    return "DeviceUnreachable", device.message or device.state
+    return "DeviceUnreachable", unnamed(name, device.message) or device.state
 
 
 def _why_not(
-    rows: Sequence[Stood], placed: Placement | None, device: DeviceRow, *, loose: bool
+    name: str, rows: Sequence[Stood], placed: Placement | None, device: DeviceRow, *, loose: bool
 ) -> Iterator[tuple[str, str]]:
     """What is recorded to be in the way, the most telling first."""
     if placed is not None and placed.reason:
@@ -295,7 +297,7 @@ def _why_not(
     for state in _STATED:
         yield from ((row.state.value, row.message) for row in rows if row.state is state)
     if any(row.waiting_since for row in rows) and not loose:
-        yield _late(device)
+        yield _late(name, device)
 
 
 def _missing(placed: Placement | None, via: Considered | None) -> str:

@@ -1,5 +1,6 @@
 """Trace: through the program, between a simulated cluster and a simulated BIG-IP."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from bridge.resources import shipped
+from tests.acceptance.documented import Document
 from tests.acceptance.site import eventually
 from tests.acceptance.test_intake import UNKNOWN
 from tests.acceptance.world import OUTSIDE, World, world
 
 PARTNER = "203.0.113.9"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +206,40 @@ def test_words(site: World) -> None:
     assert done.returncode == 2
     done = site.bridge.command("--output", "json", "trace", "--from", "words/web-0", "--to", "api.partner.example:443")
     assert "Allow by ServiceEgressRule words/web-api" in done.stdout
+
+
+def example(site: World, *words: str) -> tuple[str, str]:
+    """A command and what it prints, at the same time each time."""
+    done = site.bridge.command("trace", *words)
+    told = "\n".join(line.rstrip() for line in _TIME.sub("2026-03-01T12:00:00Z", done.stdout).splitlines()).rstrip()
+    return f"fusion-bridge trace {' '.join(words)}", told
+
+
+@pytest.mark.acceptance("language: the page about trace shows what the program prints")
+def test_the_page(site: World) -> None:
+    site.team("shop", "10.244.0.7")
+    ports = [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "port": 8443}]
+    site.put("ExternalService", "shop", "bank", {"addresses": ["203.0.113.0/28"], "ports": ports})
+    site.service_rule("shop", "web", "bank")
+    eventually("it may", lambda: site.allowed("10.244.0.7", PARTNER))
+    site.namespace_rule("shop", "no-plain", "bank", "Deny", notAfter="2025-12-31T00:00:00Z")
+    site.await_in_step()
+    eventually("judged", lambda: "no-plain" in text(site, "shop/web-0", f"{PARTNER}:443"))
+    page = Document(shipped("docs/trace.md"), {" in real ": " in east "})
+    page.check("allow", *example(site, "--from", "shop/web-0", "--to", f"{PARTNER}:443"))
+    page.check("all", *example(site, "--from", "shop/web", "--to", PARTNER))
+    moment = now()
+    site.delete_pod("shop", "web-0")
+    site.pod("shop", "job-0", "10.244.0.7")
+    eventually("another's", lambda: not site.allowed("10.244.0.7", PARTNER))
+    site.await_in_step()
+    command, told = example(site, "--from", "10.244.0.7", "--to", f"{PARTNER}:443", "--at", moment)
+    page.check("past", command.replace(moment, "2026-03-01T12:00"), told)
+    site.device.faults.add("answer", times=None, status=503, body="{}")
+    try:
+        site.pod("shop", "web-1", "10.244.0.8")
+        words = ("--from", "shop/web-1", "--to", f"{PARTNER}:443")
+        eventually("it is said", lambda: "fence answered 503" in "".join(example(site, *words)), 60)
+        page.check("behind", *example(site, *words))
+    finally:
+        site.device.faults.clear()
