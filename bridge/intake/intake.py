@@ -16,14 +16,13 @@ from bridge.intake.cluster_index import ClusterIndex
 from bridge.intake.policies import NATIVE
 from bridge.intake.recorder import Recorder
 from bridge.model.observed import CORE_RESOURCES, Change, Event, Observed, Resource, Synced
-from bridge.model.policy import Governance
+from bridge.model.policy import AddressSource, Governance
 from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
 from bridge.state.batch import Batch, Recorded
 
 log = structlog.get_logger(__name__)
 
-_OF_KUBERNETES = frozenset(CORE_RESOURCES) - {Resource.NODES}
 _BATCH_EVENTS = 5_000
 _LONGEST_WAIT = 1.0
 _RETRY_SECONDS = (0.2, 5.0)
@@ -39,6 +38,13 @@ class Store(Protocol):
     def commit_batch(self, cluster: str, batch: Batch, epoch: int) -> int:
         """Record the batch whole or not at all; returns the new revision."""
         ...
+
+
+def required(targets: Sequence[Target], dialects: Dialects = NATIVE) -> frozenset[Resource]:
+    """What must have been listed whole before anything is concluded: nodes only where a device sees their addresses."""
+    views = [view.source for target in targets for view in target.views]
+    nodes = frozenset() if AddressSource.NODE in views else frozenset({Resource.NODES})
+    return (frozenset(CORE_RESOURCES) | dialects.kinds.keys()) - nodes
 
 
 class Intake:
@@ -153,7 +159,7 @@ class Intake:
         at = self._clock.now()
         self._take(at)
         if not self.settled.is_set():
-            if not self._synced >= _OF_KUBERNETES | self._dialects.kinds.keys():
+            if not self._synced >= required(self._targets, self._dialects):
                 return
             batch = self._recorder.first(at)
         else:

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from bridge.delivery.worker import Worker
-from bridge.intake.intake import REQUIRED, Intake
+from bridge.intake.intake import Intake, required
 from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group
@@ -39,7 +39,7 @@ class Line:
     def sync(self, *values: Observed) -> None:
         """The first complete lists."""
         self.take([event(Change.UPSERT, value) for value in values])
-        self.intake.sink([Synced(resource, "1") for resource in REQUIRED])
+        self.intake.sink([Synced(resource, "1") for resource in required(())])
         self.step()
 
     def see(self, *values: Observed, change: Change = Change.UPSERT) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cluster.picture import Picture
-from bridge.intake.intake import REQUIRED
+from bridge.intake.intake import required
 from bridge.model.identity import Scope
 from bridge.model.observed import (
     Change,
@@ -24,6 +24,7 @@ from bridge.model.observed import (
 from tests.intake.fold import Bench, event, substance
 from tests.intake.objects import endpoints, external, namespace, pod, policy, service, service_rule
 
+REQUIRED = required(())
 NAMESPACES = ("shop", "bank", "free")
 APPS = ("pay", "cart")
 Key = tuple[str, str, str]
@@ -138,11 +139,11 @@ def _resource(value: Observed) -> Resource:
     return event(Change.UPSERT, value).resource
 
 
-def _listed(bench: Bench, cluster: Cluster) -> Iterable[Event]:
+def listed(bench: Bench, cluster: Cluster, resources: Iterable[Resource] = REQUIRED) -> Iterable[Event]:
     """What the watchers tell a new process: what differs from the record, and what it knows that is there no more."""
     recorded = bench.record.recorded()
     known: list[Observed] = [*recorded.pods.values(), *recorded.objects.values()]
-    for resource in sorted(REQUIRED, key=lambda _: cluster.random.random()):
+    for resource in sorted(resources, key=lambda _: cluster.random.random()):
         picture = Picture(resource, [value for value in known if _resource(value) is resource], None)
         values = [value for value in cluster.everything() if _resource(value) is resource]
         events = picture.differing(values)
@@ -154,14 +155,16 @@ def _listed(bench: Bench, cluster: Cluster) -> Iterable[Event]:
         yield from (picture.vanished(value) for value in missing if value not in replaced)
 
 
-def _from_nothing(cluster: Cluster) -> Bench:
-    bench = Bench()
+def from_nothing(cluster: Cluster, bench: Bench | None = None) -> Bench:
+    """What becomes of the cluster as it is, for those who saw nothing of how it came to be."""
+    bench = bench or Bench()
     bench.take(event(Change.UPSERT, value) for value in cluster.everything())
     bench.commit()
     return bench
 
 
-def _same(one: Bench, other: Bench) -> None:
+def same(one: Bench, other: Bench) -> None:
+    """Whether two records say the same."""
     mine, theirs = one.record, other.record
     assert mine.members == theirs.members
     assert mine.desired == theirs.desired
@@ -189,7 +192,7 @@ def test_any_batches_lead_where_one_does(seed: int, steps: int, often: float) ->
         if cluster.random.random() < often:
             bench.commit()
     bench.commit()
-    _same(bench, _from_nothing(cluster))
+    same(bench, from_nothing(cluster))
 
 
 @given(SEEDS, st.integers(1, 60), st.integers(0, 30))
@@ -201,11 +204,11 @@ def test_a_restart_anywhere_closes_what_vanished_and_makes_nothing_up(seed: int,
     for _ in range(missed):
         cluster.step()
     bench.restart()
-    bench.take(_listed(bench, cluster))
+    bench.take(listed(bench, cluster))
     bench.commit()
-    _same(bench, _from_nothing(cluster))
+    same(bench, from_nothing(cluster))
     bench.restart()
-    bench.take(_listed(bench, cluster))
+    bench.take(listed(bench, cluster))
     assert not substance(bench.commit()), "nothing happened since"
 
 

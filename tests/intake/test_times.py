@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.intake.intake import REQUIRED, Intake
+from bridge.intake.intake import Intake, required
 from bridge.model.identity import Kind, Scope
 from bridge.model.observed import Change, Observed, Synced
 from bridge.model.policy import Ref
@@ -73,7 +73,7 @@ class Stage:
         self.intake = Intake(CLUSTER, GOVERNANCE, (EDGE,), self, self.wall)
         self.intake.start_from()
         self.intake.sink([event(Change.UPSERT, one) for one in values])
-        self.intake.sink([Synced(resource, "1") for resource in REQUIRED])
+        self.intake.sink([Synced(resource, "1") for resource in required(())])
 
     def until(self, end: datetime) -> None:
         """Let it run up to this moment."""
