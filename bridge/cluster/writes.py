@@ -11,7 +11,6 @@ from bridge.cluster.client import Connection
 from bridge.cluster.kinds import FIELD_MANAGER, KINDS
 from bridge.model.observed import Resource
 
-_MERGE: Final = "application/merge-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
 # Force takes over fields of ours that somebody else wrote; it touches none that are not in the patch.
 _AS_US: Final = {"fieldManager": FIELD_MANAGER, "force": "true"}
@@ -40,20 +39,6 @@ def apply_status(
     """
     guard = {"uid": uid} if uid else {}
     _apply(connection, resource, namespace, name, {"status": status}, metadata=guard, subresource="status")
-
-
-def merge_status(
-    connection: Connection, resource: Resource, namespace: str, name: str, uid: str, status: Mapping[str, Any]
-) -> None:
-    """Set these fields of a status whose definition is another program's: the server leaves out those that it does not know.
-
-    An apply would be refused for the sake of one such field. RequestRefused as for `apply_status`.
-    """
-    kind = KINDS[resource]
-    patch = {"metadata": {"uid": uid} if uid else {}, "status": status}
-    path = kind.object_path(namespace, name, "status")
-    params = {"fieldManager": FIELD_MANAGER}
-    connection.send(f"patch {resource}/status", "PATCH", path, msgspec.json.encode(patch), _MERGE, params)
 
 
 def apply_annotations(

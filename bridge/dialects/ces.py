@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from bridge.dialects import fields, specs
 from bridge.dialects.dialect import Context, Dialect, Policy, ref_of
@@ -69,7 +69,6 @@ EXTERNAL_SERVICE = Kind(
     API_VERSION,
     namespaced=True,
     brings=Brings.EXTERNAL_SERVICE,
-    status=False,
 )
 KINDS = (CLUSTER_EGRESS_RULE, NAMESPACE_EGRESS_RULE, SERVICE_EGRESS_RULE, EXTERNAL_SERVICE)
 
@@ -114,7 +113,16 @@ Accepting: TypeAlias = Literal["accept", "drop", "accept-decisively", "reject"]
 Targets: TypeAlias = Annotated[list[ObjectName], Field(min_length=1)]
 
 
-class RuleSpec(Spec):
+class CesSpec(Spec):
+    """A field without a value is one that is left out: the API server takes it away."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_fields(cls, spec: object) -> object:
+        return {key: value for key, value in spec.items() if value is not None} if isinstance(spec, dict) else spec
+
+
+class RuleSpec(CesSpec):
     """spec of a ClusterEgressRule or NamespaceEgressRule."""
 
     action: Accepting
@@ -128,7 +136,7 @@ class ServiceRuleSpec(RuleSpec):
     service: Label
 
 
-class PortSpec(Spec):
+class PortSpec(CesSpec):
     """One of an ExternalService's ports. The name is for people."""
 
     name: str = ""
@@ -157,7 +165,7 @@ def _is_name(text: str) -> bool:
     )
 
 
-class ExternalServiceSpec(Spec):
+class ExternalServiceSpec(CesSpec):
     """spec of an ExternalService."""
 
     addresses: Annotated[list[Annotated[str, AfterValidator(_address_or_name)]], Field(min_length=1)]

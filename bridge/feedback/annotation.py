@@ -42,7 +42,7 @@ def complaint(judged: Judged) -> str:
 
 
 def summary(status: Mapping[str, Any]) -> str:
-    """The text for a policy object whose kind has no status: the state of its conditions, and what is amiss."""
+    """The text for a policy object of another program: the state of our conditions, and what is amiss."""
     conditions = {one["type"]: one for one in status["conditions"]}
     amiss = next((one for one in conditions.values() if one["status"] != "True"), None)
     found = {"reason": amiss["reason"], "message": amiss["message"]} if amiss else {}

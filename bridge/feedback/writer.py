@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from bridge import metrics
 from bridge.clock import Clock
 from bridge.cluster.answers import RequestRefused
 from bridge.cluster.client import Connection
-from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event, merge_status
+from bridge.cluster.writes import Notice, apply_annotations, apply_status, create_event
 from bridge.errors import ClusterDenied, ClusterError, ClusterUnavailable
 from bridge.feedback.account import Account
 from bridge.feedback.annotation import STATUS, summary
-from bridge.model.kinds import BY_REF
+from bridge.model.kinds import BY_REF, Kind
 from bridge.model.observed import Resource
 
 _EXISTS = "AlreadyExists"
+_Place = tuple[Connection, Resource, str, str, str]
 
 
 class Fate(Enum):
@@ -68,19 +70,26 @@ class Writer:
         kind = BY_REF.get(ref.kind)
         if kind is None:
             return  # of a dialect that is no longer installed: there is nobody to tell
-        resource = kind.resource
-        place = (self._connection, resource, ref.namespace, ref.name, account.uid)
-        if isinstance(content, dict) and kind.status:
-            write = merge_status if kind.foreign else apply_status
-            write(*place, content)
+        place = (self._connection, kind.resource, ref.namespace, ref.name, account.uid)
+        if isinstance(content, dict):
+            self._write_status(place, content, kind)
+        elif kind.resource is not Resource.PODS:
+            self._write_annotation(place, content)
+
+    def _write_status(self, place: _Place, content: dict[str, Any], kind: Kind) -> None:
+        """On another program's object its phase, where it has one: its definition knows no conditions, so the annotation tells of them."""
+        if not kind.foreign:
+            apply_status(*place, content)
             self._series.told["status"].inc()
-        elif isinstance(content, dict):
-            apply_annotations(*place, {STATUS: summary(content)})
-            self._series.told["annotation"].inc()
-        elif resource is not Resource.PODS:
-            said = {STATUS: content} if content else {}
-            apply_annotations(*place, said)
-            self._series.told["annotation"].inc()
+            return
+        if kind.phases:
+            apply_status(*place, {"phase": content["phase"]})
+            self._series.told["status"].inc()
+        self._write_annotation(place, summary(content))
+
+    def _write_annotation(self, place: _Place, content: str) -> None:
+        apply_annotations(*place, {STATUS: content} if content else {})
+        self._series.told["annotation"].inc()
 
     def _announce(self, account: Account) -> None:
         self._allowed()

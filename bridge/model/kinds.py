@@ -64,8 +64,8 @@ class Kind:
     """One kind of object. `brings` is None for Kubernetes' own, which are no policy.
 
     Of rules, `tier` is theirs, `allows` are the words of spec.action that let through and stop nothing, and `targets` is the field that
-    names external services. `status` says whether the kind has that subresource, `phases` what another program's status.phase says of
-    an object that every device holds, and of one that is not there yet.
+    names external services. `phases` are what another program's status.phase says of an object that every device holds, and of one that is
+    not there yet; None where its kind has no such field.
     """
 
     resource: Resource
@@ -76,7 +76,6 @@ class Kind:
     tier: Tier | None = None
     allows: tuple[str, ...] = ("Allow",)
     targets: str = "spec.to"
-    status: bool = True
     phases: tuple[str, str] | None = None
 
     def __str__(self) -> str:
