@@ -73,7 +73,7 @@ class Book:
     def _begin(self, name: str, now: float) -> None:
         known = self._known.get(name)
         self._tracked[name] = Tracked.begun(name, self._settings, self._why_not, now, known)
-        wait = self._uniform(0, _SPREAD) if known is not None and known.answered else 0.0
+        wait = self._uniform(0, min(_SPREAD, self._settings.longest)) if known is not None and known.answered else 0.0
         heapq.heappush(self._questions, (now + wait, name, self._wanted[name]))
 
     def due(self, now: float, room: int) -> list[tuple[str, int]]:
