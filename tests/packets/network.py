@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from bridge.model.policy import Protocol
 from tests.adapters.nftables.machine import namespace, run
+from tests.packets import sctp
 
 T = TypeVar("T")
 
@@ -88,14 +89,19 @@ class Network:
 
     def place(self, address: str, pod: str) -> None:
         """The address is this pod's from now on, and nobody else's."""
-        version, length = ("-6", 128) if ":" in address else ("-4", 32)
-        old = self.homes.pop(address, None)
-        if old is not None:
-            run("ip", "-n", self.pods[old], version, "address", "delete", f"{address}/{length}", "dev", "eth0")
+        version, length = _family_of(address)
+        self.remove(address)
         nodad = ("nodad",) if version == "-6" else ()
         run("ip", "-n", self.pods[pod], version, "address", "add", f"{address}/{length}", "dev", "eth0", *nodad)
         run("ip", "-n", self.gateway, version, "route", "replace", address, "dev", f"to-{pod}")
         self.homes[address] = pod
+
+    def remove(self, address: str) -> None:
+        """The address is nobody's."""
+        version, length = _family_of(address)
+        old = self.homes.pop(address, None)
+        if old is not None:
+            run("ip", "-n", self.pods[old], version, "address", "delete", f"{address}/{length}", "dev", "eth0")
 
     def at(self, address: str) -> str:
         """The namespace in which an address is."""
@@ -181,6 +187,9 @@ def network(pods: Sequence[str], outside: Iterable[str]) -> Iterator[Network]:
             run("ip", "-n", out, "address", "add", f"{address}/{length}", "dev", "eth0", *(["nodad"] * (length == 128)))
             run("ip", "-n", gateway, "route", "add", f"{address}/{length}", "dev", "to-outside")
         stack.enter_context(_listeners(out))
+        families = (socket.AF_INET, socket.AF_INET6)
+        heard = [inside(out, lambda family=one: sctp.listening(family)) for one in families]  # type: ignore[misc]
+        stack.enter_context(sctp.answering(heard))
         yield Network(gateway, out, named)
 
 
@@ -271,6 +280,8 @@ def _tried(one: Attempt, patience: float) -> Fate:
     try:
         if one.protocol in (Protocol.ICMP, Protocol.ICMPV6):
             return _ping(one, patience)
+        if one.protocol is Protocol.SCTP:
+            return _associated(one, patience)
         return _asked(one, patience)
     except TimeoutError:
         return Fate.DROPPED
@@ -287,6 +298,19 @@ def _asked(one: Attempt, patience: float) -> Fate:
         asking.connect((one.destination, one.port))
         asking.sendall(b"hello")
         return Fate.THROUGH if asking.recv(64) == b"hello" else Fate.DROPPED
+
+
+def _associated(one: Attempt, patience: float) -> Fate:
+    """An INIT and its answer; the kernel tells a connected raw socket when it is refused."""
+    six, tag = _family(one.source) == socket.AF_INET6, next(_IDS)
+    with _bound(one.source, socket.SOCK_RAW, sctp.NUMBER) as asking:
+        asking.settimeout(patience)
+        asking.connect((one.destination, 0))
+        asking.send(sctp.init(one.port, tag))
+        while True:
+            data = asking.recv(2048)
+            if sctp.answers(data if six else data[(data[0] & 15) * 4 :], tag):
+                return Fate.THROUGH
 
 
 def _bound(source: str, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
@@ -318,6 +342,11 @@ def _echo_request(kind: int, mark: bytes, *, checked: bool) -> bytes:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return struct.pack("!BBH", kind, 0, ~total & 0xFFFF if checked else 0) + mark
+
+
+def _family_of(address: str) -> tuple[str, int]:
+    """The option of ip, and the length of a single address."""
+    return ("-6", 128) if ":" in address else ("-4", 32)
 
 
 def _family(address: str) -> socket.AddressFamily:
