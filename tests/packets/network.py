@@ -316,7 +316,11 @@ def _associated(one: Attempt, patience: float) -> Fate:
 def _bound(source: str, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
     asking = socket.socket(_family(source), kind, protocol)
     asking.settimeout(PATIENCE)
-    asking.bind((source, 0))
+    try:
+        asking.bind((source, 0))
+    except OSError:
+        asking.close()
+        raise
     return asking
 
 
