@@ -25,6 +25,7 @@ from bridge.state.policy_picture import DeviceRow
 from bridge.state.trace_store import Reading, Stood
 
 OK = "ok"
+_FEW = 20  # senders of each of whom it is told since when
 _DEFAULT = "default-deny"  # the name of the line
 _STATED = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED, ObjectState.HELD, ObjectState.WITHHELD)
 _NOTHING = Fact(True)
@@ -51,20 +52,26 @@ class _Found:
 class Enforcement:
     """Looks at devices for one cluster at one moment. `at` None is now."""
 
-    def __init__(self, reading: Reading, cluster: str, at: datetime | None, now: datetime) -> None:
+    def __init__(
+        self, reading: Reading, cluster: str, at: datetime | None, now: datetime, expected: Sequence[str] = ()
+    ) -> None:
         self._reading = reading
+        self._expected = tuple(expected)
         self._cluster = cluster
         self._at = at
-        self._holdings = Holdings(reading, at or now, now=at is None)
+        self._holdings = Holdings(reading, at or now, now=at is None, briefly=len(expected) > _FEW)
         self._devices = reading.devices()
         self._rows: dict[ObjectKey, dict[str, Stood]] = {}
-        self._members: dict[tuple[ObjectKey, str], bool] = {}
+        self._members: dict[ObjectKey, set[str]] = {}
+        self._lines: dict[tuple[str, ObjectKey, str], Lines] = {}
         self._placements: dict[tuple[Ref, str], Placement] = {}
+        self._loaded: set[Ref] = set()
 
     def load(self, refs: Sequence[Ref]) -> None:
         """Read at once what these rules become on the devices."""
-        if self._at is None:
-            self._placements |= self._reading.placements(self._cluster, refs)
+        if self._at is None and (missing := [ref for ref in refs if ref not in self._loaded]):
+            self._loaded.update(missing)
+            self._placements |= self._reading.placements(self._cluster, missing)
             keys = {key for one in self._placements.values() for key in one.keys}
             self._fetch(keys | {list_key(self._cluster, Scope.DEFAULT)})
 
@@ -112,13 +119,13 @@ class Enforcement:
     def _by_rule(self, target: Target, seen: Seen, via: Considered) -> _Found:
         rule = via.rule
         key = list_key(self._cluster, SCOPES[rule.tier], rule.ref.namespace)
-        lines = self._holdings.lines(target.name, key, f"{rule.ref.name}_", self._row(target.name, key))
+        lines = self._held_lines(target.name, key, f"{rule.ref.name}_")
         meant = tuple(line for line in lines.lines if _meets(line, via, seen.view, target))
         return self._with_member(target, seen, Lines(meant, lines.fact))
 
     def _by_default(self, target: Target, seen: Seen) -> _Found:
         key = list_key(self._cluster, Scope.DEFAULT)
-        lines = self._holdings.lines(target.name, key, _DEFAULT, self._row(target.name, key))
+        lines = self._held_lines(target.name, key, _DEFAULT)
         meant = tuple(line for line in lines.lines if _of_view(line, seen.view, target))
         found = self._with_member(target, seen, Lines(meant, lines.fact))
         exempt = builtin(self._cluster, EXEMPT if target.namespaces is None else f"{EXEMPT}-.{target.name}")
@@ -142,11 +149,21 @@ class Enforcement:
         )
 
     def _joined(self, key: ObjectKey, address: str) -> bool:
-        place = (key, address)
-        if place not in self._members:
-            forms = tuple(prefixes_of(address)) if key.scope is Scope.BUILTIN else (address,)
-            self._members[place] = bool(self._reading.members(self._cluster, [key], forms, self._at))
-        return self._members[place]
+        """Whether it is a member as recorded; of groups of workloads all that are expected are looked up at once."""
+        if key.scope is Scope.BUILTIN:
+            return bool(self._reading.members(self._cluster, [key], prefixes_of(address), self._at))
+        if key not in self._members:
+            found = self._reading.members(self._cluster, [key], self._expected, self._at)
+            self._members[key] = {one for _, one in found}
+        if address not in self._expected:
+            return bool(self._reading.members(self._cluster, [key], [address], self._at))
+        return address in self._members[key]
+
+    def _held_lines(self, device: str, key: ObjectKey, prefix: str) -> Lines:
+        place = (device, key, prefix)
+        if place not in self._lines:
+            self._lines[place] = self._holdings.lines(device, key, prefix, self._row(device, key))
+        return self._lines[place]
 
     # ---- rows
 

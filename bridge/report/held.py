@@ -64,9 +64,10 @@ class Lines:
 
 
 class Holdings:
-    """What devices held at `at`; `now` when that is the present, which the recorded rows tell."""
+    """What devices held at `at`; `now` when that is the present, which the recorded rows tell. `briefly`: not since when."""
 
-    def __init__(self, reading: Reading, at: datetime, *, now: bool) -> None:
+    def __init__(self, reading: Reading, at: datetime, *, now: bool, briefly: bool = False) -> None:
+        self._briefly = briefly
         self._reading = reading
         self._at = at
         self._now = now
@@ -84,16 +85,11 @@ class Holdings:
 
     def member(self, device: str, key: ObjectKey, address: str, row: Stood | None, *, joined: bool) -> Fact:
         """Whether the address is in that group there; `joined`: it is a member as recorded."""
-        if row is not None and isinstance(row.body, Group) and not row.body.shards:
-            inside = covers(row.body.members, [address]) if row.body.members else False
-            if self._now and _settled(row):
-                told = self._told_member(device, key, address)
-                return Fact(inside, told.since if told and told.held is inside else row.proven_at)
+        if self._now and row is not None and _settled(row):
+            inside = _in_body(row.body, address) if isinstance(row.body, Group) else joined
+            told = None if self._briefly else self._told_member(device, key, address)
+            return told if told is not None and told.held is inside else Fact(inside)
         told = self._told_member(device, key, address)
-        if self._now and row is not None and row.body is None and _settled(row):
-            if told is not None and told.held is joined:
-                return told
-            return Fact(joined)
         if told is not None:
             return told
         return self._told_later(device, key, address) or self._never(device)
@@ -166,6 +162,10 @@ def prefixes_of(address: str) -> Iterator[str]:
 def _forms(key: ObjectKey, address: str) -> tuple[str, ...]:
     """How a group can name the address: groups of selected workloads hold addresses, our own may hold prefixes."""
     return tuple(prefixes_of(address)) if key.scope is Scope.BUILTIN or key.name == ".prefixes" else (address,)
+
+
+def _in_body(body: Group, address: str) -> bool:
+    return bool(body.members) and covers(body.members, [address])
 
 
 def _settled(row: Stood) -> bool:

@@ -163,7 +163,7 @@ class Senders:
         if found is None:
             return
         if found.selector:
-            pods = self._reading.pods_of(place.cluster, asked.namespace)
+            pods = self._reading.pods_with(place.cluster, asked.namespace, found.selector)
             chosen = [pod.uid for pod in pods if service_selects(found.selector, pod)]
             leases = self._reading.leases_of(place.cluster, chosen)
         else:

@@ -26,7 +26,7 @@ from bridge.report.trace_model import SCHEMA, Answer, Decided, OnDevice, Trace
 from bridge.report.written import (
     Policy,
     policy_of,
-    scene_of,
+    scenes_of,
     sources_now,
     sources_then,
     widened,
@@ -80,6 +80,8 @@ class Tracer:
         self._sites = sites
         self._at = at
         self._now = now
+        self._before: dict[object, list[_Decided]] = {}
+        self._resolved: dict[frozenset[str], Mapping[str, frozenset[str]]] = {}
 
     def trace(self, source: From, to: Destination, cluster: str | None = None) -> Trace:
         """The whole answer."""
@@ -96,8 +98,9 @@ class Tracer:
         name = senders[0].cluster
         self._refuse_before(*watched[name])
         site = self._sites[name]
-        enforcement = Enforcement(self._reading, name, self._at, self._now)
-        answers = _grouped(self._answer(sender, site, to, enforcement) for sender in senders)
+        enforcement = Enforcement(self._reading, name, self._at, self._now, [one.address for one in senders])
+        cases = (case for several in _by_namespace(senders) for case in self._cases(several, site))
+        answers = _grouped(self._answer(case, site, to, enforcement) for case in cases)
         headline, agrees = words.headline(answers)
         return Trace(
             schema=SCHEMA,
@@ -131,38 +134,60 @@ class Tracer:
 
     # ---- one sender
 
-    def _answer(self, sender: Sender, site: Site, to: Destination, enforcement: Enforcement) -> Answer:
-        case = self._case(sender, site)
-        names = self._names(sender.cluster, case.policy)
-        decided = [
-            self._decided(case, site, targets, defaults, to, names) for targets, defaults in _alike(case, site.targets)
-        ]
-        refs = {one.rule.ref for each in decided for one in each.considered if one.meets}
-        enforcement.load(sorted(refs))
+    def _answer(self, case: _Case, site: Site, to: Destination, enforcement: Enforcement) -> Answer:
+        names = self._names(case.sender.cluster, case.policy)
+        decided = self._all_decided(case, site, to, names)
+        enforcement.load(sorted({one.rule.ref for each in decided for one in each.considered if one.meets}))
         return Answer(
-            senders=(words.sent(sender),),
+            senders=(words.sent(case.sender),),
             decisions=tuple(one for each in decided for one in _decisions(each, to)),
             rules=words.looked(decided[0].considered, decided[0].pieces, case.policy, enforcement, site.targets),
             devices=tuple(row for each in decided for row in _rows(each, case, to, enforcement, names)),
         )
 
-    def _case(self, sender: Sender, site: Site) -> _Case:
-        namespace = self._reading.namespace(sender.cluster, sender.namespace, self._at) if sender.pod else None
-        place = namespace or sender.namespace
-        policy = policy_of(self._reading, sender.cluster, place, site.dialects, site.governance, self._at, self._now)
+    def _all_decided(
+        self, case: _Case, site: Site, to: Destination, names: Mapping[str, frozenset[str]]
+    ) -> list[_Decided]:
+        """Senders of whom the same rules are are told the same, so the pods of a Service are decided about once."""
+        inside = overlap(site.governance.pod_ranges, [case.sender.address])
+        alike = (case.sender.namespace, ":" in case.sender.address, inside, tuple(case.sources.items()))
+        if alike not in self._before:
+            self._before[alike] = [
+                self._decided(case, site, targets, defaults, to, names)
+                for targets, defaults in _alike(case, site.targets)
+            ]
+        return self._before[alike]
+
+    def _cases(self, senders: Sequence[Sender], site: Site) -> Iterable[_Case]:
+        """Senders of one namespace."""
+        first = senders[0]
+        namespace = self._reading.namespace(first.cluster, first.namespace, self._at) if first.pod else None
+        policy = policy_of(
+            self._reading,
+            first.cluster,
+            namespace or first.namespace,
+            site.dialects,
+            site.governance,
+            self._at,
+            self._now,
+        )
         if self._at is not None:
-            scene = Recorded(sender, words.anybody(sender) if sender.pod else None, namespace)
-            return _Case(
-                sender, namespace, policy, scene, sources_then(self._reading, policy, sender, namespace, self._at)
-            )
-        scene = scene_of(self._reading, sender, policy)
-        if sender.pod and scene.pod is None:
-            raise NotTraceable(f"{sender.name} has just gone: ask again")
-        return _Case(sender, namespace, policy, scene, sources_now(policy, scene))
+            sources = sources_then(self._reading, policy, senders, namespace, self._at)
+            for sender in senders:
+                pod = words.anybody(sender) if sender.pod else None
+                scene = Recorded(sender, pod, namespace)
+                yield _Case(sender, namespace, policy, scene, sources[sender.address])
+            return
+        for sender, scene in zip(senders, scenes_of(self._reading, senders, namespace, policy).values(), strict=True):
+            if sender.pod and scene.pod is None:
+                raise NotTraceable(f"{sender.name} has just gone: ask again")
+            yield _Case(sender, namespace, policy, scene, sources_now(policy, scene))
 
     def _names(self, cluster: str, policy: Policy) -> Mapping[str, frozenset[str]]:
-        wanted = {name for one in policy.externals.values() for name in one.fqdns if "*" not in name}
-        return self._reading.names(cluster, wanted, self._at) if wanted else {}
+        wanted = frozenset(name for one in policy.externals.values() for name in one.fqdns if "*" not in name)
+        if wanted not in self._resolved:
+            self._resolved[wanted] = self._reading.names(cluster, wanted, self._at) if wanted else {}
+        return self._resolved[wanted]
 
     def _decided(
         self,
@@ -202,6 +227,13 @@ class Tracer:
         asked = widened(policy, case.sources) if self._at is not None else policy
         known = asked.cluster_policy(case.sender.cluster, site.governance, moment)
         return (_piece(evaluate(known, defaults, case.scene, packet, _resolver(names)), policy, to),)
+
+
+def _by_namespace(senders: Iterable[Sender]) -> Iterable[list[Sender]]:
+    found: dict[str, list[Sender]] = {}
+    for one in senders:
+        found.setdefault(one.namespace, []).append(one)
+    return found.values()
 
 
 def _piece(found: reference.Decision, policy: Policy, to: Destination) -> Piece:
@@ -281,14 +313,15 @@ def _rows(
 
 def _grouped(answers: Iterable[Answer]) -> tuple[Answer, ...]:
     """Senders of whom the same is decided, together."""
-    found: list[Answer] = []
+    found: dict[tuple[Decided, ...], list[Answer]] = {}
     for one in answers:
-        same = next((at for at, other in enumerate(found) if other.decisions == one.decisions), None)
-        if same is None:
-            found.append(one)
-        else:
-            other = found[same]
-            found[same] = Answer(
-                (*other.senders, *one.senders), other.decisions, other.rules, (*other.devices, *one.devices)
-            )
-    return tuple(found)
+        found.setdefault(one.decisions, []).append(one)
+    return tuple(
+        Answer(
+            tuple(sender for one in several for sender in one.senders),
+            decisions,
+            several[0].rules,
+            tuple(row for one in several for row in one.devices),
+        )
+        for decisions, several in found.items()
+    )

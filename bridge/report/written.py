@@ -102,17 +102,20 @@ def policy_of(
     return Policy(timed, externals, tuple(unread), said)
 
 
-def scene_of(reading: Reading, sender: Sender, policy: Policy) -> Scene:
-    """Everything that selection needs to know of the sender now."""
-    if not sender.pod:
-        return Scene(sender, None, None)
-    cluster = sender.cluster
-    pod = reading.pods(cluster, [sender.uid]).get(sender.uid)
-    namespace = reading.namespace(cluster, sender.namespace, None)
+def scenes_of(
+    reading: Reading, senders: Sequence[Sender], namespace: Namespace | None, policy: Policy
+) -> dict[str, Scene]:
+    """Everything that selection needs to know now of these senders, all of one namespace; by their addresses."""
+    known = [one for one in senders if one.pod]
+    if not known:
+        return {one.address: Scene(one, None, None) for one in senders}
+    cluster, place = known[0].cluster, known[0].namespace
+    pods = reading.pods(cluster, {one.uid for one in known})
     names = {rule.source.service for rule, _ in policy.rules if rule.source.kind is SourceKind.SERVICE}
-    services = reading.services(cluster, sender.namespace, sorted(names)) if names else {}
+    services = reading.services(cluster, place, sorted(names)) if names else {}
     bare = any(not one.selector for one in services.values())
-    return Scene(sender, pod, namespace, services, reading.slices(cluster, sender.namespace) if bare else ())
+    slices = reading.slices(cluster, place) if bare else ()
+    return {one.address: Scene(one, pods.get(one.uid), namespace, services, slices) for one in senders}
 
 
 def sources_now(policy: Policy, scene: Scene) -> dict[Ref, bool | None]:
@@ -121,21 +124,23 @@ def sources_now(policy: Policy, scene: Scene) -> dict[Ref, bool | None]:
 
 
 def sources_then(
-    reading: Reading, policy: Policy, sender: Sender, namespace: Namespace | None, at: datetime
-) -> dict[Ref, bool | None]:
-    """The same for the past: labels of pods are not kept, but who was in the group that the rule's source was.
-
-    None where there was no such group: a rule that no device was to hold.
+    reading: Reading, policy: Policy, senders: Sequence[Sender], namespace: Namespace | None, at: datetime
+) -> dict[str, dict[Ref, bool | None]]:
+    """The same for the past, of senders of one namespace, by their addresses: labels of pods are not kept, but who was in the group that
+    the rule's source was. None where there was no such group: a rule that no device was to hold.
     """
-    keys = {rule.ref: source_key(sender.cluster, rule) for rule, _ in policy.rules}
-    there = reading.groups_then(sender.cluster, keys.values(), at)
-    members = reading.members(sender.cluster, there, [sender.address], at)
-    found: dict[Ref, bool | None] = {}
-    for rule, _ in policy.rules:
-        key = keys[rule.ref]
-        plain = _by_place(rule.source, sender, namespace)
-        found[rule.ref] = plain if plain is not None or key not in there else (key, sender.address) in members
-    return found
+    if not senders:
+        return {}
+    cluster = senders[0].cluster
+    keys = {rule.ref: source_key(cluster, rule) for rule, _ in policy.rules}
+    there = reading.groups_then(cluster, keys.values(), at)
+    members = reading.members(cluster, there, [one.address for one in senders], at)
+
+    def selected(rule: Rule, sender: Sender) -> bool | None:
+        key, plain = keys[rule.ref], _by_place(rule.source, sender, namespace)
+        return plain if plain is not None or key not in there else (key, sender.address) in members
+
+    return {one.address: {rule.ref: selected(rule, one) for rule, _ in policy.rules} for one in senders}
 
 
 def widened(policy: Policy, sources: Mapping[Ref, bool | None]) -> Policy:

@@ -36,8 +36,9 @@ ORDER BY l.address
 PODS: LiteralString = f"""
 SELECT {PodReader.COLUMNS} FROM pod WHERE cluster = %(cluster)s AND uid = ANY(%(uid)s::text[])
 """  # noqa: S608
-PODS_OF_NAMESPACE: LiteralString = f"""
-SELECT {PodReader.COLUMNS} FROM pod WHERE cluster = %(cluster)s AND namespace = %(namespace)s
+PODS_WITH: LiteralString = f"""
+SELECT {PodReader.COLUMNS} FROM pod WHERE cluster = %(cluster)s AND namespace = %(namespace)s AND NOT EXISTS (
+    SELECT FROM unnest(%(label)s::text[], %(value)s::text[]) x (label, value) WHERE labels ->> x.label IS DISTINCT FROM x.value)
 """  # noqa: S608
 OBSERVED = """
 SELECT body::text FROM observed
