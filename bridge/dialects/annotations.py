@@ -5,8 +5,9 @@ namespace is their union, and no annotation reaches the group of another namespa
 the namespace, on a Service the pods behind it, on a pod that pod.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bridge.dialects.fields import dns_label, shown
 from bridge.dialects.kinds import GROUP
@@ -18,6 +19,7 @@ ADDRESS_GROUP = f"{GROUP}/address-group"
 STATUS = f"{GROUP}/status"
 KNOWN = (ADDRESS_GROUP, STATUS)
 
+_Annotated = TypeVar("_Annotated", Namespace, Service, Pod)
 GroupName = tuple[str, str]
 """Namespace and value."""
 
@@ -64,15 +66,20 @@ def annotation_groups(namespaces: Iterable[Namespace], services: Iterable[Servic
         if names and source:
             carriers[about] = names
 
-    for item in namespaces:
+    for item in _asking(namespaces):
         whole = Source(SourceKind.NAMESPACE, namespace=item.name)
         add(Ref("Namespace", "", item.name), item.name, item.annotations, whole)
-    for service in services:
+    for service in _asking(services):
         behind = Source(SourceKind.SERVICE, namespace=service.namespace, service=service.name)
         add(Ref("Service", service.namespace, service.name), service.namespace, service.annotations, behind)
-    for pod in pods:
+    for pod in _asking(pods):
         add(Ref("Pod", pod.namespace, pod.name), pod.namespace, pod.annotations, None)
     return Groups({name: tuple(sorted(sources)) for name, sources in sorted(found.items())}, errors, carriers)
+
+
+def _asking(items: Iterable[_Annotated]) -> Iterator[_Annotated]:
+    """Those that ask for a group, as hardly any does: all are looked at whenever policy is compiled."""
+    return (item for item in items if ADDRESS_GROUP in item.annotations)
 
 
 def annotated(namespace: str, name: str) -> Source:
