@@ -1,6 +1,7 @@
 """What trace says that devices hold: reconstructed from the audit for every moment, and from the rows as they stand now."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 
@@ -10,6 +11,7 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Objects, RuleEntry, RuleList
 from bridge.model.policy import (
     Action,
+    AddressSource,
     DefaultAction,
     Defaults,
     ExternalService,
@@ -22,18 +24,24 @@ from bridge.model.policy import (
     Tier,
     Traffic,
     UnknownAddresses,
+    View,
 )
 from bridge.model.rendering import change_lines
+from bridge.model.resolution import Resolution
 from bridge.policy.compile import compile_policy
 from bridge.policy.shard import spread
+from bridge.report.destination import destination
 from bridge.report.held import Holdings
+from bridge.report.sender import NotTraceable, source
+from bridge.report.trace import Site, Tracer
 from bridge.report.trace_model import OnDevice, Trace, trace_document, trace_schema
 from bridge.report.trace_text import trace_sheets
 from bridge.state.batch import Batch, DesiredObject, Placement
 from bridge.state.database import Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState
+from bridge.state.pruning import prune
 from bridge.state.trace_store import TraceStore
-from tests.policy.world import CLUSTER, Holder, World
+from tests.policy.world import CLUSTER, GOVERNANCE, Holder, World
 from tests.report.trace_record import Recorded, members
 from tests.state.builders import Stores, at, group
 
@@ -276,3 +284,71 @@ def test_no_device_in_scope_is_said(device: Device) -> None:
     assert CLUSTER == "east"
     found = device.trace("10.0.0.9", "192.0.2.1:443", _WORLD, at(4))
     assert found.answers[0].decisions[0].verdict == "Deny"
+
+
+def test_a_service_is_told_for_all_its_pods_and_the_kinds_are_told_apart(device: Device) -> None:
+    device.apply(at(3))
+    device.recorded.record(_MORE, at(10))
+    found = device.trace("shop/pay", "192.0.2.1:443", _MORE, at(11))
+    (answer,) = found.answers
+    assert sorted(one.address for one in answer.senders) == ["10.0.0.1", "10.0.0.2"]
+    assert [row.agrees for row in answer.devices] == [True, False]
+    then = device.trace("service/shop/pay", "192.0.2.1:443", _MORE, at(11), at(5))
+    assert [one.address for one in then.answers[0].senders] == ["10.0.0.1"]
+    with pytest.raises(NotTraceable, match="nothing is recorded"):
+        device.trace("shop/nobody", "192.0.2.1:443", _MORE, at(11))
+    with pytest.raises(NotTraceable, match="no address of IPv6"):
+        device.trace("shop/pay", "[2001:db8::1]:443", _MORE, at(11))
+
+
+def _by_name(addresses: tuple[str, ...] = (), *names: str) -> World:
+    return replace(_WORLD, externals={_DB: replace(_EXTERNAL, addresses=addresses, fqdns=names)})
+
+
+def test_hosts_by_name_and_addresses_that_hang_on_a_name(database: Database) -> None:
+    recorded = Recorded(database)
+    world = _by_name((), "db.example.com", "*.cdn.example.com")
+    recorded.record(world, at(0))
+
+    def verdict(to: str, then: datetime | None = None) -> str:
+        return recorded.trace("10.0.0.1", to, world, at(100), then).answers[0].decisions[0].verdict
+
+    assert verdict("db.example.com:443") == verdict("a.cdn.example.com:443") == "Allow"
+    assert verdict("other.example.com:443") == "Deny"
+    assert verdict("192.0.2.9:443") == "unknown", "nobody knows what the names stand for"
+    plain = _by_name((), "db.example.com")
+    recorded.record(plain, at(10))
+    resolved = Batch(at(20))
+    resolved.names = [Resolution("db.example.com", ("192.0.2.9",))]
+    recorded.stores.commit(resolved)
+    assert [verdict("192.0.2.9:443"), verdict("192.0.2.8:443")] == ["Allow", "Deny"]
+    assert [verdict("192.0.2.9:443", at(15)), verdict("192.0.2.9:443", at(25))] == ["unknown", "Allow"]
+    recorded.record(_by_name(("192.0.2.0/28",)), at(30))
+    assert verdict("api.example.com:443") == "unknown", "its address is not known"
+
+
+def test_as_a_device_sees_it(database: Database) -> None:
+    recorded = Recorded(database)
+    recorded.record(_WORLD, at(0))
+    views = (View(), View(AddressSource.EGRESS, ("192.0.2.0/24",), ("198.18.0.1",), name="out"))
+    target = replace(_WORLD.target(), views=views)
+    with TraceStore(database).reading() as reading:
+        tracer = Tracer(reading, {CLUSTER: Site(GOVERNANCE, (target,), recorded.dialects)}, None, at(5))
+        row = row_of(tracer.trace(source("10.0.0.1"), destination("192.0.2.1:443")))
+        assert (row.view, row.address) == ("Egress", ("198.18.0.1",))
+        row = row_of(tracer.trace(source("10.0.0.1"), destination("198.51.100.1:443")))
+        assert (row.view, row.address) == ("Pod", ("10.0.0.1",))
+
+
+def test_versions_are_pruned_with_history(database: Database) -> None:
+    recorded = Recorded(database)
+    recorded.record(_WORLD, at(0))
+    recorded.record(replace(_WORLD, rules=()), at(10))
+    prune(database, at(5))
+    assert recorded.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(20), at(8)).answers[0].decisions[0].verdict == "Allow"
+    prune(database, at(15))
+    with pytest.raises(NotTraceable, match="begins at"):
+        recorded.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(20), at(8))
+    with database.transaction() as connection:
+        rows = connection.execute("SELECT name FROM version WHERE kind = 'ServiceEgressRule'").fetchall()
+    assert rows == []
