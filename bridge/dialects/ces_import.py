@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from bridge.dialects import ces
-from bridge.dialects.dialect import Context, Dialects
+from bridge.dialects.dialect import Context, Dialects, ref_of
 from bridge.model.kinds import API_VERSION, KINDS
 from bridge.model.observed import PolicyObject
 from bridge.model.policy import Action, ExternalService, Protocol, Ref, Rule, Tier, Traffic
@@ -59,11 +59,7 @@ def _read(written: Sequence[PolicyObject], home: str, result: Carried) -> tuple[
     rules: list[Rule] = []
     externals: dict[Ref, ExternalService] = {}
     for obj in written:
-        about = (
-            f"{KINDS[obj.resource]} {obj.namespace}/{obj.name}"
-            if obj.namespace
-            else f"{KINDS[obj.resource]} {obj.name}"
-        )
+        about = ref_of(KINDS[obj.resource], obj)
         problems = dialects.problems(obj, Context())
         result.lost += [f"{about}: {problem}" for problem in problems]
         if problems:
