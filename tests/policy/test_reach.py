@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from bridge.model.addresses import subtract
 from bridge.model.capabilities import Form
-from bridge.model.identity import ObjectKey
-from bridge.model.intent import DeviceObject, RuleList
-from bridge.model.policy import IcmpType, Protocol, Rule
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.intent import DeviceObject, Group, RuleEntry, RuleList
+from bridge.model.policy import Action, IcmpType, Protocol, Rule
 from bridge.policy import reach_spans
-from bridge.policy.compile import compile_policy
+from bridge.policy.compile import compile_policy, policies
 from bridge.policy.reach import Difference, Shift, Turn, difference
 from bridge.policy.reach_spans import Spans
 from tests.policy import device
@@ -152,3 +152,37 @@ def test_traffic_is_written_as_people_write_it() -> None:
     }
     for spans, texts in found.items():
         assert reach_spans.traffic_texts(spans) == texts
+
+
+def _many(count: int, *, opened: int | None = None) -> dict[ObjectKey, DeviceObject]:
+    """So many groups, each with a line to a destination of its own; one line may be to everywhere."""
+    objects: dict[ObjectKey, DeviceObject] = {}
+    lines = []
+    for number in range(count):
+        source, to = (
+            ObjectKey(Kind.GROUP, CLUSTER, scope, "shop", f"g{number}") for scope in (Scope.SERVICE, Scope.EXTERNAL)
+        )
+        objects[source] = Group(source, frozenset({f"10.1.{number >> 8}.{number & 255}"}))
+        objects[to] = Group(to, frozenset({"0.0.0.0/0" if number == opened else f"192.0.{number >> 8}.{number & 255}"}))
+        lines.append(RuleEntry(f"g{number}_tcp", Action.ALLOW, (source,), (to,), Protocol.TCP))
+    key = ObjectKey(Kind.RULE_LIST, CLUSTER, Scope.SERVICE, "shop")
+    objects[key] = RuleList(key, tuple(lines))
+    objects.update((one.key, one) for one in policies([key]))
+    return objects
+
+
+def test_only_senders_of_changed_lines_are_looked_at() -> None:
+    looked: set[int] = set()
+    found = difference(_many(1000), _many(1000, opened=7), OUTSIDE, lambda _, of: looked.add(of))
+    assert looked == {1}
+    assert found.told == {"10.1.0.7"}
+    (shift,) = found.shifts
+    assert (shift.turn, shift.sources, shift.traffic) == (Turn.GAINS, ("10.1.0.7",), ("TCP",))
+    assert subtract(("0.0.0.0/0",), shift.where) == ("192.0.0.7",)
+
+
+def test_a_line_that_moves_counts_where_it_meets_others() -> None:
+    before = _many(20)
+    ((key, listed),) = ((key, one) for key, one in before.items() if isinstance(one, RuleList))
+    moved = {**before, key: RuleList(key, (*listed.entries[1:], listed.entries[0]))}
+    assert difference(before, moved, OUTSIDE) == Difference((), frozenset({"10.1.0.0"}))
