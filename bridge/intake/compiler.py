@@ -1,16 +1,19 @@
 """From what is in force in a cluster to what each of its devices should hold, and what of that is new."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.dialects.annotations import Groups
 from bridge.intake.policies import InForce
-from bridge.model.identity import ObjectKey
-from bridge.model.policy import Governance, Ref, Rule, Source
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.intent import DeviceObject, RuleList
+from bridge.model.policy import Governance, Ref, Source, Tier
 from bridge.model.reasons import Reason
-from bridge.model.rendering import digest_of
-from bridge.policy.compile import ClusterPolicy, Compiled, Target, compile_policy
+from bridge.model.rendering import digest_of, digest_of_list, entry_line
+from bridge.policy.compile import ClusterPolicy, Compiled, Remark, Target, compile_policy
+from bridge.policy.memory import Memory
 from bridge.state.batch import DesiredObject, Placement, Verdict
 
 _BARRED = (Reason.UNSUPPORTED, Reason.OVER_BROAD)  # reasons for which a rule cannot be accepted as it stands
@@ -40,10 +43,12 @@ def outline(
     at: datetime,
     names: Mapping[str, tuple[str, ...]],
     shared: Mapping[ObjectKey, str],
+    memory: Memory | None = None,
 ) -> Outline:
     """Compile for every device as of this moment.
 
-    `asked` are the groups by annotation, `names` what was resolved, `shared` who else was counted behind the addresses of groups.
+    `asked` are the groups by annotation, `names` what was resolved, `shared` who else was counted behind the addresses of groups. With a
+    memory of the last time it takes as long as what has changed since, and comes to the same.
     """
     policy = ClusterPolicy(
         cluster,
@@ -57,27 +62,50 @@ def outline(
         names,
         shared,
     )
-    rules = {rule.ref: rule for rule in in_force.rules}
+    tiers = {rule.ref.kind: rule.tier for rule in in_force.rules}
+    memory = memory or Memory()
     result = Outline()
     for target in targets:
-        compiled = compile_policy(policy, target)
-        for key, body in compiled.objects.items():
-            result.desired[target.name, key] = DesiredObject(target.name, key, body, digest_of(body))
-        for key in compiled.groups:
-            result.desired[target.name, key] = DesiredObject(target.name, key, None, SELECTED)
+        known = memory.within(target.name)
+        compiled = compile_policy(policy, target, known)
+        result.desired.update(((target.name, one.key), one) for one in _desired(compiled, target.name, known))
         result.definitions.update(compiled.groups)
         result.watched.update(compiled.watched)
         result.notes[target.name] = tuple(compiled.notes)
-        for one in _placements(compiled, target.name, rules):
-            result.placements[one.ref, target.name] = one
+        result.placements.update(
+            ((one.ref, target.name), one) for one in _placements(compiled, target.name, tiers, known)
+        )
     return result
 
 
-def _placements(compiled: Compiled, device: str, rules: Mapping[Ref, Rule]) -> Iterable[Placement]:
-    for ref, keys in compiled.placed.items():
-        rule, remark = rules.get(ref), compiled.remarks.get(ref)
-        said = (remark.reason, remark.message) if remark else ("", "")
-        yield Placement(ref, device, tuple(sorted(keys)), rule.tier if rule else None, *said)
+def _desired(compiled: Compiled, device: str, memory: Memory) -> list[DesiredObject]:
+    """Every object, digested. A list is digested by its lines: one that is edited has nearly all of them still."""
+    texts = memory.within("texts")
+
+    def fixed(body: DeviceObject) -> DesiredObject:
+        lines = texts.each(str(body.key), zip(body.entries), entry_line) if isinstance(body, RuleList) else None
+        return DesiredObject(device, body.key, body, digest_of(body) if lines is None else digest_of_list(lines))
+
+    found = memory.each("fixed", zip(compiled.objects.values()), fixed)
+    texts.keep({str(one.key) for one in found if one.key.kind is Kind.RULE_LIST})
+    return found + memory.each("selected", ((key, device) for key in compiled.groups), _selected)
+
+
+def _selected(key: ObjectKey, device: str) -> DesiredObject:
+    return DesiredObject(device, key, None, SELECTED)
+
+
+def _placements(compiled: Compiled, device: str, tiers: Mapping[str, Tier], memory: Memory) -> list[Placement]:
+    remark, tier = compiled.remarks.get, tiers.get
+    given = ((keys, ref, device, tier(ref.kind), remark(ref)) for ref, keys in compiled.placed.items())
+    return memory.each("placements", given, _placement)
+
+
+def _placement(
+    keys: AbstractSet[ObjectKey], ref: Ref, device: str, tier: Tier | None, remark: Remark | None
+) -> Placement:
+    said = (remark.reason, remark.message) if remark else ("", "")
+    return Placement(ref, device, tuple(sorted(keys)), tier, *said)
 
 
 def changes(before: Mapping[Place, str], after: Mapping[Place, DesiredObject]) -> tuple[list[Place], list[Place]]:

@@ -20,8 +20,8 @@ def alike(known: Pod | Slim, value: Pod | Slim) -> bool:
 
 def same_verdict(known: Verdict | None, verdict: Verdict) -> bool:
     """Whether a verdict says what is known, about a version that is the same to us."""
-    if known is None:
-        return False
+    if known is None or known is verdict:
+        return known is verdict
     if known.accepted is None or verdict.accepted is None:
         return known == verdict
     return replace(known, accepted=verdict.accepted) == verdict and alike(known.accepted, verdict.accepted)

@@ -1,7 +1,9 @@
 """The policy objects of one cluster: what was written, what of it is in force, and what to tell its author (SEMANTICS 4)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import cache
 
 from bridge.dialects import native
 from bridge.dialects.dialect import Context, Dialects, Policy, ref_of
@@ -28,10 +30,13 @@ class _Version:
 class _Entry:
     """An object by its reference: as it is now, why that cannot be taken, and the last version that could."""
 
+    brings: Brings | None
     written: PolicyObject | None = None
     candidate: _Version | None = None
     problem: str = ""
     accepted: _Version | None = None
+    governed: bool = True  # when it was settled
+    said: Verdict | None = None  # None while it must be settled anew
 
     @property
     def uid(self) -> str:
@@ -70,9 +75,10 @@ class PolicyBook:
         self._sequence = {one.uid: one.sequence for one in known if one.sequence}
         self._unnumbered: set[Ref] = set()
         self._entries: dict[Ref, _Entry] = {}
+        self._found: AbstractSet[Ref] = frozenset()  # the external services with which rules were settled
         for ref, verdict in verdicts.items():
             if verdict.accepted is not None and verdict.accepted.resource in dialects.kinds:
-                self._entries[ref] = _Entry(accepted=self._still(verdict.accepted))
+                self._entries[ref] = _Entry(brings(ref.kind), accepted=self._still(verdict.accepted))
 
     def put(self, written: PolicyObject) -> bool:
         """Take an object as it is written now; whether it says anything new. Another uid says that the one before was deleted."""
@@ -115,11 +121,11 @@ class PolicyBook:
             if entry.written is not None and entry.written.spec:
                 self._consider(entry)
             if entry.accepted is not None:
-                entry.accepted = self._still(entry.accepted.written)
+                entry.accepted, entry.said = self._still(entry.accepted.written), None
 
     def _consider(self, entry: _Entry) -> None:
         """Read the object as it is written now."""
-        entry.candidate, entry.problem = None, ""
+        entry.candidate, entry.problem, entry.said = None, "", None
         if entry.written is None:
             return
         try:
@@ -140,21 +146,21 @@ class PolicyBook:
         entry.written = PolicyObject(
             found.resource, found.uid, found.namespace, found.name, found.resource_version, 0, {}, {}
         )
-        entry.candidate, entry.problem = None, found.reason
+        entry.candidate, entry.problem, entry.said = None, found.reason, None
 
     def _entry(self, ref: Ref, uid: str) -> _Entry:
         known = self._entries.get(ref)
         if known is not None and uid and known.uid and known.uid != uid:
             self.remove(ref)
-        return self._entries.setdefault(ref, _Entry())
+        return self._entries.setdefault(ref, _Entry(brings(ref.kind)))
 
     def remove(self, ref: Ref) -> None:
         """The object was deleted. An external service stays accepted until no rule in force names it."""
         entry = self._entries.get(ref)
         if entry is None:
             return
-        if brings(ref.kind) is Brings.EXTERNAL_SERVICE and entry.accepted is not None:
-            entry.written, entry.candidate, entry.problem = None, None, "deleted"
+        if entry.brings is Brings.EXTERNAL_SERVICE and entry.accepted is not None:
+            entry.written, entry.candidate, entry.problem, entry.said = None, None, "deleted", None
         else:
             self._sequence.pop(entry.uid, None)
             del self._entries[ref]
@@ -165,7 +171,7 @@ class PolicyBook:
             self.remove(ref)
 
     def settle(self, governs: Callable[[str], bool]) -> InForce:
-        """Decide what is in force now, and say so about every object."""
+        """Decide what is in force now, and say so about every object. What nothing happened to is as it was settled the last time."""
         verdicts: dict[Ref, Verdict] = {}
         externals = dict(self._settle_simple(Brings.EXTERNAL_SERVICE, verdicts))
         groups = dict(self._settle_simple(Brings.ADDRESS_GROUP, verdicts))
@@ -181,11 +187,12 @@ class PolicyBook:
     def _settle_simple(self, what: Brings, verdicts: dict[Ref, Verdict]) -> Iterable[tuple[Ref, Policy]]:
         """Objects that stand for themselves: accepted when they can be read."""
         for ref, entry in self._entries.items():
-            if brings(ref.kind) is not what:
+            if entry.brings is not what:
                 continue
-            if entry.candidate:
-                entry.accepted = entry.candidate
-            verdicts[ref] = _verdict(ref, entry, *self._say(entry))
+            if entry.said is None:
+                entry.accepted = entry.candidate or entry.accepted
+                entry.said = _verdict(ref, entry, *self._say(entry))
+            verdicts[ref] = entry.said
             if entry.accepted:
                 yield ref, entry.accepted.parsed
 
@@ -193,21 +200,29 @@ class PolicyBook:
         self, externals: Mapping[Ref, Policy], governs: Callable[[str], bool], verdicts: dict[Ref, Verdict]
     ) -> list[Rule]:
         rules = []
+        in_scope, other_services = cache(governs), externals.keys() != self._found
         for ref, entry in self._entries.items():
-            if brings(ref.kind) is not Brings.RULE:
+            if entry.brings is not Brings.RULE:
                 continue
-            if ref.namespace and not governs(ref.namespace):
-                message = f"namespace {ref.namespace} is not governed: see governed.namespaceSelector in the settings"
-                entry.accepted = None
-                verdicts[ref] = _verdict(ref, entry, "NamespaceNotGoverned", message)
-                continue
-            entry.problem = _unknown(entry, externals) or (entry.problem if not entry.candidate else "")
-            if entry.candidate and not entry.problem:
-                entry.accepted = entry.candidate
-            verdicts[ref] = _verdict(ref, entry, *self._say(entry))
+            governed = not ref.namespace or in_scope(ref.namespace)
+            if entry.said is None or other_services or governed is not entry.governed:
+                entry.governed = governed
+                entry.said = self._settle_rule(ref, entry, externals)
+            verdicts[ref] = entry.said
             if entry.accepted and isinstance(entry.accepted.parsed, Rule):
                 rules.append(entry.accepted.parsed)
+        self._found = frozenset(externals) if other_services else self._found
         return rules
+
+    def _settle_rule(self, ref: Ref, entry: _Entry, externals: Mapping[Ref, Policy]) -> Verdict:
+        if not entry.governed:
+            message = f"namespace {ref.namespace} is not governed: see governed.namespaceSelector in the settings"
+            entry.accepted = None
+            return _verdict(ref, entry, "NamespaceNotGoverned", message)
+        entry.problem = _unknown(entry, externals) or (entry.problem if not entry.candidate else "")
+        if entry.candidate and not entry.problem:
+            entry.accepted = entry.candidate
+        return _verdict(ref, entry, *self._say(entry))
 
     @staticmethod
     def _say(entry: _Entry) -> tuple[str, str]:
@@ -220,8 +235,11 @@ class PolicyBook:
 
     def _drop_unused(self, externals: dict[Ref, Policy], rules: list[Rule], verdicts: dict[Ref, Verdict]) -> None:
         """Deleted external services go when the last rule that names them has gone."""
-        used = {ref for rule in rules for ref in rule.destinations}
-        for ref in [ref for ref in externals if self._entries[ref].written is None and ref not in used]:
+        deleted = [ref for ref in externals if self._entries[ref].written is None]
+        used = {ref for rule in rules for ref in rule.destinations} if deleted else set()
+        for ref in deleted:
+            if ref in used:
+                continue
             del self._entries[ref], externals[ref], verdicts[ref]
 
 

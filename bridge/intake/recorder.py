@@ -20,6 +20,7 @@ from bridge.model.observed import Pod
 from bridge.model.policy import Governance, Ref
 from bridge.model.reasons import RESTING, Reason
 from bridge.policy.compile import Target
+from bridge.policy.memory import Memory
 from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Placement, Recorded, Verdict
 
 
@@ -42,6 +43,7 @@ class Recorder:
         self._said: dict[Ref, Verdict] = {}  # about what people wrote, as of the last compilation
         self._plain: Mapping[Ref, Verdict] = {}  # of external services with names, before what names have to say
         self._counting = Counting(index)
+        self._memory = Memory()
         self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
         self._placements = dict(recorded.placements)
@@ -124,7 +126,17 @@ class Recorder:
         asked = annotation_groups(landscape.namespaces.values(), landscape.services.values(), index.annotated_pods)
         names = index.names.meanings
         drawn = self._counting.settle(
-            partial(compiler.outline, self._cluster, self._governance, in_force, asked, self._targets, batch.at, names),
+            partial(
+                compiler.outline,
+                self._cluster,
+                self._governance,
+                in_force,
+                asked,
+                self._targets,
+                batch.at,
+                names,
+                memory=self._memory,
+            ),
             dirty,
         )
         batch.names_gone = index.names.settle(in_force.rules, in_force.externals, drawn.placements, self._targets)

@@ -62,3 +62,8 @@ def entry_line(entry: RuleEntry) -> str:
 def digest_of(value: DeviceObject | None) -> str:
     """SHA-256 of the line, as 16 hexadecimal digits."""
     return hashlib.sha256(line_of(value).encode()).hexdigest()[:_DIGITS]
+
+
+def digest_of_list(lines: Iterable[str]) -> str:
+    """The digest of a rule list with these lines, which may be many."""
+    return hashlib.sha256(("{" + ", ".join(lines) + "}").encode()).hexdigest()[:_DIGITS]
