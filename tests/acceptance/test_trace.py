@@ -97,6 +97,8 @@ def test_a_packet(site: World) -> None:
     assert [len(answer["senders"]) for answer in found["answers"]] == [2], "both pods of the Service, told once"
     later = {each["rule"]: each["outcome"] for each in found["answers"][0]["rules"]}
     assert later["ServiceEgressRule first/web-partner"] == "later"
+    for name in ("weekend", "old"):
+        site.store.delete("clusteregressrules", "", name)
 
 
 @pytest.mark.acceptance("language: trace without a port tells which traffic is allowed and what becomes of the rest")
