@@ -44,8 +44,12 @@ class Lines:
 
 def list_key(cluster: str, rule: Rule) -> ObjectKey:
     """The list that a rule's lines stand in: one for each tier and namespace. Where namespaces share addresses, one for the tier."""
-    shared = rule.source.view.source is not AddressSource.POD
-    return ObjectKey(Kind.RULE_LIST, cluster, SCOPES[rule.tier], "" if shared else rule.ref.namespace)
+    return ObjectKey(Kind.RULE_LIST, cluster, SCOPES[rule.tier], "" if _shares(rule) else rule.ref.namespace)
+
+
+def _shares(rule: Rule) -> bool:
+    """Whether it is about addresses that namespaces may share."""
+    return rule.source.view.source is not AddressSource.POD
 
 
 def source_key(cluster: str, rule: Rule) -> ObjectKey:
@@ -160,8 +164,9 @@ def _lines(rule: Rule, cluster: str, destinations: tuple[Destination | None, ...
 def _entry(rule: Rule, source: ObjectKey, to: Destination, number: int, withheld: bool) -> RuleEntry:
     traffic = to.service.traffic[number]
     what = f"{traffic.protocol.lower()}{traffic.number or ''}"
+    whose = f"{rule.ref.namespace}_" if _shares(rule) and rule.ref.namespace else ""  # in a list of many namespaces
     return RuleEntry(
-        f"{rule.ref.label}_{short(to.service.ref)}_{what}",  # no name of Kubernetes holds a "_"
+        f"{whose}{rule.ref.label}_{short(to.service.ref)}_{what}",  # no name of Kubernetes holds a "_"
         rule.action,
         (source,),
         (to.group,),

@@ -146,3 +146,14 @@ def test_on_a_device_for_some_namespaces_the_groups_are_its_own() -> None:
     compiled = compile_policy(world.policy, target)
     assert {"web-.node-.edge", "governed-.node-.edge"} <= {key.name for key in compiled.watched}
     assert "web-.node-.edge" in {key.name for key in compiled.groups}
+
+
+def test_lines_of_several_namespaces_in_one_list_have_names_of_their_own() -> None:
+    places = [Ref("NamespaceEgressRule", where, "web") for where in ("shop", "bank")]
+    rules = tuple(
+        Rule(place, Tier.NAMESPACE, 1, Action.ALLOW, Source(SourceKind.NAMESPACE, place.namespace), (MAIL,), log=False)
+        for place in places
+    )
+    compiled = _compiled(*rules)
+    names = [name for name in _lines(compiled, "namespace") if name.endswith("_node")]
+    assert sorted(names) == ["bank_web_cluster_mail_any_node", "shop_web_cluster_mail_any_node"]
