@@ -135,7 +135,7 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_adapters_and_simulators_are_found_by_entry_point() -> None:
-    assert InstalledAdapters().kinds == ("bigip", "nftables")
+    assert InstalledAdapters().kinds == ("bigip", "memory", "nftables")
     assert InstalledAdapters().factory("bigip").kind == "bigip"
     assert lab_devices() == ("bigip",)
     with pytest.raises(SettingsError, match="no adapter for fortigat; there are bigip"):
