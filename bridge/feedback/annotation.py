@@ -45,7 +45,10 @@ def summary(status: Mapping[str, Any]) -> str:
     """The text for a policy object of another program: the state of our conditions, and what is amiss."""
     conditions = {one["type"]: one for one in status["conditions"]}
     amiss = next((one for one in conditions.values() if one["status"] != "True"), None)
+    accepted = conditions["Accepted"]["message"]
     found = {"reason": amiss["reason"], "message": amiss["message"]} if amiss else {}
+    if not amiss and accepted != text(Reason.ACCEPTED):
+        found = {"message": accepted}  # it is there, and otherwise than written
     return _encode({**found, **{name: one["status"] for name, one in conditions.items()}}).decode()
 
 

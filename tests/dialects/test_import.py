@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.cluster.decode import Codec
@@ -114,6 +114,7 @@ def policies(draw: st.DrawFn) -> list[PolicyObject]:
     return found
 
 
+@settings(max_examples=40)
 @given(policies())
 def test_the_same_decisions(objects: list[PolicyObject]) -> None:
     carried = carry(objects)
