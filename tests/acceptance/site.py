@@ -34,6 +34,7 @@ class ClusterEntry:
     kubeconfig: Path
     pod_ranges: tuple[str, ...] = ("10.244.0.0/16",)
     internal: tuple[str, ...] = ("10.96.0.0/12", "172.18.0.0/16")
+    node_ranges: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """As YAML has it."""
@@ -42,6 +43,7 @@ class ClusterEntry:
             "kubeconfig": str(self.kubeconfig),
             "podRanges": list(self.pod_ranges),
             "serviceRanges": list(self.internal),
+            "nodeRanges": list(self.node_ranges),
         }
 
 

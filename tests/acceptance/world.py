@@ -35,7 +35,7 @@ class Cluster:
     def pod(self, namespace: str, name: str, *addresses: str, uid: str = "", **more: Any) -> str:  # noqa: ANN401
         """A running pod with these addresses, made or changed; its uid.
 
-        `app` is its label (its name without a number unless given); `phase`, `host`, `started`, `account` and `annotations` as said.
+        `app` is its label (its name without a number unless given); `phase`, `host`, `node`, `started`, `account` and `annotations` as said.
         """
         uid = uid or str(uuid.uuid4())
         started = more.get("started") or datetime.now(UTC)
@@ -53,12 +53,17 @@ class Cluster:
             "startTime": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         spec = {
-            "nodeName": "node-0001",
+            "nodeName": more.get("node", "node-0001"),
             "hostNetwork": bool(more.get("host")),
             "serviceAccountName": more.get("account", "default"),
         }
         self.store.bulk_load("pods", [{"metadata": metadata, "spec": spec, "status": status}])
         return uid
+
+    def node(self, name: str, *addresses: str) -> None:
+        """A node with these internal addresses, made or changed."""
+        status = {"addresses": [{"type": "InternalIP", "address": one} for one in addresses]}
+        self.store.bulk_load("nodes", [{"metadata": {"name": name}, "status": status}])
 
     def delete_pod(self, namespace: str, name: str) -> None:
         """A pod goes for good."""
