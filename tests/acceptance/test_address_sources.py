@@ -1,7 +1,6 @@
 """Devices that do not see the addresses of pods: nodes and egresses by destination, and who else stands behind them (SEMANTICS 3)."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
