@@ -1,42 +1,42 @@
 """What one device does about one decision: whether it holds the rule's line, and the sender as a member of the line's source."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
-from bridge.model.addresses import covers
+from bridge.model.addresses import covers, overlap
 from bridge.model.capabilities import Form
 from bridge.model.identity import ObjectKey, Scope
-from bridge.model.policy import Action, AddressSource, Ref, Tier, View
+from bridge.model.intent import Group
+from bridge.model.policy import AS_POD, Action, AddressSource, Ref, Tier, View
 from bridge.model.tiers import SCOPES
 from bridge.policy.compiled import Target
-from bridge.policy.remainder import EXEMPT, builtin
+from bridge.policy.remainder import EXEMPT
+from bridge.report.amiss import AWAITING, OK, STATED, Situation, amiss
 from bridge.report.considered import Considered, Piece, Verdict
 from bridge.report.held import Fact, Holdings, Line, Lines, list_key, prefixes_of
 from bridge.report.naming import named
 from bridge.report.sender import Sender
 from bridge.report.trace_model import OnDevice
-from bridge.report.words import unnamed
 from bridge.state.batch import Placement
-from bridge.state.desired import ObjectState
 from bridge.state.policy_picture import DeviceRow
 from bridge.state.trace_store import Reading, Stood
 
-OK = "ok"
 _FEW = 20  # senders of each of whom it is told since when
 _DEFAULT = "default-deny"  # the name of the line
-_STATED = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED, ObjectState.HELD, ObjectState.WITHHELD)
 _NOTHING = Fact(True)
+_SHARED = View(AddressSource.NODE)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The sender as one device sees it in packets to the destination."""
+    """The sender as one device sees it in packets to the destination, which is `to` ("" where no address of it is known)."""
 
     view: View
     addresses: tuple[str, ...]
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +87,22 @@ class Enforcement:
         )
         view = view or next((one for one in views if not one.destinations), views[0])
         if view.source is AddressSource.EGRESS:
-            return Seen(view, _alike(view.addresses, sender.address))
+            return Seen(view, _alike(view.addresses, sender.address), address)
         if view.source is AddressSource.NODE and sender.node:
-            return Seen(view, _alike(self._reading.node_addresses(self._cluster, sender.node), sender.address))
-        return Seen(view, (sender.address,) if view.source is AddressSource.POD else ())
+            nodes = self._reading.node_addresses(self._cluster, sender.node)
+            return Seen(view, _alike(nodes, sender.address), address)
+        return Seen(view, (sender.address,) if view.source is AddressSource.POD else (), address)
 
     def of_piece(self, target: Target, sender: Sender, seen: Seen, piece: Piece, via: Considered | None) -> OnDevice:
         """What the device does about one decision; `via` is the rule that took it."""
-        if piece.verdict in (Verdict.UNMATCHED, Verdict.UNKNOWN):
+        if piece.verdict in (Verdict.UNMATCHED, Verdict.UNKNOWN) or _implied(target, piece):
             return self._told(target, sender, seen, piece, _Found(Lines((), _NOTHING)), None)
+        if target.capabilities.form is Form.FLAT and piece.passed:
+            found = self._by_pass(target, seen, piece)
+            if found.lines.lines:
+                return self._told(target, sender, seen, piece, found, via)
         if via is not None:
             return self._told(target, sender, seen, piece, self._by_rule(target, seen, via), via)
-        if target.capabilities.form is Form.ALLOW_ONLY:
-            return self._told(target, sender, seen, piece, _Found(Lines((), _NOTHING)), None)
         return self._told(target, sender, seen, piece, self._by_default(target, seen), None)
 
     def stale(self, target: Target, sender: Sender, seen: Seen, other: Considered) -> OnDevice | None:
@@ -118,18 +121,48 @@ class Enforcement:
 
     def _by_rule(self, target: Target, seen: Seen, via: Considered) -> _Found:
         rule = via.rule
-        key = list_key(self._cluster, SCOPES[rule.tier], rule.ref.namespace)
-        lines = self._held_lines(target.name, key, f"{rule.ref.name}_")
-        meant = tuple(line for line in lines.lines if _meets(line, via, seen.view, target))
+        key, prefix = _place(self._cluster, rule.ref, rule.tier, seen.view)
+        lines = self._held_lines(target.name, key, prefix)
+        meant = tuple(line for line in lines.lines if self._meets(target, line, via, seen))
         return self._with_member(target, seen, Lines(meant, lines.fact))
+
+    def _by_pass(self, target: Target, seen: Seen, piece: Piece) -> _Found:
+        """What a Pass became on an ordered list: the lower rules, or the default, as lines of its own."""
+        of = f"_{piece.rule.ref.label}_" if piece.rule is not None else f"_{_DEFAULT}"
+        found: list[Line] = []
+        for ref in piece.passed:
+            tier = next(tier for tier in Tier if ref.kind.startswith(tier.value.capitalize()))
+            lines = self._held_lines(target.name, *_place(self._cluster, ref, tier, seen.view))
+            chosen = (one for one in lines.lines if of in one.name and one.action == piece.verdict.value)
+            found += [one for one in chosen if self._goes_there(target.name, one, seen.to)]
+        return self._with_member(target, seen, Lines(tuple(found), Fact(True)))
 
     def _by_default(self, target: Target, seen: Seen) -> _Found:
         key = list_key(self._cluster, Scope.DEFAULT)
         lines = self._held_lines(target.name, key, _DEFAULT)
         meant = tuple(line for line in lines.lines if _of_view(line, seen.view, target))
         found = self._with_member(target, seen, Lines(meant, lines.fact))
-        exempt = builtin(self._cluster, EXEMPT if target.namespaces is None else f"{EXEMPT}-.{target.name}")
-        return _Found(found.lines, found.group, found.member, self._member(target.name, exempt, seen.addresses))
+        onward = [one for line in self._held_lines(target.name, key, EXEMPT).lines for one in line.sources]
+        exempt = next((self._member(target.name, one, seen.addresses) for one in onward), None)
+        return _Found(found.lines, found.group, found.member, exempt)
+
+    def _meets(self, target: Target, line: Line, via: Considered, seen: Seen) -> bool:
+        """Whether the line is about the traffic: its destination is one that was met, or made of one."""
+        if not _of_view(line, seen.view, target):
+            return False
+        external = [key for key in line.destinations if key.scope in (Scope.EXTERNAL, Scope.CLUSTER_EXTERNAL)]
+        if external and not any(_stands_for(key, ref) for key in external for ref in via.reached):
+            return False
+        protocols = {protocol.value for part in (via.carried, via.perhaps) for protocol in part.ports}
+        return line.traffic in ("Any", *protocols) and self._goes_there(target.name, line, seen.to)
+
+    def _goes_there(self, device: str, line: Line, to: str) -> bool:
+        """Whether the line's destinations have the address in them, as far as that is recorded."""
+        bodies = [row.body for key in line.destinations if (row := self._row(device, key)) is not None]
+        groups = [body for body in bodies if isinstance(body, Group) and not body.shards]
+        if not to or len(groups) < len(line.destinations) or any(group.fqdns for group in groups):
+            return True
+        return any(overlap(group.members, [to]) for group in groups)
 
     def _with_member(self, target: Target, seen: Seen, lines: Lines) -> _Found:
         """The first source that holds the sender; else what is known of the first of all."""
@@ -182,9 +215,9 @@ class Enforcement:
 
     def _unsettled(self, device: str, other: Considered) -> bool:
         placed = self.placed(other.rule.ref, device)
-        key = list_key(self._cluster, SCOPES[other.rule.tier], other.rule.ref.namespace)
-        rows = [self._row(device, one) for one in (key, *(placed.keys if placed else ()))]
-        return any(row is not None and (not row.settled or row.state in _STATED) for row in rows)
+        keys = [_place(self._cluster, other.rule.ref, other.rule.tier, view)[0] for view in (AS_POD, _SHARED)]
+        rows = [self._row(device, one) for one in (*keys, *(placed.keys if placed else ()))]
+        return any(row is not None and (not row.settled or row.state in STATED) for row in rows)
 
     # ---- in words
 
@@ -200,7 +233,7 @@ class Enforcement:
         agrees = True if nothing else _agrees(line, member, attached, found.exempt)
         placed = self.placed(via.rule.ref, target.name) if via is not None else None
         state, message = (OK, "") if nothing else self._state(target, found, placed, device, via, agrees=agrees)
-        if piece.verdict is Verdict.UNKNOWN:
+        if piece.verdict is Verdict.UNKNOWN or (agrees and state == AWAITING):
             agrees = None
         return OnDevice(
             device=target.name,
@@ -238,39 +271,18 @@ class Enforcement:
         if self._at is not None:
             word = {True: OK, False: "not held then", None: "not known"}[agrees]
             return word, "" if agrees else why
-        rows = self._concerned(target.name, found, placed, via)
         tier = via.rule.tier if via is not None else Tier.SERVICE
-        loose = bool(found.lines.lines) and device.attached.get(tier) is False
-        if not agrees:
-            told = next(_why_not(target.name, rows, placed, device, loose=loose), None)
-            if told is not None:
-                return told
-        if any(row.state is ObjectState.AWAITING_DEPLOY for row in rows):
-            return "AwaitingDeploy", "stored, not yet enforced"
-        if loose:
-            return "NotAttached", device.attach_by.get(tier, "")
-        return self._rest(target, found, device, placed, via, why, agrees=agrees)
-
-    @staticmethod
-    def _rest(
-        target: Target,
-        found: _Found,
-        device: DeviceRow,
-        placed: Placement | None,
-        via: Considered | None,
-        why: str,
-        *,
-        agrees: bool | None,
-    ) -> tuple[str, str]:
-        """Where nothing that is recorded says that something is amiss."""
-        if agrees:
-            unwell = "" if device.state == OK else f"as last seen: the device is {device.state}"
-            return OK, unwell or (placed.message if placed else "")
-        if device.state != OK:
-            return _late(target.name, device)
-        if found.exempt is not None and found.exempt.held:
-            return "Exempt", "the device lets it on unmatched, as the pod of a namespace that is not governed"
-        return ("not known" if agrees is None else "Missing"), why or _missing(placed, via)
+        situation = Situation(
+            target.name,
+            device,
+            tuple(self._concerned(target.name, found, placed, via)),
+            placed,
+            loose=bool(found.lines.lines) and device.attached.get(tier) is False,
+            attach_by=device.attach_by.get(tier, ""),
+            exempt=found.exempt is not None and bool(found.exempt.held),
+            why=why or ("" if placed is not None or via is None else "it is not recorded that it is to hold the rule"),
+        )
+        return amiss(situation, agrees=agrees)
 
     def _concerned(self, device: str, found: _Found, placed: Placement | None, via: Considered | None) -> list[Stood]:
         keys = dict.fromkeys(placed.keys if placed else ())
@@ -297,42 +309,21 @@ def _agrees(line: bool | None, member: bool | None, attached: bool | None, exemp
     return None if None in (line, member) or (exempt is not None and let_on is None) else True
 
 
-def _late(name: str, device: DeviceRow) -> tuple[str, str]:
-    if device.mode == "plan":
-        return "Pending", "the bridge only plans for it (mode: plan) and writes nothing there"
-    if device.state == OK:
-        return "Pending", "a change has not reached the device yet"
-    return "DeviceUnreachable", unnamed(name, device.message) or device.state
+def _implied(target: Target, piece: Piece) -> bool:
+    """Whether it takes no line on a device that only allows: what is stopped there is what no line allows."""
+    return target.capabilities.form is Form.ALLOW_ONLY and piece.verdict.stops
 
 
-def _why_not(
-    name: str, rows: Sequence[Stood], placed: Placement | None, device: DeviceRow, *, loose: bool
-) -> Iterator[tuple[str, str]]:
-    """What is recorded to be in the way, the most telling first."""
-    if placed is not None and placed.reason:
-        yield placed.reason, placed.message
-    for state in _STATED:
-        yield from ((row.state.value, row.message) for row in rows if row.state is state)
-    if any(row.waiting_since for row in rows) and not loose:
-        yield _late(name, device)
+def _place(cluster: str, ref: Ref, tier: Tier, view: View) -> tuple[ObjectKey, str]:
+    """The list of a rule, and how the names of its lines begin; where namespaces share addresses, one list is for the tier."""
+    if view.source is AddressSource.POD:
+        return list_key(cluster, SCOPES[tier], ref.namespace), f"{ref.label}_"
+    return list_key(cluster, SCOPES[tier]), f"{ref.namespace}_{ref.label}_" if ref.namespace else f"{ref.label}_"
 
 
-def _missing(placed: Placement | None, via: Considered | None) -> str:
-    if via is not None and placed is None:
-        return "it is not recorded that the device is to hold the rule"
-    return "the device was not seen to hold it"
-
-
-def _meets(line: Line, via: Considered, view: View, target: Target) -> bool:
-    """Whether the line is about the traffic: its destination is one that was met, or of a kind that stands for several."""
-    if not _of_view(line, view, target):
-        return False
-    met = {(ref.namespace, ref.name) for ref in via.reached}
-    external = [key for key in line.destinations if key.scope in (Scope.EXTERNAL, Scope.CLUSTER_EXTERNAL)]
-    if external and not any((key.namespace, key.name.partition("-.")[0]) in met for key in external):
-        return False
-    protocols = {protocol.value for part in (via.carried, via.perhaps) for protocol in part.ports}
-    return line.traffic == "Any" or line.traffic in protocols
+def _stands_for(key: ObjectKey, ref: Ref) -> bool:
+    """Whether the group is that of the external service, or a part of it."""
+    return key.namespace == ref.namespace and (key.name == ref.label or key.name.startswith(f"{ref.label}-."))
 
 
 def _of_view(line: Line, view: View, target: Target) -> bool:

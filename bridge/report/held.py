@@ -121,8 +121,14 @@ class Holdings:
         parts = next((text for text in _inside(row.after) if text.startswith("shards=")), "")
         if parts:
             of = int(parts.removeprefix("shards="))
-            return self._told_member(device, key.shard(shard_index(address, of), of), address)
+            found = [self._told_part(device, key.shard(shard_index(form, of), of), form) for form in forms]
+            known = [one for one in found if one is not None]
+            return next((one for one in known if one.held), known[0] if known else None)
         return Fact(_says(row, forms), row.at, row.number)
+
+    def _told_part(self, device: str, part: ObjectKey, form: str) -> Fact | None:
+        rows = self._reading.told(device, part, [f"'{form}'"], self._at)
+        return Fact(_says(rows[0], [form]), rows[0].at, rows[0].number) if rows else None
 
     def _told_later(self, device: str, key: ObjectKey, address: str) -> Fact | None:
         """Where the rows from before were pruned: what the first row after it says was there before."""

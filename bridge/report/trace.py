@@ -11,7 +11,7 @@ from datetime import datetime
 from bridge.dialects.dialect import Dialects
 from bridge.model.addresses import ALL, networks, overlap, subtract
 from bridge.model.observed import Namespace
-from bridge.model.policy import DefaultAction, Defaults, ExternalService, Governance, Ref, UnknownAddresses
+from bridge.model.policy import DefaultAction, Defaults, Governance, Ref, UnknownAddresses
 from bridge.policy import evaluate as reference
 from bridge.policy.compiled import Target
 from bridge.policy.evaluate import Scene, evaluate
@@ -20,6 +20,8 @@ from bridge.report import trace_words as words
 from bridge.report.considered import Considered, Piece, Verdict, consider, decide
 from bridge.report.destination import Destination
 from bridge.report.enforced import Enforcement, allows
+from bridge.report.meant import Names
+from bridge.report.meant import meant as is_meant
 from bridge.report.sender import From, NotTraceable, Place, Sender, Senders
 from bridge.report.times import time_text
 from bridge.report.trace_model import SCHEMA, Answer, Decided, OnDevice, Trace
@@ -81,7 +83,7 @@ class Tracer:
         self._at = at
         self._now = now
         self._before: dict[object, list[_Decided]] = {}
-        self._resolved: dict[frozenset[str], Mapping[str, frozenset[str]]] = {}
+        self._resolved: dict[frozenset[str], Names] = {}
 
     def trace(self, source: From, to: Destination, cluster: str | None = None) -> Trace:
         """The whole answer."""
@@ -145,9 +147,7 @@ class Tracer:
             devices=tuple(row for each in decided for row in _rows(each, case, to, enforcement, names)),
         )
 
-    def _all_decided(
-        self, case: _Case, site: Site, to: Destination, names: Mapping[str, frozenset[str]]
-    ) -> list[_Decided]:
+    def _all_decided(self, case: _Case, site: Site, to: Destination, names: Names) -> list[_Decided]:
         """Senders of whom the same rules are are told the same, so the pods of a Service are decided about once."""
         inside = overlap(site.governance.pod_ranges, [case.sender.address])
         alike = (case.sender.namespace, ":" in case.sender.address, inside, tuple(case.sources.items()))
@@ -183,7 +183,7 @@ class Tracer:
                 raise NotTraceable(f"{sender.name} has just gone: ask again")
             yield _Case(sender, namespace, policy, scene, sources_now(policy, scene))
 
-    def _names(self, cluster: str, policy: Policy) -> Mapping[str, frozenset[str]]:
+    def _names(self, cluster: str, policy: Policy) -> Names:
         wanted = frozenset(name for one in policy.externals.values() for name in one.fqdns if "*" not in name)
         if wanted not in self._resolved:
             self._resolved[wanted] = self._reading.names(cluster, wanted, self._at) if wanted else {}
@@ -196,11 +196,11 @@ class Tracer:
         targets: tuple[Target, ...],
         defaults: Defaults,
         to: Destination,
-        names: Mapping[str, frozenset[str]],
+        names: Names,
     ) -> _Decided:
         rules = tuple((rule, rest) for rule, rest in case.policy.rules if not targets or concerns(rule, targets[0]))
         policy = replace(case.policy, rules=rules)
-        meant = {ref: _meant(one, to, names) for ref, one in policy.externals.items()}
+        meant = {ref: is_meant(one, to, names) for ref, one in policy.externals.items()}
         considered = consider(rules, policy.externals, case.sources, meant, to.what)
         return _Decided(targets, considered, self._pieces(case, policy, site, considered, defaults, to, names))
 
@@ -212,7 +212,7 @@ class Tracer:
         considered: Sequence[Considered],
         defaults: Defaults,
         to: Destination,
-        names: Mapping[str, frozenset[str]],
+        names: Names,
     ) -> tuple[Piece, ...]:
         """By the reference evaluator where one packet is asked about and all of it is known."""
         moment = self._at or self._now
@@ -252,34 +252,7 @@ def _alike(case: _Case, targets: Iterable[Target]) -> list[tuple[tuple[Target, .
     return [(tuple(several), defaults) for (_, defaults), several in found.items()] or [((), _NO_DEVICE)]
 
 
-def _meant(service: ExternalService, to: Destination, names: Mapping[str, frozenset[str]]) -> bool | None:
-    """Whether the destination is one of the service's; None where that hangs on a name or an address that nobody knows."""
-    if not to.address:
-        return _meant_by_name(service, to.host, names)
-    if overlap(service.addresses, [to.address]):
-        return True
-    unknown = any(name not in names for name in service.fqdns)
-    return True if any(to.address in names.get(name, ()) for name in service.fqdns) else None if unknown else False
-
-
-def _meant_by_name(service: ExternalService, host: str, names: Mapping[str, frozenset[str]]) -> bool | None:
-    """A host by its name: literally, by a wildcard, or by what the bridge knows it to stand for; else by every address or nobody knows."""
-    if any(_is_named(host, name) for name in service.fqdns):
-        return True
-    known = names.get(host)
-    if known:
-        inside = [overlap(service.addresses, [one]) for one in known]
-        return all(inside) if any(inside) == all(inside) else None
-    if not service.addresses:
-        return False
-    return True if not subtract(ALL, service.addresses) else None
-
-
-def _is_named(host: str, name: str) -> bool:
-    return name == host or (name.startswith("*.") and host.endswith(name[1:]))
-
-
-def _resolver(names: Mapping[str, frozenset[str]]) -> reference.Resolve:
+def _resolver(names: Names) -> reference.Resolve:
     return lambda name, address: address in names.get(name, ())
 
 
@@ -296,7 +269,7 @@ def _decisions(decided: _Decided, to: Destination) -> Iterable[Decided]:
 
 
 def _rows(
-    decided: _Decided, case: _Case, to: Destination, enforcement: Enforcement, names: Mapping[str, frozenset[str]]
+    decided: _Decided, case: _Case, to: Destination, enforcement: Enforcement, names: Names
 ) -> Iterable[OnDevice]:
     by_ref = {one.rule.ref: one for one in decided.considered}
     address = to.address or next(iter(sorted(names.get(to.host, ()))), "")

@@ -31,7 +31,7 @@ from bridge.report.destination import destination
 from bridge.report.sender import NotTraceable
 from bridge.state.database import Database
 from tests.policy.world import ADDRESSES, OUTSIDE, PACKETS, Packet, World, worlds
-from tests.report.trace_record import Recorded, Scene, to_text
+from tests.report.trace_record import Recorded, Scene, fresh, to_text
 from tests.state.builders import at
 
 _ASKED = [packet for packet in PACKETS if packet.source in ADDRESSES][::7]
@@ -52,7 +52,7 @@ def expected(world: World, each: Packet) -> tuple[str, str]:
 @settings(max_examples=4, deadline=None, suppress_health_check=_NO_FIXTURE)
 @given(st.lists(worlds(), min_size=3, max_size=3))
 def test_it_decides_as_the_evaluator_now_and_then(database: Database, story: Sequence[World]) -> None:
-    recorded = _fresh(database)
+    recorded = fresh(database)
     times = [at(10 * number) for number in range(len(story))]
     for world, time in zip(story, times, strict=True):
         recorded.record(world, time)
@@ -65,15 +65,6 @@ def test_it_decides_as_the_evaluator_now_and_then(database: Database, story: Seq
             said = recorded.trace(each.source, to_text(each), world, now, time)
             (decision,) = said.answers[0].decisions
             assert (decision.verdict, decision.rule) == expected(world, each), (each, time, said)
-
-
-def _fresh(database: Database) -> Recorded:
-    """Everything that an example before this one has recorded is gone."""
-    with database.transaction() as connection:
-        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-        names = ", ".join(f'"{name}"' for (name,) in rows if name != "alembic_version")
-        connection.execute(f"TRUNCATE {names} CASCADE".encode())
-    return Recorded(database)
 
 
 @given(worlds(most=7), st.sampled_from(ADDRESSES), st.sampled_from(OUTSIDE))

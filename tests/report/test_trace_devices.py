@@ -6,7 +6,9 @@ from datetime import datetime
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from bridge.model.capabilities import Capabilities, Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Objects, RuleEntry, RuleList
 from bridge.model.policy import (
@@ -28,7 +30,7 @@ from bridge.model.policy import (
 )
 from bridge.model.rendering import change_lines
 from bridge.model.resolution import Resolution
-from bridge.policy.compile import compile_policy
+from bridge.policy.compile import Target, compile_policy
 from bridge.policy.shard import spread
 from bridge.report.destination import destination
 from bridge.report.held import Holdings
@@ -36,13 +38,16 @@ from bridge.report.sender import NotTraceable, source
 from bridge.report.trace import Site, Tracer
 from bridge.report.trace_model import OnDevice, Trace, trace_document, trace_schema
 from bridge.report.trace_text import trace_sheets
-from bridge.state.batch import Batch, DesiredObject, Placement
+from bridge.state.batch import Batch, DesiredObject, MemberChange, Placement
 from bridge.state.database import Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState
 from bridge.state.pruning import prune
 from bridge.state.trace_store import TraceStore
-from tests.policy.world import CLUSTER, GOVERNANCE, Holder, World
-from tests.report.trace_record import Recorded, members
+from tests.policy.device import holdings
+from tests.policy.device import members as members_of
+from tests.policy.world import ADDRESSES as SENDERS
+from tests.policy.world import CLUSTER, GOVERNANCE, PACKETS, Holder, World, worlds
+from tests.report.trace_record import Recorded, fresh, members, to_text
 from tests.state.builders import Stores, at, group
 
 WEB = group("web")
@@ -352,3 +357,45 @@ def test_versions_are_pruned_with_history(database: Database) -> None:
     with database.transaction() as connection:
         rows = connection.execute("SELECT name FROM version WHERE kind = 'ServiceEgressRule'").fetchall()
     assert rows == []
+
+
+_SOME = [packet for packet in PACKETS if packet.source in SENDERS][::11]
+
+
+@pytest.mark.parametrize("form", Form)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(world=worlds(most=6, dense=True))
+def test_a_device_that_holds_what_was_compiled_agrees_in_every_form(
+    database: Database, form: Form, world: World
+) -> None:
+    """By its rows as they are now, and by its audit."""
+    recorded = fresh(database)
+    recorded.record(world, at(0))
+    can = Capabilities(form, icmp_types=True, protocols=True)
+    target = Target("edge", can, world.defaults)
+    made = compile_policy(world.policy, target)
+    holds = holdings(made, world)
+    batch = Batch(at(1))
+    batch.desired = [DesiredObject("edge", key, body, str(key)) for key, body in made.objects.items()]
+    batch.desired += [DesiredObject("edge", key, None, "selected") for key in made.groups]
+    batch.groups = [key for key in made.groups if key not in dict(members(world))]
+    batch.joined = [MemberChange(key, one) for key in made.groups for one in members_of(holds, key)]
+    batch.placements = [
+        Placement(rule.ref, "edge", tuple(sorted(made.placed.get(rule.ref, ()))), rule.tier) for rule in world.rules
+    ]
+    recorded.stores.commit(batch)
+    delivery = recorded.stores.delivery
+    applied = [Applied(row.key, row.generation, ObjectState.PROGRAMMED) for row in delivery.complete_work("edge").rows]
+    there = {key: value for key, value in holds.items() if key.kind is not Kind.POLICY}
+    delivery.record("edge", 1, applied, rows_of({}, there), "plan", at(2))
+    delivery.record_health("edge", DeviceHealth("ok", attached={}), at(2))
+    recorded.stores.commit(Batch(at(9)))
+    told = [remark for remark in made.remarks.values() if remark.reason not in ("", "NoDestination")]
+    for each in _SOME:
+        for then in (None, at(5)):
+            with TraceStore(database).reading() as reading:
+                site = Site(GOVERNANCE, (target,), recorded.dialects)
+                found = Tracer(reading, {CLUSTER: site}, then, at(10)).trace(
+                    source(each.source), destination(to_text(each))
+                )
+            assert found.agrees or told, (each, then, found, made)

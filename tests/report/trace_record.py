@@ -130,6 +130,15 @@ def members(world: World) -> Iterator[tuple[ObjectKey, frozenset[str]]]:
             yield source_key(CLUSTER, rule), frozenset(chosen)
 
 
+def fresh(database: Database) -> Recorded:
+    """Everything that an example before this one has recorded is gone."""
+    with database.transaction() as connection:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        names = ", ".join(f'"{name}"' for (name,) in rows if name != "alembic_version")
+        connection.execute(f"TRUNCATE {names} CASCADE".encode())
+    return Recorded(database)
+
+
 def to_text(packet: Packet) -> str:
     """The destination of a packet as people write it."""
     host = f"[{packet.destination}]" if ":" in packet.destination else packet.destination
