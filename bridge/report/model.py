@@ -53,8 +53,8 @@ class Item(Value, frozen=True):
 
     @property
     def stands_for(self) -> str:
-        """The pod that holds the address, as `namespace/name`; "" when none is known to."""
-        return f"{self.namespace}/{self.pod}" if self.pod else ""
+        """The pod that holds the address, as `namespace/name`, or the node that has it; "" when none is known to."""
+        return f"{self.namespace}/{self.pod}" if self.pod and self.namespace else self.pod
 
 
 class About(Value, frozen=True):

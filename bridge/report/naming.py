@@ -25,6 +25,7 @@ BUILTIN: Mapping[str, str] = {
     "governed": "governed workloads",
     "exempt": "workloads that are not governed",
     "known": "workloads that are known",
+    "everyone": "everyone but workloads that are not governed",
 }
 
 
@@ -40,10 +41,30 @@ def place(namespace: str, name: str) -> str:
 
 def named(key: ObjectKey) -> str:
     """A group as a line names it: `service shop/web`."""
+    name, *more = key.name.split("-.")  # what no name of Kubernetes holds comes from the bridge itself
     if key.scope is Scope.BUILTIN:
-        name, _, device = key.name.partition("-.")  # of a device for some namespaces only
-        return BUILTIN.get(name, name) + f" (on {device})" * bool(device)
-    return " ".join(part for part in (_SCOPES[key.scope], place(key.namespace, key.name)) if part)
+        said = BUILTIN.get(name, name)
+    else:
+        said = " ".join(part for part in (_SCOPES[key.scope], place(key.namespace, name)) if part)
+    return " ".join((said, *(f"({_made(one)})" for one in more)))
+
+
+def _made(part: str) -> str:
+    """How a group was made from the one that it is named after."""
+    word, _, rest = part.partition(".")
+    match word:
+        case "node":
+            return "as Node"
+        case "egress" if rest:
+            device, _, number = rest.rpartition(".")
+            return f"as Egress {number} of {device}"
+        case "and":
+            return f"and in {rest}"
+        case "not":
+            return f"less {rest}"
+        case "part":
+            return f"in part, {rest}"
+    return f"on {part}"  # of a device for some namespaces only
 
 
 def title(key: ObjectKey) -> str:

@@ -176,7 +176,7 @@ def _group(one: ObjectReport, rows: int) -> GroupView:
 
 
 def _workload(item: Item) -> str:
-    return f"{item.namespace}/{item.workload.rpartition('/')[2] or item.pod}"
+    return f"{item.namespace}/{item.workload.rpartition('/')[2] or item.pod}" if item.namespace else item.stands_for
 
 
 def _lists(lines: Iterable[RuleLine]) -> Iterable[ListView]:

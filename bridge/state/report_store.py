@@ -126,8 +126,13 @@ class ReportStore:
             return tuple(_lease_record(row) for row in connection.execute(query))
 
     def holders(self, cluster: str, addresses: Iterable[str]) -> Mapping[str, Holder]:
-        """Who holds each of these addresses of the cluster now; one that nobody is known to hold is left out."""
+        """Who holds each of these addresses of the cluster now; one that neither a pod nor a node is known to hold is left out."""
         query = """
+            SELECT n.address::inet, '', 'Node ' || min(o.name), '' FROM observed o
+            CROSS JOIN LATERAL json_array_elements_text(o.body -> 'addresses') n (address)
+            WHERE o.cluster = %(cluster)b AND o.resource = 'nodes' AND n.address = ANY(%(addresses)b::text[])
+            GROUP BY n.address
+            UNION ALL
             SELECT l.address, l.namespace, l.pod, l.owner FROM unnest(%(addresses)b::text[]::inet[]) x (address)
             JOIN lease_open l ON l.cluster = %(cluster)b AND l.address = x.address"""
         values = {"cluster": cluster, "addresses": list(addresses)}

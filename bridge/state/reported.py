@@ -102,7 +102,7 @@ class LeaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds an address now: the pod, and the workload that owns it."""
+    """Who holds an address now: the pod, and the workload that owns it; in place of a pod "Node …" for the address of a node."""
 
     namespace: str
     pod: str

@@ -38,7 +38,7 @@ def test_everything_recorded_is_found_at_the_next_start(database: Database) -> N
     keys = (group("web"), ports)
     changes.placements = [
         Placement(ref, "edge", keys, Tier.SERVICE, "Withheld", "Deny shop/no takes precedence"),
-        Placement(replace(ref, name="nowhere"), "edge", ()),
+        Placement(ref._replace(name="nowhere"), "edge", ()),
     ]
     changes.synced = {Resource.PODS: "17"}
     stores.intake.identify("east", "kube-system-uid")
@@ -240,3 +240,23 @@ def test_causes_reach_the_work_list_and_those_of_changes_done_together_are_joine
     assert len(cause()) == 400, "however long a device is away"
     stores.commit(Batch(at(2), groups_gone=[web], desired_gone=[("edge", web)], causes={web: "Rule deleted at 9"}))
     assert cause().startswith("Rule deleted at 9; before: ")
+
+
+def test_prefixes_and_addresses_of_nodes_are_members_too(database: Database) -> None:
+    stores = Stores(database)
+    changes = batch()
+    members = frozenset({"10.0.0.0/25", "10.0.0.128", "fd00::/65", "2001:db8::/32", "192.168.0.1"})
+    changes.objects = [Node("k1", "node-1", "6", {}, ("192.168.0.1", "fd08::1"))]
+    changes.groups, changes.desired = [group("everyone")], [selected("edge", group("everyone"))]
+    changes.joined = [MemberChange(group("everyone"), one) for one in sorted(members)]
+    stores.commit(changes)
+    assert stores.intake.load_cluster("east").members == {group("everyone"): members}
+    found = ReportStore(database).holders("east", ["192.168.0.1", "192.168.0.2"])
+    assert {address: one.pod for address, one in found.items()} == {"192.168.0.1": "Node node-1"}
+
+    changes = batch(1)
+    changes.left = [MemberChange(group("everyone"), "10.0.0.0/25"), MemberChange(group("everyone"), "10.0.0.128")]
+    changes.joined = [MemberChange(group("everyone"), "10.0.0.0/24")]
+    stores.commit(changes)
+    left = {"10.0.0.0/25", "10.0.0.128"}
+    assert stores.intake.load_cluster("east").members == {group("everyone"): members - left | {"10.0.0.0/24"}}
