@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Tier(StrEnum):
@@ -151,9 +152,11 @@ class Selector:
 EVERYTHING = Selector()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """An object of a cluster by kind, namespace ("" when cluster-scoped) and name. Kinds of another program have its group behind a dot."""
+class Ref(NamedTuple):
+    """An object of a cluster by kind, namespace ("" when cluster-scoped) and name. Kinds of another program have its group behind a dot.
+
+    A named tuple, because tables are looked into by these for every object whenever policy is compiled.
+    """
 
     kind: str
     namespace: str

@@ -52,7 +52,7 @@ class Stage:
         """A rule, in the cluster and in the picture; with the uid that the cluster gave it unless told."""
         body = {"metadata": {"name": name}, "spec": SPEC}
         made = self.cluster.create(RULES, body, namespace="shop")
-        ref = replace(RULE, name=name)
+        ref = RULE._replace(name=name)
         self.store.picture_now.judged[ref] = replace(judged(), uid=uid or made["metadata"]["uid"])
         self.store.picture_now.placed[ref] = (placed(),)
         self.store.revision += 1
@@ -383,7 +383,7 @@ def test_a_namesake_of_another_uid_is_left_alone(stage: Stage) -> None:
     stage.put("twin", uid="00000000-0000-4000-8000-000000000000")
     stage.turn()
     assert (stage.status("twin"), stage.programmed()) == ({}, "Programmed")
-    assert replace(RULE, name="twin") not in stage.store.rows
+    assert RULE._replace(name="twin") not in stage.store.rows
 
 
 def test_what_is_gone_is_forgotten(stage: Stage) -> None:
