@@ -215,6 +215,7 @@ def _capabilities(scope: Scope) -> Capabilities:
         protocols=True,
         atomic=True,
         dry_run=True,
+        bandwidth=scope.bandwidth,
         compiles_later=bool(scope.activation),
     )
 

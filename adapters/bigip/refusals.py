@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from adapters.bigip.client import Refusal
-from adapters.bigip.names import Names
+from adapters.bigip.names import PARTITION, Names
 from adapters.bigip.writes import Change
 from bridge.model.identity import Kind
 from bridge.model.plan import Op
@@ -18,6 +18,7 @@ _TITLES = {
 }
 _GONE = ("was not found", "do not point at an item")
 _EXISTS = "already exists"
+_MISSING = re.compile(rf"\((/{PARTITION}/[A-Za-z0-9_./-]+)\)")
 
 
 def means_exists(refusal: Refusal) -> bool:
@@ -25,9 +26,15 @@ def means_exists(refusal: Refusal) -> bool:
     return refusal.status == 409 or _EXISTS in refusal.text
 
 
-def means_gone(refusal: Refusal) -> bool:
-    """Whether something that should be there is not: the device is not as it was read."""
-    return refusal.status == 404 or any(words in refusal.text for words in _GONE)
+def means_gone(refusal: Refusal, names: Names) -> bool:
+    """Whether something of ours that should be there is not: the device is not as it was read.
+
+    What is missing elsewhere, such as an iRule that the settings name, was never ours to be read, and reading again makes nothing better.
+    """
+    if not (refusal.status == 404 or any(words in refusal.text for words in _GONE)):
+        return False
+    missing = _MISSING.search(refusal.text)
+    return missing is None or names.in_folder(f"{missing.group(1)}/") or names.in_folder(missing.group(1))
 
 
 def blamed(refusal: Refusal, changes: Sequence[Change], names: Names) -> Change | None:

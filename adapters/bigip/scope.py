@@ -6,6 +6,7 @@ scope:
   loginProvider: tmos
   tokenSeconds: 36000       # lifetime asked for a token; the device gives 36000 at most
   pageSize: 500
+  bandwidth: []             # the iRules of /Common that rules may name to limit their rate; none unless told
   transactionSize: 400      # writes in one transaction: it must be filled before the device's own limit of 30 to 120 s
 attach:
   mode: none                # or ifEmpty
@@ -24,6 +25,7 @@ from bridge.model.policy import Tier
 
 ACTIVATION = "security/firewall/container-stat/stats"  # unverified over REST: settable
 _PATH = re.compile(r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+\Z")
+_NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _OWNER = re.compile(r"[a-z0-9]{1,12}\Z")
 _SLOT_KEY = {Tier.CLUSTER: "context", Tier.NAMESPACE: "routeDomain", Tier.SERVICE: "virtualServer"}
 
@@ -55,6 +57,7 @@ class Scope:
     token_seconds: int = 36_000
     page_size: int = 500
     transaction_size: int = 400
+    bandwidth: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: DeviceConfig) -> "Scope":
@@ -70,6 +73,7 @@ class Scope:
             token_seconds=int(scope.get("tokenSeconds", 36_000)),
             page_size=int(scope.get("pageSize", 500)),
             transaction_size=int(scope.get("transactionSize", 400)),
+            bandwidth=tuple(scope.get("bandwidth", ())),
         )
 
 
@@ -101,8 +105,11 @@ def _scope_problems(scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif name in texts:
             if not isinstance(value, str) and not (name == "activation" and value is None):
                 yield f"scope.{name}", "text wanted"
+        elif name == "bandwidth":
+            if not isinstance(value, list) or not all(isinstance(one, str) and _NAME.match(one) for one in value):
+                yield f"scope.{name}", "a list of the names of iRules in /Common"
         else:
-            yield f"scope.{name}", f"unknown; there are {', '.join(sorted({*numbers, *texts}))}"
+            yield f"scope.{name}", f"unknown; there are {', '.join(sorted({*numbers, *texts, 'bandwidth'}))}"
 
 
 def _attach_problems(attach: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -80,11 +80,14 @@ class Translator:
             raise ValueError(f"{entry.name}: a line without source or destination, or withheld, is never written")
         ports = [self.names.path(entry.ports)] if entry.ports else []
         typed = entry.protocol in (Protocol.ICMP, Protocol.ICMPV6) or (before is not None and bool(before.icmp))
+        limited = bool(entry.bandwidth) or (before is not None and bool(before.bandwidth))
+        limit = {"irule": f"/{PARTITION}/{entry.bandwidth}" if entry.bandwidth else "none"}
         types = {"icmp": [{"name": str(one).replace("/", ":")} for one in entry.icmp]}
         return {
             "action": ACTIONS[entry.action],
             "ipProtocol": protocols.written(entry.protocol, entry.number),
             **(types if typed else {}),
+            **(limit if limited else {}),
             "log": "yes" if entry.log else "no",
             "source": {"addressLists": [self.names.path(key) for key in entry.sources]},
             "destination": {"addressLists": [self.names.path(key) for key in entry.destinations], "portLists": ports},
@@ -141,18 +144,28 @@ class Translator:
         action, protocol, types = _ACTION_OF.get(rule.action), protocols.read(rule.ip_protocol), _types(rule)
         if action is None or protocol is None or not sources or not destinations or ports is None or len(ports) > 1:
             return unreadable(rule.name)
-        if types is None or _decorated(rule) or rule.rule_list:
+        limit = _limit(rule)
+        if types is None or limit is None or _decorated(rule) or rule.rule_list:
             return unreadable(rule.name)
         log, port = rule.log in ("yes", "true"), ports[0] if ports else None
         return RuleEntry(
-            rule.name, action, sources, destinations, protocol[0], port, log, icmp=types, number=protocol[1]
+            rule.name,
+            action,
+            sources,
+            destinations,
+            protocol[0],
+            port,
+            log,
+            icmp=types,
+            number=protocol[1],
+            bandwidth=limit,
         )
 
     def read_reference(self, rule: wire.Rule) -> ObjectKey:
         """The list that a rule of a policy refers to; a key of the cluster "?" when it is none that we could have written."""
         folder, _, name = rule.rule_list.rpartition("/")
         key = self.names.key(Kind.RULE_LIST, name, self.index) if folder == self.names.folder else None
-        if key is None or name != rule.name or _decorated(rule) or rule.icmp:
+        if key is None or name != rule.name or _decorated(rule) or rule.icmp or rule.irule:
             return ObjectKey(Kind.RULE_LIST, ODD, Scope.CLUSTER, "", rule.name)
         return key
 
@@ -229,6 +242,12 @@ def _types(rule: wire.Rule) -> tuple[IcmpType, ...] | None:
             return None
         found.append(IcmpType(int(kind), int(code) if colon else None))
     return tuple(sorted(found))
+
+
+def _limit(rule: wire.Rule) -> str | None:
+    """What limits the rate: the iRule by its name in /Common; None for one that stands elsewhere, which is none of ours."""
+    folder, _, name = rule.irule.rpartition("/")
+    return name if folder in ("", f"/{PARTITION}") else None
 
 
 def _decorated(rule: wire.Rule) -> bool:

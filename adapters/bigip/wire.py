@@ -64,6 +64,7 @@ class Rule(msgspec.Struct, rename="camel"):
     status: str = "enabled"
     rule_list: str = ""
     schedule: str = ""
+    irule: str = ""
     icmp: list[Named] | None = None
     source: Side = msgspec.field(default_factory=Side)
     destination: Side = msgspec.field(default_factory=Side)

@@ -128,7 +128,7 @@ class Writer:
         change = named[0] if named else blamed(refusal, batch, self._known.names)
         if means_exists(refusal) and change is not None and is_creation(change):
             return self._occupied(change.step.key, refusal)
-        if means_exists(refusal) or means_gone(refusal):
+        if means_exists(refusal) or means_gone(refusal, self._known.names):
             return Drifted(self._client.device, f"not as it was read: {refusal.text}")
         if change is None:
             change, refusal = self._search(refusal, batch)

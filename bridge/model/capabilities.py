@@ -25,7 +25,7 @@ class Capabilities:
     ipv6: bool = True
     icmp_types: bool = False
     protocols: bool = False  # any IP protocol by its number
-    bandwidth: bool = False  # a limit of the rate, by the device's own name for it
+    bandwidth: tuple[str, ...] = ()  # the names of limits of the rate that its settings let rules use
     atomic: bool = False  # many writes become visible at once, or none
     compare_and_swap: bool = False
     dry_run: bool = False

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.acceptance.site import CLUSTER, PROGRAM, Bridge, ClusterEntry, bigip, eventually, stays
+from tests.acceptance.site import CLUSTER, OWNER, PROGRAM, Bridge, ClusterEntry, bigip, eventually, stays
 from tests.acceptance.test_intake import UNKNOWN
 from tests.acceptance.world import OUTSIDE, World, cluster, run
 
 CES = "kubeovn.io/v1alpha1"
 DEFINITIONS = Path(__file__).parents[1] / "dialects" / "ces-crds"
 BANK = "192.0.2.1"
+IRULE = "bwc-1mbps-irule"
 
 
 class Entry(ClusterEntry):
@@ -31,9 +32,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with cluster() as made, bigip() as device:
         define(made.store)
         made.namespace("ces", governed=False)
-        with Bridge(
-            tmp_path_factory.mktemp("dialects"), {"edge": device}, [Entry(CLUSTER, made.api.kubeconfig)]
-        ) as bridge:
+        device.put_object("ltm/rule", {"name": IRULE, "partition": "Common"})
+        entry, folder = Entry(CLUSTER, made.api.kubeconfig), tmp_path_factory.mktemp("dialects")
+        default = {"action": "Deny", "unknownAddresses": "Deny"}
+        scope = {"clusters": {CLUSTER: {"default": default}}, "bigip": {"bandwidth": [IRULE]}}
+        with Bridge(folder, {"edge": device}, [entry], overrides={"edge": {"scope": scope}}) as bridge:
             found = World(made.name, made.store, made.api, device, bridge)
             bridge.start()
             eventually("the default is in force", lambda: not found.allowed(UNKNOWN, OUTSIDE))
@@ -173,18 +176,24 @@ def test_phase(site: World) -> None:
     eventually("mended", lambda: phase(site, "serviceegressrules", "phase", "bad") == "Success", 60)
 
 
-@pytest.mark.acceptance("dialects: bandwidth that a device cannot limit is reported, and the rule stands")
+@pytest.mark.acceptance("dialects: bandwidth goes to a device that has it, is reported where not, and the rule stands")
 def test_bandwidth(site: World) -> None:
     site.namespace("slow")
     site.service("slow", "web")
     site.pod("slow", "web-0", "10.244.5.1")
-    port = {"name": "web", "protocol": "TCP", "port": "443", "bandwidth": "bwc-1mbps-irule"}
-    external(site, "slow", "bank", BANK, ports=[port])
-    rule(site, "ServiceEgressRule", "slow", "out", "accept", "bank", service="web")
-    eventually("it stands", lambda: site.allowed("10.244.5.1", BANK))
-    eventually("it is told", lambda: "message" in annotated(site, "serviceegressrules", "slow", "out"), 60)
-    told = annotated(site, "serviceegressrules", "slow", "out")
-    assert told["message"] == "on edge: the device limits no bandwidth: bwc-1mbps-irule has no effect there"
+    for name, address, limit in (("here", BANK, IRULE), ("nowhere", "192.0.2.2", "bwc-9mbps-irule")):
+        port = {"name": "web", "protocol": "TCP", "port": "443", "bandwidth": limit}
+        external(site, "slow", name, address, ports=[port])
+        rule(site, "ServiceEgressRule", "slow", name, "accept", name, service="web")
+    eventually("both stand", lambda: all(site.allowed("10.244.5.1", one) for one in (BANK, "192.0.2.2")))
+    holder = site.device.objects("security/firewall/rule-list", f"/Common/{OWNER}/")
+    lines = [one for path, body in holder.items() if "_slow" in path for one in body["rulesReference"]["items"]]
+    assert [one.get("irule") for one in lines] == [f"/Common/{IRULE}", None]
+    eventually("done", lambda: phase(site, "serviceegressrules", "slow", "nowhere") == "Success", 60)
+    told = annotated(site, "serviceegressrules", "slow", "nowhere")
+    assert told["message"].endswith(
+        "on edge: the device has no limit of bandwidth named bwc-9mbps-irule: the rule stands without"
+    )
     assert told["Accepted"] == told["Programmed"] == "True"
 
 

@@ -130,7 +130,7 @@ def test_a_deny_whose_annotation_cannot_be_read_holds_back_what_is_below() -> No
 
 
 def test_bandwidth_goes_where_it_is_known_and_is_told_of_elsewhere() -> None:
-    able = Target("able", Capabilities(Form.TIERED, bandwidth=True), DEFAULTS)
+    able = Target("able", Capabilities(Form.TIERED, bandwidth=("bwc-1mbps-irule",)), DEFAULTS)
     made = Bench(EDGE, able, dialects=dialects())
     port = {"protocol": "TCP", "port": "443", "bandwidth": "bwc-1mbps-irule"}
     made.see(subnet(None), pod("pay-1", "10.0.0.1"), service(ports=[port]), rule("out", "accept-decisively"))
@@ -142,7 +142,7 @@ def test_bandwidth_goes_where_it_is_known_and_is_told_of_elsewhere() -> None:
     assert found == {"edge": [""], "able": ["bwc-1mbps-irule"]}
     verdict = made.record.verdicts[Ref("NamespaceEgressRule.kubeovn.io", "shop", "out")]
     assert verdict.ok
-    assert verdict.message == "on edge: the device limits no bandwidth: bwc-1mbps-irule has no effect there"
+    assert verdict.message == "on edge: the device has no limit of bandwidth named bwc-1mbps-irule: the rule stands without"
 
 
 @pytest.mark.parametrize("home", ["kube-system", "ces"])

@@ -29,6 +29,7 @@ RULE_LIST = "security/firewall/rule-list"
 POLICY = "security/firewall/policy"
 GLOBAL_RULES = "security/firewall/global-rules"
 SCHEDULE = "security/firewall/schedule"
+IRULE = "ltm/rule"
 DATA_GROUP = "ltm/data-group/internal"
 VIRTUAL = "ltm/virtual"
 ROUTE_DOMAIN = "net/route-domain"
@@ -112,6 +113,7 @@ KINDS: Mapping[str, Kind] = {
                 for name in ("dateValidStart", "dateValidEnd", "dailyHourStart", "dailyHourEnd", "daysOfWeek")
             },
         ),
+        Kind(IRULE, "rule", {"description": text(), "apiAnonymous": text()}),
         Kind(
             DATA_GROUP,
             "value list",

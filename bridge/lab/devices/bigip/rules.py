@@ -25,7 +25,7 @@ from bridge.lab.devices.bigip.fields import (
     single,
     text,
 )
-from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, PORT_LIST, RULE_LIST, SCHEDULE
+from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, IRULE, PORT_LIST, RULE_LIST, SCHEDULE
 
 _SIDE: Mapping[str, Field] = {
     "addresses": named(values.canonical_address),
@@ -42,6 +42,7 @@ _FIELDS: Mapping[str, Field] = {
     "description": text(),
     "ipProtocol": single(values.canonical_protocol),
     "icmp": named(values.canonical_icmp),
+    "irule": reference(IRULE),
     "iruleSampleRate": number(0, 2**31),
     "log": choice("yes", "no"),
     "status": choice("enabled", "disabled", "scheduled"),
