@@ -121,7 +121,11 @@ _PORTED = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
 
 @st.composite
 def _dense(draw: st.DrawFn, terms: Terms) -> Site:
-    pools = {CART: SOURCES, WEB: SOURCES, BANK: DESTINATIONS, MAIL: DESTINATIONS}
+    sources, destinations = (
+        (*SOURCES, "10.0.0.0/30", "10.0.0.2/31"),
+        (*DESTINATIONS, "198.51.100.0/30", "198.51.100.2/31"),
+    )
+    pools = {CART: sources, WEB: sources, BANK: destinations, MAIL: destinations}
     groups = [Group(key, draw(st.frozensets(st.sampled_from(pool)))) for key, pool in pools.items()]
     ports = Ports(HTTPS, draw(st.sampled_from([(PortRange(443, 443),), (PortRange(80, 443),), (PortRange(80, 80),)])))
     sides = st.tuples(st.sampled_from([CART, WEB]), st.sampled_from([BANK, MAIL]))

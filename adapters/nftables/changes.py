@@ -113,7 +113,8 @@ class Draft:
         key, had = step.key, self.before.shape(step.key)
         held = value.members if isinstance(value, Group) else frozenset()
         want = members.shape(held) if value is not None else frozenset[Flavour]()
-        old = step.before.members if isinstance(step.before, Group) else frozenset[str]()
+        # What stands is what was made of a step before this one, which may hold members that overlap.
+        old = members.canonical(step.before.members) if isinstance(step.before, Group) else frozenset[str]()
         skewed = key in self.before.skewed
         for flavour in sorted(had - want):
             self._gone.append(self._one("delete", "set", self.names.set_name(key, flavour)))

@@ -1,7 +1,7 @@
 """Random policies on whole devices of every form: pushed, read back, and each packet decided as the evaluator decides it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -99,26 +99,32 @@ def push(adapter: Adapter, wanted: Objects) -> None:
     assert adapter.read(EVERYTHING).objects == want.objects
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize(("lend", "most"), DEVICES)
-def test_every_packet_is_decided_as_the_evaluator_decides_it(
-    lend: Lender, most: int, fleets: list[World], asked: list[list[Question]]
-) -> None:
+def check(lend: Lender, fleets: Sequence[World], asked: Sequence[Sequence[Question]]) -> None:
+    """The worlds of the questions on one device, pushed together where they are asked about together."""
     tried = 0
     seen: set[Verdict] = set()
     with lend() as device:
         adapter = device.factory.open(device.config)
         adapter.raise_fence(FENCE)
         form = adapter.capabilities.form
-        for at in range(0, most, AT_ONCE):
-            fleet = Fleet.of(fleets[at : at + AT_ONCE], adapter.capabilities)
+        for number, listed in enumerate(asked):
+            together = fleets[number * AT_ONCE : (number + 1) * AT_ONCE]
+            fleet = Fleet.of(together, adapter.capabilities)
             push(adapter, fleet.objects)
-            answers = list(decided(asked[at // AT_ONCE], device.judges()))
-            wrong = [(fleets[at + one.world], one, found) for one, found in fleet.wrong(form, answers)]
+            answers = list(decided(listed, device.judges()))
+            wrong = [(together[one.world], one, found) for one, found in fleet.wrong(form, answers)]
             assert not wrong, (f"seed {SEED}", len(wrong), wrong[0])
             assert len(fleet.closed) < AT_ONCE / 4, "too little was compiled as written"
             tried += len(answers)
             seen |= {found for _, found in answers}
         adapter.close()
-    assert tried == most * PACKETS
+    assert tried == len(asked) * AT_ONCE * PACKETS
     assert seen == ({Verdict.ALLOW, Verdict.UNMATCHED} if form is Form.ALLOW_ONLY else set(Verdict))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("lend", "most"), DEVICES)
+def test_every_packet_is_decided_as_the_evaluator_decides_it(
+    lend: Lender, most: int, fleets: list[World], asked: list[list[Question]]
+) -> None:
+    check(lend, fleets, asked[: most // AT_ONCE])

@@ -15,7 +15,7 @@ from bridge.model.plan import Fence
 from bridge.policy.diff import diff, plan
 from tests.adapters.nftables.machine import kernel, namespace, nft, ruleset
 
-_SSH = """#!/bin/sh
+SSH = """#!/bin/sh
 # What a server does: the words after the host, joined, go to the login shell.
 for word in "$@"; do printf '%s\\n' "$word"; done > "$0.words"
 [ -e "$0.says" ] && { cat "$0.says" >&2; exit 255; }
@@ -36,7 +36,7 @@ class User:
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A client that reaches this machine, and notes what it was told."""
     program = tmp_path / "ssh"
-    program.write_text(_SSH)
+    program.write_text(SSH)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     return program
