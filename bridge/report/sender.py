@@ -117,7 +117,7 @@ class Senders:
             raise NotTraceable(self._nobody(asked))
         ((kind, cluster), senders), *_ = found.items()
         if not senders:
-            raise NotTraceable(f"no pod stands behind {kind} {asked.namespace}/{asked.name} in {cluster}")
+            raise NotTraceable(f"no pod is known to stand behind {kind} {asked.namespace}/{asked.name} in {cluster}")
         chosen = tuple(one for one in senders if family is None or (":" in one.address) == (family == 6))
         if not chosen:
             held = ", ".join(one.address for one in senders)
@@ -145,7 +145,7 @@ class Senders:
             return False
         if self._at is not None:
             key = _group(place.cluster, asked)
-            return key in self._reading.groups_then(place.cluster, [key], self._at)
+            return key in self._reading.groups(place.cluster, [key], self._at)
         return bool(self._reading.services(place.cluster, asked.namespace, [asked.name]))
 
     def _pods(self, place: Place, asked: From) -> Iterator[Sender]:
@@ -167,10 +167,9 @@ class Senders:
             chosen = [pod.uid for pod in pods if service_selects(found.selector, pod)]
             leases = self._reading.leases_of(place.cluster, chosen)
         else:
-            slices = self._reading.slices(place.cluster, asked.namespace)
-            addresses = {one for piece in slices if piece.service == asked.name for one in piece.addresses}
-            held = self._reading.leases_at(place.cluster, addresses, None)
-            leases = tuple(lease for lease in held if lease.namespace == asked.namespace)
+            # EndpointSlices are not recorded, but the members that they made of a group are.
+            members = self._reading.members_of(_group(place.cluster, asked), None)
+            leases = self._reading.leases_at(place.cluster, members, None)
         yield from (_sender(lease) for lease in leases)
 
     def _behind_then(self, place: Place, asked: From, at: datetime) -> Iterator[Sender]:

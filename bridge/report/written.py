@@ -6,7 +6,8 @@ from datetime import datetime
 
 from bridge.dialects.dialect import Context, Dialects
 from bridge.errors import PolicyError
-from bridge.model.observed import NO_LABELS, EndpointSlice, Labels, Namespace, Pod, Service
+from bridge.model.identity import Kind, ObjectKey, Scope
+from bridge.model.observed import NO_LABELS, Labels, Namespace, Pod, Service
 from bridge.model.policy import ExternalService, Governance, Ref, Rule, Source, SourceKind
 from bridge.policy.compiled import ClusterPolicy
 from bridge.policy.evaluate import is_source
@@ -21,13 +22,16 @@ _ANYBODY = Source(SourceKind.CLUSTER)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Who is where now, as the evaluator asks for it: about one sender, and the Services of its namespace that rules name."""
+    """Who is where now, as the evaluator asks for it: about one sender, and the Services of its namespace that rules name.
+
+    `behind_bare` says of Services without a selector whether the sender stands behind them; one of which nothing is recorded is not in it.
+    """
 
     sender: Sender
     pod: Pod | None
     namespace: Namespace | None
     services: Mapping[str, Service] = field(default_factory=dict)
-    slices: tuple[EndpointSlice, ...] = ()
+    behind_bare: Mapping[str, bool] = field(default_factory=dict)
 
     def holder(self, address: str) -> tuple[Pod, Namespace | None] | None:
         """The sender at its own address; nobody else is asked about."""
@@ -36,13 +40,18 @@ class Scene:
         return self.pod, self.namespace
 
     def behind(self, namespace: str, service: str, pod: Pod) -> bool:
-        """Whether the pod stands behind the Service, by its selector or else by its EndpointSlices."""
+        """Whether the pod stands behind the Service, by its selector or else as recorded."""
         found = self.services.get(service)
         if found is None or namespace != pod.namespace:
             return False
         if found.selector:
             return service_selects(found.selector, pod)
-        return any(self.sender.address in piece.addresses for piece in self.slices if piece.service == service)
+        return self.behind_bare.get(service, False)
+
+    def knows(self, source: Source) -> bool:
+        """Whether it is recorded who stands behind the Service that the source is; so it is for every other source."""
+        found = self.services.get(source.service) if source.kind is SourceKind.SERVICE else None
+        return found is None or bool(found.selector) or found.name in self.behind_bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +122,25 @@ def scenes_of(
     pods = reading.pods(cluster, {one.uid for one in known})
     names = {rule.source.service for rule, _ in policy.rules if rule.source.kind is SourceKind.SERVICE}
     services = reading.services(cluster, place, sorted(names)) if names else {}
-    bare = any(not one.selector for one in services.values())
-    slices = reading.slices(cluster, place) if bare else ()
-    return {one.address: Scene(one, pods.get(one.uid), namespace, services, slices) for one in senders}
+    # EndpointSlices are not recorded, but the members that they made of a group are.
+    bare = {
+        ObjectKey(Kind.GROUP, cluster, Scope.SERVICE, place, name) for name, one in services.items() if not one.selector
+    }
+    there = reading.groups(cluster, bare, None) if bare else set()
+    members = reading.members(cluster, there, [one.address for one in senders], None) if there else {}
+
+    def behind(sender: Sender) -> dict[str, bool]:
+        return {key.name: (key, sender.address) in members for key in there}
+
+    return {one.address: Scene(one, pods.get(one.uid), namespace, services, behind(one)) for one in senders}
 
 
 def sources_now(policy: Policy, scene: Scene) -> dict[Ref, bool | None]:
-    """Of each rule whether the sender is one of its, by labels and selectors."""
-    return {rule.ref: is_source(rule, scene, scene.sender.address) for rule, _ in policy.rules}
+    """Of each rule whether the sender is one of its, by labels and selectors; None where that is not recorded."""
+    return {
+        rule.ref: is_source(rule, scene, scene.sender.address) if scene.knows(rule.source) else None
+        for rule, _ in policy.rules
+    }
 
 
 def sources_then(
@@ -133,7 +153,7 @@ def sources_then(
         return {}
     cluster = senders[0].cluster
     keys = {rule.ref: source_key(cluster, rule) for rule, _ in policy.rules}
-    there = reading.groups_then(cluster, keys.values(), at)
+    there = reading.groups(cluster, keys.values(), at)
     members = reading.members(cluster, there, [one.address for one in senders], at)
 
     def selected(rule: Rule, sender: Sender) -> bool | None:

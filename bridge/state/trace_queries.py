@@ -94,6 +94,9 @@ GROUPS_THEN: LiteralString = f"""
 SELECT name FROM version p WHERE cluster = %(cluster)s AND kind = 'group' AND namespace = ANY(%(namespace)s::text[])
 AND name = ANY(%(key)s::text[]) AND {_THEN}
 """  # noqa: S608
+GROUPS_NOW = """
+SELECT key FROM address_group WHERE cluster = %(cluster)s AND key = ANY(%(key)s::text[]) AND NOT gone
+"""
 NAMES_NOW = """
 SELECT n.name, n.answered, a.address FROM name n
 LEFT JOIN name_address a ON a.cluster = n.cluster AND a.name = n.name AND a.t2 = 'infinity'

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
-from bridge.model.observed import EndpointSlice, Labels, Namespace, Node, Pod, PolicyObject, Resource, Service
+from bridge.model.observed import Labels, Namespace, Node, Pod, PolicyObject, Resource, Service
 from bridge.model.policy import Ref, Tier
 from bridge.state import history_queries
 from bridge.state import trace_queries as sql
@@ -143,11 +143,6 @@ class Reading:
         found = self._observed(cluster, Resource.SERVICES, namespace, list(names))
         return {one.name: one for one in found if isinstance(one, Service)}
 
-    def slices(self, cluster: str, namespace: str) -> tuple[EndpointSlice, ...]:
-        """The EndpointSlices of the namespace now."""
-        found = self._observed(cluster, Resource.ENDPOINT_SLICES, namespace, None)
-        return tuple(one for one in found if isinstance(one, EndpointSlice))
-
     def node_addresses(self, cluster: str, node: str) -> tuple[str, ...]:
         """The addresses that the node is known by now."""
         found = self._observed(cluster, Resource.NODES, "", [node])
@@ -219,16 +214,17 @@ class Reading:
         values = {"cluster": cluster, "key": texts, "address": list(addresses), "at": at or _NOW}
         return {(ObjectKey.parse(key), address): t1 for key, address, t1 in self._rows(sql.MEMBERS, values)}
 
-    def groups_then(self, cluster: str, keys: Iterable[ObjectKey], at: datetime) -> set[ObjectKey]:
-        """Which of these groups there were at that time: then it is recorded who was in them."""
+    def groups(self, cluster: str, keys: Iterable[ObjectKey], at: datetime | None) -> set[ObjectKey]:
+        """Which of these groups there are, or were at that time: then it is recorded who is in them."""
         listed = set(keys)
         values = {"key": sorted(map(str, listed)), "namespace": sorted({key.namespace for key in listed})}
-        rows = self._rows(sql.GROUPS_THEN, {"cluster": cluster, "at": at, **values})
+        query = sql.GROUPS_NOW if at is None else sql.GROUPS_THEN
+        rows = self._rows(query, {"cluster": cluster, "at": at, **values})
         return {ObjectKey.parse(key) for (key,) in rows}
 
-    def members_of(self, group: ObjectKey, at: datetime) -> tuple[str, ...]:
-        """Everybody who was in the group at that time."""
-        rows = self._rows(sql.MEMBERS_OF, {"cluster": group.cluster, "key": str(group), "at": at})
+    def members_of(self, group: ObjectKey, at: datetime | None) -> tuple[str, ...]:
+        """Everybody who is in the group, or was at that time."""
+        rows = self._rows(sql.MEMBERS_OF, {"cluster": group.cluster, "key": str(group), "at": at or _NOW})
         return tuple(address for (address,) in rows)
 
     def told(

@@ -25,12 +25,14 @@ from bridge.model.policy import (
 )
 from bridge.policy import evaluate as reference
 from bridge.policy.evaluate import evaluate, is_source
+from bridge.policy.lines import source_key
 from bridge.policy.region import What, what
 from bridge.report.considered import Piece, Verdict, consider, decide
 from bridge.report.destination import destination
 from bridge.report.sender import NotTraceable
+from bridge.state.batch import Batch, MemberChange
 from bridge.state.database import Database
-from tests.policy.world import ADDRESSES, OUTSIDE, PACKETS, Packet, World, worlds
+from tests.policy.world import ADDRESSES, CLUSTER, OUTSIDE, PACKETS, SERVICES, Holder, Packet, World, worlds
 from tests.report.trace_record import Recorded, Scene, fresh, to_text
 from tests.state.builders import at
 
@@ -180,3 +182,37 @@ def test_before_the_record_nothing_is_guessed(database: Database) -> None:
     with pytest.raises(NotTraceable, match="begins at 2026-03-01T12:00:10Z"):
         recorded.trace("10.0.0.1", "192.0.2.1:443", world, at(20), at(5))
     assert recorded.trace("10.0.0.1", "192.0.2.1:443", world, at(20), at(15)).answers[0].decisions[0].verdict == "Deny"
+
+
+def test_behind_a_service_without_a_selector_is_who_is_recorded_to_be(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its EndpointSlices are not recorded, but the members that they made of its group are."""
+    to_api = Rule(
+        Ref("ServiceEgressRule", "shop", "legacy-api"),
+        Tier.SERVICE,
+        10,
+        Action.ALLOW,
+        Source(SourceKind.SERVICE, "shop", "legacy"),
+        (_API,),
+        log=False,
+    )
+    monkeypatch.setitem(SERVICES, ("shop", "legacy"), {})
+    holders = {one: Holder("shop", {"app": "old"}, one.replace(".", "-")) for one in ("10.0.0.1", "10.0.0.2")}
+    world = World(holders, (to_api,), {_API: _service(_API, 443)}, _DENY)
+    recorded = fresh(database)
+    recorded.record(world, at(0))
+    key = source_key(CLUSTER, to_api)
+    recorded.stores.commit(Batch(at(2), joined=[MemberChange(key, "10.0.0.1")]))
+
+    inside = recorded.trace("10.0.0.1", "192.0.2.1:443", world, at(3))
+    assert inside.answers[0].decisions[0].rule == "ServiceEgressRule shop/legacy-api", inside
+    outside = recorded.trace("10.0.0.2", "192.0.2.1:443", world, at(3))
+    assert outside.answers[0].decisions[0].verdict == "Deny", outside
+    behind = recorded.trace("service/shop/legacy", "192.0.2.1:443", world, at(3))
+    assert [one.address for answer in behind.answers for one in answer.senders] == ["10.0.0.1"]
+
+    recorded.stores.commit(Batch(at(4), groups_gone=[key], left=[MemberChange(key, "10.0.0.1")]))
+    unknown = recorded.trace("10.0.0.2", "192.0.2.1:443", world, at(5))
+    assert unknown.answers[0].decisions[0].verdict == "unknown", unknown
+    assert not unknown.agrees
