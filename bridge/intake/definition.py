@@ -18,21 +18,34 @@ _LOCAL = (SourceKind.SERVICE, SourceKind.NAMESPACE, SourceKind.ANNOTATION)
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A source as one bare source (without conditions and view) and its conditions, for those who count what bare ones select."""
+    """A source as a bare source (without conditions and view), by its number, and its conditions."""
 
-    bare: Source
+    bare: int
     also: "tuple[Formula, ...]" = ()
     unless: "tuple[Formula, ...]" = ()
 
+    @property
+    def numbers(self) -> Iterator[int]:
+        """All bare sources in it."""
+        yield self.bare
+        for condition in (*self.also, *self.unless):
+            yield from condition.numbers
 
-def formula(source: Source) -> Formula:
-    """The source taken apart."""
-    return Formula(bare(source), tuple(map(formula, source.also)), tuple(map(formula, source.unless)))
 
+class Numbers:
+    """Bare sources by numbers, which are quicker to look up. A source keeps its number for ever."""
 
-def bare(source: Source) -> Source:
-    """The source without its conditions, as Pod."""
-    return replace(source, also=(), unless=(), view=AS_POD)
+    def __init__(self) -> None:
+        self._of: dict[Source, int] = {}
+        self.sources: list[Source] = []
+
+    def formula(self, source: Source) -> Formula:
+        """The source taken apart."""
+        bare = replace(source, also=(), unless=(), view=AS_POD)
+        if bare not in self._of:
+            self._of[bare] = len(self.sources)
+            self.sources.append(bare)
+        return Formula(self._of[bare], tuple(map(self.formula, source.also)), tuple(map(self.formula, source.unless)))
 
 
 def parts(sources: Iterable[Source]) -> Iterator[Source]:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+import structlog
+
 from bridge.dialects.annotations import annotation_groups
 from bridge.errors import PolicyError
 from bridge.intake import compiler
@@ -22,6 +24,8 @@ from bridge.model.reasons import RESTING, Reason
 from bridge.policy.compile import Target
 from bridge.policy.memory import Memory
 from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Placement, Recorded, Verdict
+
+log = structlog.get_logger(__name__)
 
 
 class Recorder:
@@ -43,6 +47,7 @@ class Recorder:
         self._said: dict[Ref, Verdict] = {}  # about what people wrote, as of the last compilation
         self._plain: Mapping[Ref, Verdict] = {}  # of external services with names, before what names have to say
         self._counting = Counting(index)
+        self._notes: Mapping[str, tuple[str, ...]] = {}
         self._memory = Memory()
         self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
@@ -155,10 +160,22 @@ class Recorder:
         self._plain = {ref: self._said[ref] for ref in index.names.carriers}
         self._said |= {ref: index.names.told(verdict) for ref, verdict in self._plain.items()}
         self._record_placements(drawn.placements, batch)
+        self._log(drawn.notes)
         batch.groups, batch.groups_gone, strays = index.membership.established()
         dirty.addresses.update(dict.fromkeys(strays))
         for key in batch.groups_gone:
             batch.left += [MemberChange(key, address) for address in index.membership.forget(key)]
+
+    def _log(self, notes: Mapping[str, tuple[str, ...]]) -> None:
+        """What is not in force on a device and is nobody's object: said once, when it begins and when it ends."""
+        for device, after in notes.items():
+            before = self._notes.get(device, ())
+            for note in after:
+                if note not in before:
+                    log.warning("not in force", device=device, cluster=self._cluster, note=note)
+            if before and not after:
+                log.info("in force again", device=device, cluster=self._cluster)
+        self._notes = notes
 
     def _record_names(self, dirty: Dirty, batch: Batch) -> None:
         """What names stand for now, and what there is to say of it to those who wrote them."""

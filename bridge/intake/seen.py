@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from bridge.intake.crowds import NAMED, Crowd, in_words, workload
-from bridge.intake.definition import Definition, Formula, formula, view_of
+from bridge.intake.definition import Definition, Formula, Numbers, view_of
 from bridge.intake.landscape import Landscape
 from bridge.intake.nodes import NodeAddresses
 from bridge.intake.selection import Selection
@@ -18,7 +18,7 @@ from bridge.intake.workloads import Workloads, held
 from bridge.model.addresses import Ranges
 from bridge.model.identity import ObjectKey, Scope
 from bridge.model.observed import Node, Pod
-from bridge.model.policy import AddressSource, Source
+from bridge.model.policy import AddressSource
 from bridge.policy.select import selectable
 
 Place = tuple[str, ...]
@@ -26,7 +26,7 @@ Place = tuple[str, ...]
 
 _NODE, _EGRESS = "node", "egress"
 _NODES: Place = (_NODE,)  # all of them together
-_Judged = tuple[Source, Place]
+_Judged = tuple[int, Place]
 _BY_NAME = (Scope.ADDRESS_GROUP, Scope.ANNOTATION)  # no rule stands or falls with who is behind these
 
 
@@ -36,7 +36,12 @@ class _Group:
     egress: Place | None
     addresses: tuple[str, ...]
 
-    def has(self, counts: "Mapping[Source, Mapping[Place, _Count]]", place: Place) -> bool:
+    @property
+    def sources(self) -> set[int]:
+        """All bare sources that it depends on."""
+        return {one for each in self.formulas for one in each.numbers}
+
+    def has(self, counts: "Mapping[int, Mapping[Place, _Count]]", place: Place) -> bool:
         """Whether somebody of the group is at the place."""
         return any(_holds(one, counts, place) for one in self.formulas)
 
@@ -60,8 +65,8 @@ class _Counted:
 
     places: tuple[Place, ...]
     workload: str
-    inside: tuple[Source, ...]
-    members: tuple[Source, ...]
+    inside: tuple[int, ...]
+    members: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,11 @@ class Seen:
     def __init__(self, landscape: Landscape, workloads: Workloads, pod_ranges: Ranges) -> None:
         self._workloads = workloads
         self._pod_ranges = pod_ranges
-        self._selection: Selection[Source] = Selection(landscape)
+        self._numbers = Numbers()
+        self._selection: Selection[int] = Selection(landscape)
         self.nodes = NodeAddresses(landscape.governance.node_ranges)
         self._groups: dict[ObjectKey, _Group] = {}
-        self._using: dict[Source, list[ObjectKey]] = {}
+        self._using: dict[int, list[ObjectKey]] = {}
         self._judged: dict[ObjectKey, _Judged] = {}
         self._shared: Mapping[ObjectKey, str] = {}
         self._from_the_record = True
@@ -94,13 +100,13 @@ class Seen:
         self._egress, self._by_node = egress, by_node
         self._counted: dict[str, _Counted] = {}
         self._crowds: dict[Place, Crowd] = {}
-        self._at: dict[Place, dict[Source, _Count]] = {}
-        self._counts: dict[Source, dict[Place, _Count]] = {}
-        self._strangers: dict[Source, dict[str, int]] = {}
+        self._at: dict[Place, dict[int, _Count]] = {}
+        self._counts: dict[int, dict[Place, _Count]] = {}
+        self._strangers: dict[int, dict[str, int]] = {}
         self._members: dict[ObjectKey, set[str]] = {}
         self._whole: set[ObjectKey] = set()
         self._touched: dict[ObjectKey, dict[str, bool]] = {}
-        self._moves: dict[Source, dict[str, bool]] = {}
+        self._moves: dict[int, dict[str, bool]] = {}
         self._recorded: frozenset[ObjectKey] = frozenset()
         self._told: dict[_Judged, str] = {}
         self._unclear: set[_Judged] = set()
@@ -109,14 +115,14 @@ class Seen:
         return bool(self._groups)
 
     @property
-    def selection(self) -> Selection[Source]:
+    def selection(self) -> Selection[int]:
         """The bare sources that are counted."""
         return self._selection
 
     def define(self, recorded: Mapping[ObjectKey, Definition], watched: Mapping[ObjectKey, Definition]) -> set[str]:
         """Replace all groups; returns the namespaces whose pods must be counted anew, "" for all. Those watched are counted only."""
         definitions = {**watched, **recorded}
-        groups = {key: _group(definition) for key, definition in definitions.items()}
+        groups = {key: self._group(definition) for key, definition in definitions.items()}
         egress = frozenset(one.egress for one in groups.values() if one.egress)
         by_node = any(one.egress is None for one in groups.values())
         touched: set[str] = set()
@@ -131,11 +137,18 @@ class Seen:
         self._groups, self._recorded = groups, frozenset(recorded)
         self._using = {}
         for key, group in groups.items():
-            for source in {one for each in group.formulas for one in _bare(each)}:
+            for source in group.sources:
                 self._using.setdefault(source, []).append(key)
-        touched |= self._selection.define({source: (source,) for source in self._using})
+        touched |= self._selection.define({source: (self._numbers.sources[source],) for source in self._using})
         self._judge(definitions)
         return touched
+
+    def _group(self, definition: Definition) -> _Group:
+        view = view_of(definition)
+        formulas = tuple(self._numbers.formula(source) for source in definition)
+        if view.source is AddressSource.EGRESS:
+            return _Group(formulas, (_EGRESS, *view.namespaces), view.addresses)
+        return _Group(formulas, None, ())
 
     def _judge(self, definitions: Mapping[ObjectKey, Definition]) -> None:
         """The groups of rules as they are written are judged; those that compilers make of them follow."""
@@ -165,7 +178,7 @@ class Seen:
                 self._tell()
         return self._shared
 
-    def _words(self, source: Source, place: Place) -> str:
+    def _words(self, source: int, place: Place) -> str:
         if place == _NODES:
             found = self._strangers.get(source, {})
             return in_words(nsmallest(NAMED, found), len(found))
@@ -223,7 +236,7 @@ class Seen:
             joined, left = frozenset(now - before), frozenset(before - now)
             if joined or left:
                 inferred = left if unwatched else frozenset(one for one in left if about.get(one))
-                pods = {uid: here for one in self._sources(key) for uid, here in moves.get(one, {}).items()}
+                pods = {uid: here for one in self._groups[key].sources for uid, here in moves.get(one, {}).items()}
                 yield Change(key, joined, left, inferred, tuple(pods.items()))
 
     def _bring_up(self, key: ObjectKey, addresses: Mapping[str, bool]) -> None:
@@ -243,12 +256,9 @@ class Seen:
         nodes = [place[1] for place in places if place[0] == _NODE and group.has(self._counts, place)]
         return {address for name in nodes for address in self.nodes.of(name)}
 
-    def _sources(self, key: ObjectKey) -> set[Source]:
-        return {one for each in self._groups[key].formulas for one in _bare(each)}
-
     def _measured(self, pod: Pod) -> _Counted:
-        inside: dict[Source, None] = {}
-        members: dict[Source, None] = {}
+        inside: dict[int, None] = {}
+        members: dict[int, None] = {}
         if selectable(pod):
             for address in pod.addresses or ("",):
                 inside.update(dict.fromkeys(self._selection.of(pod, address)))
@@ -277,7 +287,7 @@ class Seen:
                     self._turn(source, place, doubt=doubt)
             self._tidy(place, counted.inside)
 
-    def _tally_inside(self, source: Source, place: Place, name: str, step: int) -> None:
+    def _tally_inside(self, source: int, place: Place, name: str, step: int) -> None:
         inside = self._count(source, place).inside
         inside[name] = inside.get(name, 0) + step
         if not inside[name]:
@@ -295,7 +305,7 @@ class Seen:
         if not crowd:
             del self._crowds[place]
 
-    def _turn(self, source: Source, place: Place, *, doubt: bool) -> None:
+    def _turn(self, source: int, place: Place, *, doubt: bool) -> None:
         """The first member of a source came to a place, or its last one went."""
         if place[0] == _EGRESS:
             self._unclear.add((source, place))
@@ -307,7 +317,7 @@ class Seen:
         for name in (place[1], *self.nodes.beside(place[1])):
             self._expose(source, (_NODE, name))
 
-    def _touch(self, source: Source, addresses: set[str] | tuple[str, ...], *, doubt: bool) -> None:
+    def _touch(self, source: int, addresses: set[str] | tuple[str, ...], *, doubt: bool) -> None:
         for key in self._using.get(source, ()):
             if self._groups[key].egress is None:
                 self._touch_group(key, addresses, doubt=doubt)
@@ -317,7 +327,7 @@ class Seen:
         for address in addresses:
             known[address] = known.get(address, False) or doubt
 
-    def _expose(self, source: Source, place: Place) -> None:
+    def _expose(self, source: int, place: Place) -> None:
         """Whether an address of the node is in what this source is seen as, through its own members or those of a node with the same."""
         counts = self._counts.get(source, {})
         nodes = (place[1], *self.nodes.beside(place[1]))
@@ -333,7 +343,7 @@ class Seen:
             self._recheck(source, place, name)
         self._tidy(place, (source,))
 
-    def _recheck(self, source: Source, place: Place, name: str) -> None:
+    def _recheck(self, source: int, place: Place, name: str) -> None:
         """Whether a workload at a node is behind an address of the source and not whole in it."""
         count = self._count(source, place)
         crowd = self._crowds.get(place)
@@ -347,13 +357,13 @@ class Seen:
             del known[name]
         self._unclear.add((source, _NODES))
 
-    def _count(self, source: Source, place: Place) -> _Count:
+    def _count(self, source: int, place: Place) -> _Count:
         counts = self._counts.setdefault(source, {})
         if place not in counts:
             counts[place] = self._at.setdefault(place, {})[source] = _Count()
         return counts[place]
 
-    def _tidy(self, place: Place, sources: tuple[Source, ...]) -> None:
+    def _tidy(self, place: Place, sources: tuple[int, ...]) -> None:
         for source in sources:
             count = self._counts.get(source, {}).get(place)
             if count is not None and not count.inside and not count.members and not count.exposed:
@@ -364,25 +374,11 @@ class Seen:
                     del self._at[place]
 
 
-def _group(definition: Definition) -> _Group:
-    view = view_of(definition)
-    formulas = tuple(formula(source) for source in definition)
-    if view.source is AddressSource.EGRESS:
-        return _Group(formulas, (_EGRESS, *view.namespaces), view.addresses)
-    return _Group(formulas, None, ())
-
-
-def _bare(one: Formula) -> Iterator[Source]:
-    yield one.bare
-    for condition in (*one.also, *one.unless):
-        yield from _bare(condition)
-
-
 def _plain(one: Formula) -> bool:
     return not one.also and not one.unless
 
 
-def _holds(one: Formula, counts: Mapping[Source, Mapping[Place, _Count]], place: Place) -> bool:
+def _holds(one: Formula, counts: Mapping[int, Mapping[Place, _Count]], place: Place) -> bool:
     count = counts.get(one.bare, {}).get(place)
     return (
         count is not None

@@ -13,7 +13,7 @@ from bridge.policy.select import ADDRESS_GROUP_ANNOTATION
 
 _CACHE_LIMIT = 50_000
 
-Key = TypeVar("Key", ObjectKey, Source)
+Key = TypeVar("Key", ObjectKey, int)
 
 
 class Selection(Generic[Key]):

@@ -214,11 +214,16 @@ class Bench:
         self._now += 1
         self.index.take(events, at(self._now))
 
-    def commit(self) -> Batch:
-        """Record what is dirty; the first time, bring the record up to date."""
+    def commit_only(self) -> Batch:
+        """What is to be recorded of what is dirty; the first time, all that brings the record up to date."""
         self._now += 1
         batch = self._recorder.first(at(self._now)) if self._first else self._recorder.next(at(self._now))
         self._first = False
+        return batch
+
+    def commit(self) -> Batch:
+        """Record what is dirty."""
+        batch = self.commit_only()
         self.record.take(batch)
         self.record.check()
         return batch

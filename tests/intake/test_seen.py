@@ -1,7 +1,9 @@
 """Groups as seen: nodes and egresses that hold members, and who else stands behind them, whatever happens in whatever order."""
 
+import sys
 from dataclasses import dataclass, replace
 from random import Random
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from bridge.model.intent import RuleList
 from bridge.model.observed import Change, EndpointSlice, Event, Namespace, Node, Observed, Pod, Service
 from bridge.model.policy import AddressSource, View
 from bridge.state.batch import MemberChange
-from tests.intake.fold import CLUSTER, EDGE, GOVERNANCE, Bench, substance
+from tests.intake.fold import CLUSTER, EDGE, GOVERNANCE, Bench, event, substance
 from tests.intake.objects import external, namespace, pod, service, service_rule
 from tests.intake.test_random import Cluster, from_nothing, listed, same
 
@@ -222,6 +224,42 @@ def test_who_went_while_nobody_watched_leaves_without_proof() -> None:
     made.restart()
     batch = made.see(pod("pay-1", ONE, node="n1"), change=Change.GONE)
     assert {one.inferred for one in batch.left if one.group.name == "pay-.node"} == {True}
+
+
+def _effort(pods: int) -> int:
+    """How many calls of the bridge one change of a pod takes in a cluster with so many others, on as many nodes."""
+    made = shop(*PARTED)
+    made.see(external("bank", "192.0.2.1", "192.0.2.5"))
+    nodes = [node(f"m{number}", f"10.8.0.{number % 200 + 20}") for number in range(pods // 10)]
+    others = [
+        pod(
+            f"pay-m{number}",
+            f"fd00::{number + 16:x}",
+            node=f"m{number // 10}",
+            uid=f"m{number}",
+            owner="DaemonSet/x",
+        )
+        for number in range(pods)
+    ]
+    made.see(*nodes, *others)
+    calls = 0
+
+    def called(frame: FrameType, what: str, _about: object) -> None:
+        nonlocal calls
+        calls += what == "call" and "/bridge/" in frame.f_code.co_filename
+
+    made.take([event(Change.UPSERT, pod("pay-1", ONE, node="m1", owner="DaemonSet/x"))])
+    sys.setprofile(called)
+    try:
+        made.commit_only()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_the_effort_of_one_pod_does_not_grow_with_the_cluster() -> None:
+    few, many = _effort(20), _effort(1000)
+    assert many <= few * 1.2, (few, many)
 
 
 @dataclass
