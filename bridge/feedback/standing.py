@@ -135,8 +135,8 @@ class Standings:
         """A rule by its own lines; besides, whoever uses a group that nobody may join meanwhile."""
         lines = self._withheld.get(placed.device, {})
         for key in placed.keys if placed.tier else ():
-            if ref.name in lines.get(key, {}):
-                return Standing(placed.device, Reason.WITHHELD, lines[key][ref.name])
+            if (ref.namespace, ref.label) in lines.get(key, {}):
+                return Standing(placed.device, Reason.WITHHELD, lines[key][ref.namespace, ref.label])
         for key, row in rows.items():
             if row.state is ObjectState.WITHHELD and not key.startswith(_LIST):
                 return Standing(placed.device, Reason.WITHHELD, row.message)
@@ -179,7 +179,7 @@ class Standings:
     def _over(self, since: datetime) -> bool:
         return max(since, self._began) + self._patience <= self._now
 
-    def _withheld_lines(self, device: str) -> dict[str, dict[str, str]]:
+    def _withheld_lines(self, device: str) -> dict[str, dict[tuple[str, str], str]]:
         """By the text of a list's key: the rules whose lines are withheld there, each with the rule that it waits for."""
         lists = self._picture.lists[device]
         refused = [
@@ -188,9 +188,9 @@ class Standings:
             if name == device and row.state in _REFUSED
         ]
         first = next((_rule(key, entry.name) for key, entry in not_in_force(lists, refused)), "a rule above it")
-        found: dict[str, dict[str, str]] = {}
+        found: dict[str, dict[tuple[str, str], str]] = {}
         for key, each in with_withheld(lists, refused).items():
-            rules = {entry.name.partition("_")[0] for entry in each.entries if entry.withheld}
+            rules = {_whose(key, entry.name) for entry in each.entries if entry.withheld}
             if rules:
                 found[str(key)] = dict.fromkeys(rules, f"{first} takes precedence and is not in force there")
         return found
@@ -198,7 +198,14 @@ class Standings:
 
 def _rule(key: ObjectKey, line: str) -> str:
     """The rule that a line stands for: a line's name is the rule's, and "_" with what it is about."""
-    name, marked, _ = line.partition("_")
-    if not marked or key.scope not in _RULE_KINDS:
+    if "_" not in line or key.scope not in _RULE_KINDS:
         return f"the line {line!r} of the bridge"
-    return str(Ref(_RULE_KINDS[key.scope], key.namespace, name))
+    return str(Ref.labelled(_RULE_KINDS[key.scope], *_whose(key, line)))
+
+
+def _whose(key: ObjectKey, line: str) -> tuple[str, str]:
+    """The namespace and the label of the rule that a line stands for; in a list of many namespaces its name begins with one."""
+    if key.namespace or key.scope is Scope.CLUSTER:
+        return key.namespace, line.partition("_")[0]
+    namespace, _, rest = line.partition("_")
+    return namespace, rest.partition("_")[0]

@@ -171,6 +171,12 @@ class Ref(NamedTuple):
         group = self.kind.partition(".")[2]
         return f"{self.name}-.{group}" if group else self.name
 
+    @classmethod
+    def labelled(cls, kind: str, namespace: str, label: str) -> "Ref":
+        """The object of that label; `kind` is ours, and that of another program is taken to be called the same."""
+        name, _, group = label.partition("-.")
+        return cls(f"{kind}.{group}" if group else kind, namespace, name)
+
 
 class AddressSource(StrEnum):
     """Which address of a workload a device sees (SEMANTICS 3)."""

@@ -100,3 +100,8 @@ def test_what_no_dialect_reads_is_refused() -> None:
     stranger = PolicyObject(Resource("strangers.example"), "u", "", "it", "1", 1, {}, {})
     with pytest.raises(PolicyError, match=r"no dialect in use reads strangers\.example"):
         dialect.load(("native",)).read(stranger)
+
+
+def test_a_label_leads_back_to_its_object() -> None:
+    for ref in (Ref("ServiceEgressRule", "shop", "a.b"), Ref("ServiceEgressRule.kubeovn.io", "shop", "a.b")):
+        assert Ref.labelled("ServiceEgressRule", "shop", ref.label) == ref
