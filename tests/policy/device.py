@@ -86,6 +86,11 @@ def _matches(objects: Objects, entry: RuleEntry, packet: Packet, names: frozense
         return False
     if not any(_reaches(objects, key, packet, names) for key in entry.destinations):
         return False
+    return carries(objects, entry, packet)
+
+
+def carries(objects: Objects, entry: RuleEntry, packet: Packet) -> bool:
+    """Whether a line is about this protocol, and these ports or types."""
     if entry.protocol not in (Protocol.ANY, packet.protocol) or entry.number not in (0, packet.number):
         return False
     if entry.icmp:
