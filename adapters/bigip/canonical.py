@@ -1,5 +1,6 @@
 """An intent as the device will show it once it is applied. Pure and idempotent; what the device cannot express is named."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from adapters.bigip.names import entry_name, key_problem
@@ -37,6 +38,7 @@ def normalize(intent: Intent, scope: Scope) -> Objects:
     for key, value in intent.objects.items():
         try:
             objects[key] = _canonical(value)
+            _check_limits(value, scope.bandwidth)
         except ValueError as error:
             problems[str(key)] = str(error)
     if problems:
@@ -45,6 +47,13 @@ def normalize(intent: Intent, scope: Scope) -> Objects:
         wanted = (attachment(tier) for tier in scope.slots)
         objects.update({one.key: one for one in wanted if one.policy in objects})
     return objects
+
+
+def _check_limits(value: DeviceObject, known: Collection[str]) -> None:
+    """The limits of the rate that the settings let rules use, and no other."""
+    for entry in value.entries if isinstance(value, RuleList) else ():
+        if entry.bandwidth and entry.bandwidth not in known:
+            raise ValueError(f"line {entry.name}: the settings of this device know no limit {entry.bandwidth}")
 
 
 def _canonical(value: DeviceObject) -> DeviceObject:

@@ -70,7 +70,7 @@ class Forms(Bench):
         self.reconcile(self.adapter, self.terms.shop(*SOURCES, lines=[two]))
         assert self.planned(self.adapter, self.terms.shop(*SOURCES, lines=[swapped])).empty
 
-    @pytest.mark.parametrize("what", ["deny", "reject", "log", "fqdn", "ipv6", "icmp_types", "protocols"])
+    @pytest.mark.parametrize("what", ["deny", "reject", "log", "fqdn", "ipv6", "icmp_types", "protocols", "bandwidth"])
     def test_what_is_declared_is_taken_and_what_is_not_is_named(self, what: str) -> None:
         """A device without Reject may drop instead, one without logs may be silent; else what it lacks is Unsupported."""
         plain, changed = self.terms.shop(SOURCES[0]), self._asking_for(what)
@@ -129,6 +129,7 @@ class Forms(Bench):
             "deny": replace(rules, entries=(replace(entry, action=Action.DENY),)),
             "reject": replace(rules, entries=(replace(entry, action=Action.REJECT),)),
             "log": replace(rules, entries=(replace(entry, log=True),)),
+            "bandwidth": replace(rules, entries=(replace(entry, bandwidth=(*self.terms.can.bandwidth, "nobody")[0]),)),
             "icmp_types": replace(rules, entries=(_ECHO,)),
             "protocols": replace(rules, entries=(_GRE,)),
             "fqdn": Group(BANK, frozenset({"198.51.100.0/24"}), frozenset({_NAME})),

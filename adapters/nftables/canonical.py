@@ -117,6 +117,8 @@ def _entry(entry: RuleEntry) -> RuleEntry:
         raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
     if entry.icmp and entry.protocol not in WITH_TYPES:
         raise ValueError(f"line {entry.name}: {entry.protocol} has no types")
+    if entry.bandwidth:
+        raise ValueError(f"line {entry.name}: nothing limits the rate here, so {entry.bandwidth} cannot")
     named = entry.number in NUMBERS.values() if entry.protocol is Protocol.OTHER else entry.number != 0
     if named or not 0 <= entry.number <= 255:
         raise ValueError(f"line {entry.name}: {entry.protocol} does not go with number {entry.number}")

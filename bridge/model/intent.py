@@ -136,7 +136,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """Something on the device that is not ours. `look_alike` says why it could be mistaken for ours (name or mark, not both)."""
+    """Something on the device that is not ours.
+
+    `look_alike` says why it could be mistaken for ours (name or mark, not both), or that it lets through more than we do.
+    """
 
     name: str
     look_alike: str = ""

@@ -199,7 +199,12 @@ class MemoryAdapter:
         return names
 
     def entry(self, entry: RuleEntry) -> RuleEntry:
-        if not entry.sources or not entry.destinations or (entry.ports and entry.protocol not in _PORTED):
+        if (
+            entry.bandwidth
+            or not entry.sources
+            or not entry.destinations
+            or (entry.ports and entry.protocol not in _PORTED)
+        ):
             raise ValueError(entry.name)
         sides = [tuple(sorted(set(side))) for side in (entry.sources, entry.destinations)]
         return replace(entry, sources=sides[0], destinations=sides[1], icmp=tuple(sorted(set(entry.icmp))))

@@ -17,7 +17,7 @@ from adapters.nftables.transport import Answer, Local
 from bridge.errors import Busy, Denied, Drifted, FencedOff, NotOwned, Rejected, Unsupported
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import EVERYTHING, Group, Intent, Objects, Policy, Shard
-from bridge.model.plan import Fence, Outcome, Plan
+from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 from bridge.model.policy import Action, IcmpType, Protocol, Tier
 from bridge.policy.diff import diff, plan
 from tests.adapters.nftables.machine import kernel, namespace, nft, ruleset, script
@@ -99,6 +99,15 @@ class Counting:
     def run(self, words: Sequence[str], document: bytes = b"") -> Answer:
         self.sent.append(len(document))
         return self.way.run(words, document)
+
+
+def test_members_that_overlap_on_the_way_are_taken_away_as_they_stand(adapter: NftablesAdapter) -> None:
+    """Halfway through a transition a group holds what either end holds, and stands as the fewest prefixes that cover it."""
+    narrow, both = Group(CART, frozenset({"10.0.0.2/31"})), Group(CART, frozenset({"10.0.0.0/30", "10.0.0.2/31"}))
+    reconcile(adapter, objects(narrow))
+    steps = (Step(Op.UPDATE, CART, narrow, both), Step(Op.UPDATE, CART, both, narrow))
+    adapter.apply(Plan("edge", tuple((step,) for step in steps)), FENCE)
+    assert adapter.read(EVERYTHING).objects == objects(narrow)
 
 
 def test_a_change_of_members_leaves_rules_and_counts_alone(adapter: NftablesAdapter, space: str) -> None:

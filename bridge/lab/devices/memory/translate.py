@@ -134,8 +134,8 @@ class Translator:
         allows = self.form is Form.ALLOW_ONLY
         if entry.action is Action.PASS or (allows and entry.action is not Action.ALLOW):
             return f"the device has no {entry.action}"
-        if allows and entry.log:
-            return "the device logs nothing"
+        if entry.bandwidth or (allows and entry.log):
+            return "nothing limits the rate here" if entry.bandwidth else "the device logs nothing"
         if not entry.sources or not entry.destinations:
             return "without a source or a destination it would match any"
         if entry.ports and entry.protocol not in _WITH_PORTS:
