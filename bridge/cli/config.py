@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge.cli.invocation import Invocation, invocation
+from bridge.cli.rights import rights
 from bridge.errors import SettingsError
 
 if TYPE_CHECKING:
     from bridge.settings import Settings
 
-app = typer.Typer(help="Check the settings, or print their schema.", no_args_is_help=True)
+app = typer.Typer(help="Check the settings; print their schema or roles.", no_args_is_help=True)
+app.command(short_help="Print the roles that the bridge needs in a cluster.")(rights)
 
 
 @app.command(short_help="Report every problem of the settings at once.")
