@@ -71,7 +71,7 @@ def member(text: str) -> str:
     for end in ends:
         _plain_address(text, end)
     length = text.partition("/")[2]
-    if "/" in text and not _PREFIX_LENGTH.fullmatch(length):
+    if "/" in text and not (_PREFIX_LENGTH.fullmatch(length) and int(length) <= (128 if ":" in text else 32)):
         raise ValueError(f"{shown(text)} is not a prefix: write address/length, with the length in bits")
     return canonical_member(text)
 
@@ -148,11 +148,21 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _plain_address(text: str, end: str) -> None:
     """ValueError unless `end`, a part of `text`, is an address in plain notation: no zone, no IPv4 in IPv6 clothes."""
     try:
         address = ip_address(end)
     except ValueError:
+        if end != text and _is_address(text.partition("-")[0]):
+            raise ValueError(f"{shown(text)} is not a range: write first-last, two addresses") from None
         hint = "; a name goes under fqdns" if end == text else ""
         raise ValueError(f"{shown(text)} is not an address, prefix or range{hint}") from None
     if isinstance(address, IPv6Address) and (address.scope_id or address.ipv4_mapped):

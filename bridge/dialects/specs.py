@@ -95,9 +95,9 @@ class MatchExpression(Spec):
     def _values_fit_the_operator(cls, values: list[str], info: ValidationInfo) -> list[str]:
         operator = info.data.get("operator")
         if operator in ("In", "NotIn") and not values:
-            raise ValueError(f"{operator} needs at least one value")
+            raise ValueError("In and NotIn need at least one value")
         if operator in ("Exists", "DoesNotExist") and values:
-            raise ValueError(f"{operator} takes no values")
+            raise ValueError("Exists and DoesNotExist take no values")
         return values
 
 

@@ -1,15 +1,29 @@
 """The definitions on a real API server: served, the samples taken, and each rule of theirs refusing its bad example in its own words."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
 
-from bridge.dialects import kinds
+from bridge.dialects import kinds, native
+from bridge.dialects.manifests import Severity, check
 from bridge.resources import shipped
 from tests.control_plane.plane import ControlPlane
-from tests.dialects.objects import GOOD, RULE, SERVICE, SERVICE_RULE, Spec, manifest, nodes, ports, samples, schema
+from tests.dialects.objects import (
+    GOOD,
+    RULE,
+    SERVICE,
+    SERVICE_RULE,
+    Spec,
+    manifest,
+    nodes,
+    policy,
+    ports,
+    samples,
+    schema,
+)
 
 TRY = "?dryRun=All&fieldValidation=Strict"
 
@@ -113,15 +127,15 @@ BAD: list[tuple[str, Spec, str]] = [
     ("ExternalService", {"addresses": ["192.0.2.1"], "ports": "any"}, "spec.ports"),
     ("ExternalService", {"addresses": ["192.0.2.1"], "ports": None}, "spec.ports: Required value"),
     ("ExternalService", addresses(), "spec.addresses"),
-    ("ExternalService", addresses("300.1.2.3"), "not an address, prefix (a/b) or range (a-b); a name goes under fqdns"),
+    ("ExternalService", addresses("300.1.2.3"), "is not an address, prefix or range; a name goes under fqdns"),
     ("ExternalService", addresses("bank.example"), "a name goes under fqdns"),
-    ("ExternalService", addresses("192.0.2.0/33"), "not a prefix: write address/length"),
-    ("ExternalService", addresses("192.0.2.0/255.255.255.0"), "not a prefix: write address/length"),
-    ("ExternalService", addresses("192.0.2.1/24"), "the prefix has host bits set"),
-    ("ExternalService", addresses("2001:db8::1/64"), "the prefix has host bits set"),
-    ("ExternalService", addresses("192.0.2.1-300.1.2.3"), "not a range: write first-last, two addresses"),
-    ("ExternalService", addresses("192.0.2.1-192.0.2.2-192.0.2.3"), "not a range: write first-last, two addresses"),
-    ("ExternalService", addresses("192.0.2.1-2001:db8::1"), "the range mixes IPv4 and IPv6"),
+    ("ExternalService", addresses("192.0.2.0/33"), "is not a prefix: write address/length"),
+    ("ExternalService", addresses("192.0.2.0/255.255.255.0"), "is not a prefix: write address/length"),
+    ("ExternalService", addresses("192.0.2.1/24"), "has host bits set"),
+    ("ExternalService", addresses("2001:db8::1/64"), "has host bits set"),
+    ("ExternalService", addresses("192.0.2.1-300.1.2.3"), "is not a range: write first-last, two addresses"),
+    ("ExternalService", addresses("192.0.2.1-192.0.2.2-192.0.2.3"), "is not a range: write first-last, two addresses"),
+    ("ExternalService", addresses("192.0.2.1-2001:db8::1"), "mixes IPv4 and IPv6"),
     ("ExternalService", addresses("192.0.2.1", "192.0.2.1"), "Duplicate value"),
     ("ExternalService", fqdns("192.0.2.1"), "spec.fqdns[0]"),
     ("ExternalService", fqdns("a.*.example"), "spec.fqdns[0]"),
@@ -162,6 +176,9 @@ BAD: list[tuple[str, Spec, str]] = [
     ("NamespaceEgressRule", RULE | {"to": []}, "spec.to"),
     ("NamespaceEgressRule", RULE | {"priority": 10001}, "less than or equal to 10000"),
     ("NamespaceEgressRule", RULE | {"devices": []}, "spec.devices"),
+    ("ClusterEgressRule", RULE | {"acceptShared": "yes"}, "spec.acceptShared"),
+    ("NamespaceEgressRule", RULE | {"acceptShared": 1}, "spec.acceptShared"),
+    ("ServiceEgressRule", SERVICE_RULE | {"acceptShared": "true"}, "spec.acceptShared"),
     (
         "ClusterEgressRule",
         RULE | {"to": [{"name": "a", "kind": "ExternalService"}]},
@@ -174,11 +191,16 @@ BAD: list[tuple[str, Spec, str]] = [
 ]
 
 
+RULES = {
+    rule["message"]
+    for kind in GOOD
+    for _, node in nodes(schema(kind))
+    for rule in node.get("x-kubernetes-validations", [])
+}
+
+
 def test_every_rule_has_its_bad_example() -> None:
-    rules = [
-        rule for kind in GOOD for _, node in nodes(schema(kind)) for rule in node.get("x-kubernetes-validations", [])
-    ]
-    assert {rule["message"] for rule in rules} <= {message for _, _, message in BAD}
+    assert {message for _, _, message in BAD} >= RULES
 
 
 @pytest.mark.parametrize(("kind", "spec", "message"), BAD)
@@ -186,6 +208,20 @@ def test_a_bad_object_is_refused_in_clear_words(server: ControlPlane, kind: str,
     with pytest.raises(httpx.HTTPStatusError) as refused:
         create(server, kind, spec)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(("kind", "spec", "message"), BAD)
+def test_it_is_refused_offline_and_by_the_bridge_in_the_same_words(
+    tmp_path: Path, kind: str, spec: Spec, message: str
+) -> None:
+    """The words of the schema's own rules are part of ours, which may name the value and the remedy too."""
+    file = tmp_path / "it.yaml"
+    file.write_text(yaml.safe_dump(manifest(kind, spec)))
+    offline = [(one.field, one.message) for one in check([file]) if one.severity is Severity.ERROR]
+    bridge = [(one.path, one.reason) for one in native.problems(policy(kind, spec))]
+    assert offline == bridge != []
+    if message in RULES:
+        assert any(message in reason for _, reason in bridge)
 
 
 def test_every_address_form_is_taken(server: ControlPlane) -> None:
