@@ -37,8 +37,8 @@ def _named(world: World) -> frozenset[str]:
     return frozenset(name for service in world.externals.values() for name in service.fqdns)
 
 
-def _compiled(world: World, names: Mapping[str, tuple[str, ...]] | None, **can: bool) -> Compiled:
-    return compile_policy(replace(world.policy, names=names), world.target(**can))
+def _compiled(world: World, names: Mapping[str, tuple[str, ...]] | None, *, fqdn: bool = True) -> Compiled:
+    return compile_policy(replace(world.policy, names=names), world.target(fqdn=fqdn))
 
 
 @given(worlds(names=True), st.lists(st.sampled_from(KNOWN), unique=True))
