@@ -241,7 +241,7 @@ class ClusterIndex:
 
     def _take_node(self, change: Change, value: Node) -> None:
         known = None if change is not Change.UPSERT else value
-        if self.membership.seen.put_node(value.name, known, proven=change is not Change.GONE):
+        if self.membership.seen.tally.put_node(value.name, known, proven=change is not Change.GONE):
             self._cause(change, value)
 
     def _take_service(self, change: Change, value: Service) -> None:

@@ -30,12 +30,12 @@ class Counting:
             return False
         workloads = self._index.workloads
         for uid in dirty.pods:
-            self._seen.count(uid)
+            self._seen.tally.count(uid)
         for uid in dirty.pods_gone:
-            self._seen.count(uid, proven=uid not in dirty.found_gone)
+            self._seen.tally.count(uid, proven=uid not in dirty.found_gone)
         for address in dirty.addresses:
             for uid in workloads.claimants(address):
-                self._seen.count(uid)
+                self._seen.tally.count(uid)
         self._count_in(dirty.namespaces)
         shared = self._seen.shared
         return shared is not self._compiled_with and shared != self._compiled_with
@@ -60,8 +60,8 @@ class Counting:
         workloads = self._index.workloads
         if "" in namespaces:
             for uid in workloads.pods:
-                self._seen.count(uid)
+                self._seen.tally.count(uid)
             return
         for namespace in namespaces:
             for pod in workloads.of_namespace(namespace):
-                self._seen.count(pod.uid)
+                self._seen.tally.count(pod.uid)
