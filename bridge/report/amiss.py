@@ -52,20 +52,21 @@ def _recorded(it: Situation) -> Iterator[tuple[str, str]]:
     for state in STATED:
         yield from ((row.state.value, row.message) for row in it.rows if row.state is state)
     if any(row.waiting_since for row in it.rows) and not it.loose:
-        yield _late(it)
+        yield late(it.name, it.device)
 
 
 def _unrecorded(it: Situation, *, known: bool) -> Iterator[tuple[str, str]]:
     if it.device.state != OK:
-        yield _late(it)
+        yield late(it.name, it.device)
     if it.exempt:
         yield "Exempt", "the device lets it on unmatched, as the pod of a namespace that is not governed"
     yield "Missing" if known else "not known", it.why or "the device was not seen to hold it"
 
 
-def _late(it: Situation) -> tuple[str, str]:
-    if it.device.mode == "plan":
+def late(name: str, device: DeviceRow) -> tuple[str, str]:
+    """Why a change that is wanted has not reached the device."""
+    if device.mode == "plan":
         return "Pending", "the bridge only plans for it (mode: plan) and writes nothing there"
-    if it.device.state == OK:
+    if device.state == OK:
         return "Pending", "a change has not reached the device yet"
-    return "DeviceUnreachable", unnamed(it.name, it.device.message) or it.device.state
+    return "DeviceUnreachable", unnamed(name, device.message) or device.state

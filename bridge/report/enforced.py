@@ -9,12 +9,12 @@ import msgspec
 from bridge.model.addresses import covers, overlap
 from bridge.model.capabilities import Form
 from bridge.model.identity import ObjectKey, Scope
-from bridge.model.intent import Group
-from bridge.model.policy import AS_POD, Action, AddressSource, Ref, Tier, View
+from bridge.model.intent import Group, Ports
+from bridge.model.policy import AS_POD, Action, AddressSource, PortRange, Ref, Tier, View
 from bridge.model.tiers import SCOPES
 from bridge.policy.compiled import Target
 from bridge.policy.remainder import EXEMPT
-from bridge.report.amiss import AWAITING, OK, STATED, Situation, amiss
+from bridge.report.amiss import AWAITING, OK, STATED, Situation, amiss, late
 from bridge.report.considered import Considered, Piece, Verdict
 from bridge.report.held import Fact, Holdings, Line, Lines, list_key, prefixes_of
 from bridge.report.naming import named
@@ -121,8 +121,8 @@ class Enforcement:
 
     def _by_rule(self, target: Target, seen: Seen, via: Considered) -> _Found:
         rule = via.rule
-        key, prefix = _place(self._cluster, rule.ref, rule.tier, seen.view)
-        lines = self._held_lines(target.name, key, prefix)
+        key, prefix = place_of(self._cluster, rule.ref, rule.tier, seen.view)
+        lines = self.held_lines(target.name, key, prefix)
         meant = tuple(line for line in lines.lines if self._meets(target, line, via, seen))
         return self._with_member(target, seen, Lines(meant, lines.fact))
 
@@ -132,23 +132,23 @@ class Enforcement:
         found: list[Line] = []
         for ref in piece.passed:
             tier = next(tier for tier in Tier if ref.kind.startswith(tier.value.capitalize()))
-            lines = self._held_lines(target.name, *_place(self._cluster, ref, tier, seen.view))
+            lines = self.held_lines(target.name, *place_of(self._cluster, ref, tier, seen.view))
             chosen = (one for one in lines.lines if of in one.name and one.action == piece.verdict.value)
             found += [one for one in chosen if self._goes_there(target.name, one, seen.to)]
         return self._with_member(target, seen, Lines(tuple(found), Fact(True)))
 
     def _by_default(self, target: Target, seen: Seen) -> _Found:
         key = list_key(self._cluster, Scope.DEFAULT)
-        lines = self._held_lines(target.name, key, _DEFAULT)
-        meant = tuple(line for line in lines.lines if _of_view(line, seen.view, target))
+        lines = self.held_lines(target.name, key, _DEFAULT)
+        meant = tuple(line for line in lines.lines if of_view(line, seen.view, target))
         found = self._with_member(target, seen, Lines(meant, lines.fact))
-        onward = [one for line in self._held_lines(target.name, key, EXEMPT).lines for one in line.sources]
-        exempt = next((self._member(target.name, one, seen.addresses) for one in onward), None)
+        onward = [one for line in self.held_lines(target.name, key, EXEMPT).lines for one in line.sources]
+        exempt = next((self.member(target.name, one, seen.addresses) for one in onward), None)
         return _Found(found.lines, found.group, found.member, exempt)
 
     def _meets(self, target: Target, line: Line, via: Considered, seen: Seen) -> bool:
         """Whether the line is about the traffic: its destination is one that was met, or made of one."""
-        if not _of_view(line, seen.view, target):
+        if not of_view(line, seen.view, target):
             return False
         external = [key for key in line.destinations if key.scope in (Scope.EXTERNAL, Scope.CLUSTER_EXTERNAL)]
         if external and not any(_stands_for(key, ref) for key in external for ref in via.reached):
@@ -157,8 +157,11 @@ class Enforcement:
         return line.traffic in ("Any", *protocols) and self._goes_there(target.name, line, seen.to)
 
     def _goes_there(self, device: str, line: Line, to: str) -> bool:
-        """Whether the line's destinations have the address in them, as far as that is recorded."""
-        bodies = [row.body for key in line.destinations if (row := self._row(device, key)) is not None]
+        """Whether the line's destinations have the address in them, on the device, as far as that is recorded."""
+        rows = {key: row for key in line.destinations if (row := self.row(device, key)) is not None}
+        if to and any(not row.settled for row in rows.values()):
+            return any(self.member(device, key, (to,)).held is not False for key in line.destinations)
+        bodies = [row.body for row in rows.values()]
         groups = [body for body in bodies if isinstance(body, Group) and not body.shards]
         if not to or len(groups) < len(line.destinations) or any(group.fqdns for group in groups):
             return True
@@ -166,15 +169,16 @@ class Enforcement:
 
     def _with_member(self, target: Target, seen: Seen, lines: Lines) -> _Found:
         """The first source that holds the sender; else what is known of the first of all."""
-        facts = [(key, self._member(target.name, key, seen.addresses)) for line in lines.lines for key in line.sources]
+        facts = [(key, self.member(target.name, key, seen.addresses)) for line in lines.lines for key in line.sources]
         if not facts:
             return _Found(lines, None, Fact(None if lines.fact.held is None else False, why=lines.fact.why))
         key, fact = next(((key, fact) for key, fact in facts if fact.held), facts[0])
         return _Found(lines, key, fact)
 
-    def _member(self, device: str, key: ObjectKey, addresses: Iterable[str]) -> Fact:
+    def member(self, device: str, key: ObjectKey, addresses: Iterable[str]) -> Fact:
+        """Whether the group there has one of the addresses."""
         found = [
-            self._holdings.member(device, key, one, self._row(device, key), joined=self._joined(key, one))
+            self._holdings.member(device, key, one, self.row(device, key), joined=self._joined(key, one))
             for one in addresses
         ]
         return next(
@@ -192,15 +196,23 @@ class Enforcement:
             return bool(self._reading.members(self._cluster, [key], [address], self._at))
         return address in self._members[key]
 
-    def _held_lines(self, device: str, key: ObjectKey, prefix: str) -> Lines:
+    def held_lines(self, device: str, key: ObjectKey, prefix: str) -> Lines:
+        """The lines there whose names begin so."""
         place = (device, key, prefix)
         if place not in self._lines:
-            self._lines[place] = self._holdings.lines(device, key, prefix, self._row(device, key))
+            self._lines[place] = self._holdings.lines(device, key, prefix, self.row(device, key))
         return self._lines[place]
 
     # ---- rows
 
-    def _row(self, device: str, key: ObjectKey) -> Stood | None:
+    def ports(self, device: str, key: ObjectKey) -> tuple[PortRange, ...] | None:
+        """What the ports of that key are there; None where that is not known."""
+        row = self.row(device, key)
+        found = row.body if row is not None else None
+        return found.ports if isinstance(found, Ports) else self._holdings.ports(device, key)
+
+    def row(self, device: str, key: ObjectKey) -> Stood | None:
+        """The object as it is recorded to be wanted there now."""
         if self._at is not None:
             return None
         self._fetch({key})
@@ -215,11 +227,19 @@ class Enforcement:
 
     def _unsettled(self, device: str, other: Considered) -> bool:
         placed = self.placed(other.rule.ref, device)
-        keys = [_place(self._cluster, other.rule.ref, other.rule.tier, view)[0] for view in (AS_POD, _SHARED)]
-        rows = [self._row(device, one) for one in (*keys, *(placed.keys if placed else ()))]
+        keys = [place_of(self._cluster, other.rule.ref, other.rule.tier, view)[0] for view in (AS_POD, _SHARED)]
+        rows = [self.row(device, one) for one in (*keys, *(placed.keys if placed else ()))]
         return any(row is not None and (not row.settled or row.state in STATED) for row in rows)
 
     # ---- in words
+
+    def late(self, device: str, keys: Iterable[ObjectKey]) -> tuple[str, str]:
+        """Why these objects are not there yet as they should be, in the words of status."""
+        rows = [row for key in keys if (row := self.row(device, key)) is not None]
+        stated = next((row for row in rows if row.state in STATED), None)
+        if stated is not None:
+            return stated.state.value, stated.message
+        return late(device, self._devices.get(device, DeviceRow("not read yet")))
 
     def _told(
         self, target: Target, sender: Sender, seen: Seen, piece: Piece, found: _Found, via: Considered | None
@@ -289,12 +309,12 @@ class Enforcement:
         keys |= dict.fromkeys(key for line in found.lines.lines for key in line.sources)
         if via is None:
             keys[list_key(self._cluster, Scope.DEFAULT)] = None
-        rows = (self._row(device, key) for key in keys)
+        rows = (self.row(device, key) for key in keys)
         return [row for row in rows if row is not None]
 
     def _proven(self, device: str, found: _Found) -> datetime | None:
         """When the device was last seen to hold the group as recorded."""
-        row = self._row(device, found.group) if found.group is not None else None
+        row = self.row(device, found.group) if found.group is not None else None
         return row.proven_at if row is not None and found.member.held else None
 
 
@@ -314,7 +334,7 @@ def _implied(target: Target, piece: Piece) -> bool:
     return target.capabilities.form is Form.ALLOW_ONLY and piece.verdict.stops
 
 
-def _place(cluster: str, ref: Ref, tier: Tier, view: View) -> tuple[ObjectKey, str]:
+def place_of(cluster: str, ref: Ref, tier: Tier, view: View) -> tuple[ObjectKey, str]:
     """The list of a rule, and how the names of its lines begin; where namespaces share addresses, one list is for the tier."""
     if view.source is AddressSource.POD:
         return list_key(cluster, SCOPES[tier], ref.namespace), f"{ref.label}_"
@@ -326,7 +346,8 @@ def _stands_for(key: ObjectKey, ref: Ref) -> bool:
     return key.namespace == ref.namespace and (key.name == ref.label or key.name.startswith(f"{ref.label}-."))
 
 
-def _of_view(line: Line, view: View, target: Target) -> bool:
+def of_view(line: Line, view: View, target: Target) -> bool:
+    """Whether the line is for senders as the device sees them by that view."""
     if len(target.views) == 1:
         return True
     others = {one.name for one in target.views if one.name and one.name != view.name}

@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from bridge.model.addresses import covers
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group, RuleList
+from bridge.model.policy import PortRange
 from bridge.model.rendering import entry_line
 from bridge.policy.shard import shard_index
 from bridge.report.times import time_text
@@ -21,6 +22,7 @@ from bridge.state.trace_store import Change, Reading, Stood
 _DELTA = re.compile(r"([0-9a-f]{16} )?[-+]\[(.*)\]( in another order)?", re.DOTALL)
 _LINE = re.compile(r"(\S+) (\w+) (\S+) to (\S+) (\S+)(.*)")
 _IN_FORCE = (ObjectState.PROGRAMMED, ObjectState.AWAITING_DEPLOY)
+_OF_PREFIXES = (Scope.BUILTIN, Scope.EXTERNAL, Scope.CLUSTER_EXTERNAL)
 _ROWS = 500  # of one list, looked through for the lines of one rule
 
 
@@ -44,6 +46,7 @@ class Line:
     sources: tuple[ObjectKey, ...]
     destinations: tuple[ObjectKey, ...]
     traffic: str
+    ports: str = ""  # the key of its ports, "" for all
 
     @classmethod
     def of(cls, text: str) -> "Line | None":
@@ -52,7 +55,8 @@ class Line:
         if found is None:
             return None
         name, action, sources, destinations, traffic, _ = found.groups()
-        return cls(text, name, action, _keys(sources), _keys(destinations), traffic.partition(":")[0])
+        protocol, _, ports = traffic.partition(":")
+        return cls(text, name, action, _keys(sources), _keys(destinations), protocol, ports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,14 @@ class Holdings:
         if told is not None:
             return told
         return self._told_later(device, key, address) or self._never(device)
+
+    def ports(self, device: str, key: ObjectKey) -> tuple[PortRange, ...] | None:
+        """The ports that the object of this key held there last; None where that is not known."""
+        rows = self._reading.told(device, key, [], self._at)
+        if not rows or not _inside(rows[0].after):
+            return None
+        ends = (text.partition("-") for text in _inside(rows[0].after))
+        return tuple(PortRange(int(first), int(last or first)) for first, _, last in ends)
 
     def _told_lines(self, device: str, key: ObjectKey, prefix: str) -> Lines | None:
         rows = self._reading.told(device, key, [f"'{prefix}"], self._at, _ROWS)
@@ -166,8 +178,8 @@ def prefixes_of(address: str) -> Iterator[str]:
 
 
 def _forms(key: ObjectKey, address: str) -> tuple[str, ...]:
-    """How a group can name the address: groups of selected workloads hold addresses, our own may hold prefixes."""
-    return tuple(prefixes_of(address)) if key.scope is Scope.BUILTIN or key.name == ".prefixes" else (address,)
+    """How a group can name the address: groups of selected workloads hold addresses, our own and destinations may hold prefixes."""
+    return tuple(prefixes_of(address)) if key.scope in _OF_PREFIXES or key.name == ".prefixes" else (address,)
 
 
 def _in_body(body: Group, address: str) -> bool:

@@ -20,6 +20,7 @@ from bridge.report import trace_words as words
 from bridge.report.considered import Considered, Piece, Verdict, consider, decide
 from bridge.report.destination import Destination
 from bridge.report.enforced import Enforcement, allows
+from bridge.report.leftover import Leftovers
 from bridge.report.meant import Names
 from bridge.report.meant import meant as is_meant
 from bridge.report.sender import From, NotTraceable, Place, Sender, Senders
@@ -101,8 +102,9 @@ class Tracer:
         self._refuse_before(*watched[name])
         site = self._sites[name]
         enforcement = Enforcement(self._reading, name, self._at, self._now, [one.address for one in senders])
+        leftovers = Leftovers(self._reading, name, enforcement) if self._at is None else None
         cases = (case for several in _by_namespace(senders) for case in self._cases(several, site))
-        answers = _grouped(self._answer(case, site, to, enforcement) for case in cases)
+        answers = _grouped(self._answer(case, site, to, enforcement, leftovers) for case in cases)
         headline, agrees = words.headline(answers)
         return Trace(
             schema=SCHEMA,
@@ -136,7 +138,9 @@ class Tracer:
 
     # ---- one sender
 
-    def _answer(self, case: _Case, site: Site, to: Destination, enforcement: Enforcement) -> Answer:
+    def _answer(
+        self, case: _Case, site: Site, to: Destination, enforcement: Enforcement, leftovers: Leftovers | None
+    ) -> Answer:
         names = self._names(case.sender.cluster, case.policy)
         decided = self._all_decided(case, site, to, names)
         enforcement.load(sorted({one.rule.ref for each in decided for one in each.considered if one.meets}))
@@ -144,7 +148,7 @@ class Tracer:
             senders=(words.sent(case.sender),),
             decisions=tuple(one for each in decided for one in _decisions(each, to)),
             rules=words.looked(decided[0].considered, decided[0].pieces, case.policy, enforcement, site.targets),
-            devices=tuple(row for each in decided for row in _rows(each, case, to, enforcement, names)),
+            devices=tuple(row for each in decided for row in _rows(each, case, to, enforcement, leftovers, names)),
         )
 
     def _all_decided(self, case: _Case, site: Site, to: Destination, names: Names) -> list[_Decided]:
@@ -269,7 +273,7 @@ def _decisions(decided: _Decided, to: Destination) -> Iterable[Decided]:
 
 
 def _rows(
-    decided: _Decided, case: _Case, to: Destination, enforcement: Enforcement, names: Names
+    decided: _Decided, case: _Case, to: Destination, enforcement: Enforcement, leftovers: Leftovers | None, names: Names
 ) -> Iterable[OnDevice]:
     by_ref = {one.rule.ref: one for one in decided.considered}
     address = to.address or next(iter(sorted(names.get(to.host, ()))), "")
@@ -278,10 +282,15 @@ def _rows(
         for piece in decided.pieces:
             via = by_ref[piece.rule.ref] if piece.rule is not None else None
             yield enforcement.of_piece(target, case.sender, seen, piece, via)
+        told: set[str] = set()
         for other in allows(decided.considered, decided.pieces)[:_STALE]:
             row = enforcement.stale(target, case.sender, seen, other)
             if row is not None:
+                told.update(row.lines)
                 yield row
+        if leftovers is not None:
+            found = leftovers.of_sender(target, case.sender, seen, decided.considered, decided.pieces)
+            yield from (row for row in found if told.isdisjoint(row.lines))
 
 
 def _grouped(answers: Iterable[Answer]) -> tuple[Answer, ...]:

@@ -204,6 +204,10 @@ def decision_text(one: Decided, *, several: bool = False) -> str:
 
 def _against(one: OnDevice) -> str:
     where = f"{one.device} ({one.sender})"
+    if one.stale and one.agrees is None:
+        return f"it is not known whether {where} does so: it still holds {one.verdict} by {one.rule}: {one.state}{_more(one)}"
+    if one.stale and one.verdict != Verdict.ALLOW.value:
+        return f"{where} still stops {', '.join(one.address)} by {one.rule}: {one.state}{_more(one)}"
     if one.stale:
         return f"{where} still lets {', '.join(one.address)} through by {one.rule}: {one.state}{_more(one)}"
     if one.agrees is None:

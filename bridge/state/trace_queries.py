@@ -80,6 +80,7 @@ SELECT o.device, o.key, o.body::text, o.desired_generation <= o.applied_generati
     greatest(o.verified_at, d.last_verified), o.shards
 FROM device_object o JOIN device d ON d.name = o.device WHERE o.key = ANY(%(key)s::text[]) AND NOT o.gone
 """
+PENDING = "SELECT key FROM device_object WHERE device = %(device)s AND desired_generation > applied_generation"
 DEVICES = "SELECT name, state, message, mode, attached, attach_by, last_read FROM device"
 # Open ones for now; of the closed one that lasted then.
 MEMBERS = """

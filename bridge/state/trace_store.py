@@ -195,6 +195,10 @@ class Reading:
             for name, state, message, mode, attached, attach_by, last_read in self._rows(sql.DEVICES, {})
         }
 
+    def pending(self, device: str) -> frozenset[ObjectKey]:
+        """What waits to be changed there, or to go."""
+        return frozenset(ObjectKey.parse(key) for (key,) in self._rows(sql.PENDING, {"device": device}))
+
     def objects(self, keys: Iterable[ObjectKey]) -> dict[tuple[str, ObjectKey], Stood]:
         """These objects on every device that is to hold them, by device and key."""
         found = {}

@@ -142,7 +142,7 @@ class Device:
     def __init__(self, database: Database) -> None:
         self.recorded = Recorded(database)
         self._there: dict[ObjectKey, DeviceObject] = {}
-        self._generations: dict[ObjectKey, int] = {}
+        self._desired: set[ObjectKey] = set()
 
     def want(self, world: World, time: datetime) -> None:
         """What intake records that the device should hold."""
@@ -151,6 +151,8 @@ class Device:
         batch.desired = [DesiredObject("edge", key, body, str(hash(body))) for key, body in made.objects.items()]
         batch.desired += [DesiredObject("edge", key, None, "selected") for key in made.groups]
         batch.groups = [key for key in made.groups if key not in dict(members(world))]
+        batch.desired_gone = [("edge", key) for key in self._desired if key not in {*made.objects, *made.groups}]
+        self._desired = {*made.objects, *made.groups}
         batch.placements = [
             Placement(rule.ref, "edge", tuple(sorted(made.placed.get(rule.ref, ()))), rule.tier) for rule in world.rules
         ]
@@ -234,6 +236,66 @@ def test_who_left_and_is_still_let_through_is_told(device: Device) -> None:
     device.want(other, at(12))
     device.apply(at(13))
     assert device.trace("10.0.0.1", "192.0.2.1:443", other, at(14)).agrees
+
+
+def test_a_deleted_rule_that_a_device_still_holds_is_told(device: Device) -> None:
+    device.apply(at(3))
+    without = World(_WORLD.holders, (), _WORLD.externals, _DENY)
+    device.recorded.record(without, at(10))
+    device.want(without, at(10))
+    found = device.trace("10.0.0.1", "192.0.2.1:443", without, at(11))
+    assert found.answers[0].decisions[0].verdict == "Deny"
+    (row,) = [row for row in found.answers[0].devices if row.stale]
+    assert (row.rule, row.verdict, row.member, row.state, row.agrees) == (
+        "service rule shop/pay-db",
+        "Allow",
+        True,
+        "Pending",
+        False,
+    )
+    assert "still lets 10.0.0.1 through by service rule shop/pay-db: Pending" in found.headline
+    for other in ("192.0.2.1:80", "192.0.2.9:443", "192.0.2.1/udp"):
+        assert device.trace("10.0.0.1", other, without, at(11)).agrees, f"the rule was not about {other}"
+    device.apply(at(12))
+    assert device.trace("10.0.0.1", "192.0.2.1:443", without, at(13)).agrees
+
+
+@pytest.mark.parametrize(("tier", "sure"), [(Tier.CLUSTER, True), (Tier.SERVICE, False)])
+def test_a_deleted_deny_that_a_device_still_holds_is_told(device: Device, tier: Tier, *, sure: bool) -> None:
+    """Nobody knows of a line of the tier that decides whether it stands above the line that decides."""
+    kind = "ClusterEgressRule" if tier is Tier.CLUSTER else "ServiceEgressRule"
+    ref = Ref(kind, "" if tier is Tier.CLUSTER else "shop", "no")
+    source = Source(SourceKind.CLUSTER) if tier is Tier.CLUSTER else _RULE.source
+    deny = replace(_RULE, ref=ref, tier=tier, priority=1, action=Action.DENY, source=source)
+    both = World(_WORLD.holders, (deny, _RULE), _WORLD.externals, _DENY)
+    device.recorded.record(both, at(2))
+    device.want(both, at(2))
+    device.apply(at(3))
+    assert device.trace("10.0.0.1", "192.0.2.1:443", both, at(4)).agrees
+    device.recorded.record(_WORLD, at(10))
+    device.want(_WORLD, at(10))
+    found = device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(11))
+    assert not found.agrees, found
+    assert [row.agrees for row in found.answers[0].devices if row.stale] == [False if sure else None]
+    words = "still stops 10.0.0.1 by cluster rule no" if sure else "it still holds Deny by service rule shop/no"
+    assert words in found.headline
+    device.apply(at(12))
+    assert device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(13)).agrees
+
+
+def test_a_destination_that_a_device_has_not_heard_of_is_told_in_both_directions(device: Device) -> None:
+    device.apply(at(3))
+    moved = World(_WORLD.holders, (_RULE,), {_DB: replace(_EXTERNAL, addresses=("198.51.100.0/24",))}, _DENY)
+    device.recorded.record(moved, at(10))
+    device.want(moved, at(10))
+    before = device.trace("10.0.0.1", "192.0.2.1:443", moved, at(11))
+    assert "still lets 10.0.0.1 through by service rule shop/pay-db" in before.headline, before
+    after = device.trace("10.0.0.1", "198.51.100.1:443", moved, at(11))
+    assert after.answers[0].decisions[0].verdict == "Allow"
+    assert (after.agrees, row_of(after).line, row_of(after).state) == (False, False, "Pending")
+    device.apply(at(12))
+    assert device.trace("10.0.0.1", "192.0.2.1:443", moved, at(13)).agrees
+    assert device.trace("10.0.0.1", "198.51.100.1:443", moved, at(13)).agrees
 
 
 @pytest.mark.parametrize("state", [ObjectState.QUARANTINED, ObjectState.HELD, ObjectState.WITHHELD])
