@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import decoding, history, pipeline
+from tests.bench import compiling, decoding, history, pipeline
 from tests.bench.row import Row
 
 _LONG = ("history",)  # minutes to fill the database: only when asked for
@@ -23,21 +23,19 @@ def main() -> None:
         "decode": lambda: decoding.rows(pods),
         "sustained": lambda: pipeline.sustained(pods),
         "latency": lambda: pipeline.latency(pods, seconds),
+        "policy": lambda: compiling.rows(pods, options.rules),
         "growth": lambda: pipeline.growth(pods, seconds),
         "start": lambda: pipeline.start(pods, options.services),
         "history": lambda: history.rows(options.leases),
     }
+    sizes = {"history": f"--leases {options.leases}", "policy": f"--pods {pods} --rules {options.rules}"}
     chosen = options.only or [name for name in measures if name not in _LONG]
     rows = []
     print("| row | goal | figure | |\n| --- | --- | --- | --- |", flush=True)
     for name in chosen:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         for row in measures[name]():
-            size = (
-                f"--leases {options.leases}"
-                if name == "history"
-                else f"--pods {pods} --seconds {seconds:g} --services {options.services}"
-            )
+            size = sizes.get(name, f"--pods {pods} --seconds {seconds:g} --services {options.services}")
             command = f"python -m tests.bench --only {name} {size}"
             rows.append(
                 {
@@ -57,10 +55,11 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument(
-        "--only", action="append", choices=["decode", "sustained", "latency", "growth", "start", *_LONG]
+        "--only", action="append", choices=["decode", "policy", "sustained", "latency", "growth", "start", *_LONG]
     )
     parser.add_argument("--pods", type=int, default=150_000)
     parser.add_argument("--services", type=int, default=10_000)
+    parser.add_argument("--rules", type=int, default=10_000, help="of the policy that is compiled")
     parser.add_argument("--leases", type=int, default=20_000_000, help="of the history that is asked")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each paced load")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
