@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.model.capabilities import Form
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject, Group, RuleList
 from bridge.model.observed import Namespace, Pod
@@ -108,9 +109,9 @@ def _evaluated(scene: Scene, site: Site, packet: Packet, views: tuple[View, ...]
     return evaluate(site.world.policy, site.world.defaults, scene, sent, sight=sight).verdict
 
 
-def _compiled(site: Site, views: tuple[View, ...], *, accept: bool) -> Compiled:
+def _compiled(site: Site, views: tuple[View, ...], *, accept: bool, form: Form = Form.TIERED) -> Compiled:
     """What is in force: counted once, compiled twice, and what is withheld left out as on a new device."""
-    target = replace(site.world.target(), views=views, accept_shared=accept)
+    target = replace(site.world.target(form=form), views=views, accept_shared=accept)
     first = compile_policy(site.world.policy, target)
     compiled = compile_policy(replace(site.world.policy, shared=shared(first.watched, site)), target)
     for key, value in compiled.objects.items():
@@ -144,6 +145,17 @@ def test_what_is_compiled_decides_by_what_is_seen(site: Site, views: tuple[View,
     assert not device.dangling(objects)
     for packet in PACKETS:
         assert device.decide(objects, packet).value == decide(site, packet, views, accept=accept).value, packet
+
+
+@settings(max_examples=40)
+@given(sites(), st.sampled_from(SIGHTS), st.booleans())
+def test_flat_and_allow_only_devices_decide_alike(site: Site, views: tuple[View, ...], accept: bool) -> None:
+    flat = _holdings(_compiled(site, views, accept=accept, form=Form.FLAT), site)
+    allows = _holdings(_compiled(site, views, accept=accept, form=Form.ALLOW_ONLY), site)
+    for packet in PACKETS:
+        meant = decide(site, packet, views, accept=accept).value
+        assert device.decide(flat, packet).value == meant, packet
+        assert device.lets_through(allows, packet) == (meant == "Allow"), packet
 
 
 def _on_one_node(*rules: Rule) -> Site:
