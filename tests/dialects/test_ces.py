@@ -142,7 +142,10 @@ def test_bandwidth_goes_where_it_is_known_and_is_told_of_elsewhere() -> None:
     assert found == {"edge": [""], "able": ["bwc-1mbps-irule"]}
     verdict = made.record.verdicts[Ref("NamespaceEgressRule.kubeovn.io", "shop", "out")]
     assert verdict.ok
-    assert verdict.message == "on edge: the device has no limit of bandwidth named bwc-1mbps-irule: the rule stands without"
+    assert (
+        verdict.message
+        == "on edge: the device has no limit of bandwidth named bwc-1mbps-irule: the rule stands without"
+    )
 
 
 @pytest.mark.parametrize("home", ["kube-system", "ces"])

@@ -79,7 +79,8 @@ def server(control_plane: ControlPlane) -> ControlPlane:
 
 @pytest.fixture
 def connection(server: ControlPlane) -> Iterator[Connection]:
-    """As the bridge speaks to it."""
+    """As the bridge speaks to it, which knows these kinds."""
+    dialects()
     made = Connection(ClusterConfig("real", kubeconfig=server.kubeconfig))
     yield made
     made.close()
