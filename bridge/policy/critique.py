@@ -11,7 +11,8 @@ from itertools import groupby
 from bridge.model import addresses
 from bridge.model.policy import ALWAYS, Action, ExternalService, Ref, Rule
 from bridge.policy.overlap import rules_overlap
-from bridge.policy.region import Region, what, who
+from bridge.policy.region import Region, what
+from bridge.policy.who import who
 
 _MOST_PIECES = 64  # of one rule; beyond it nothing is said rather than long thought about
 

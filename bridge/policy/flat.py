@@ -25,10 +25,11 @@ from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.ground import Ground, Meeting
 from bridge.policy.memory import Memory
 from bridge.policy.pieces import Inexpressible, Piece
-from bridge.policy.region import Region, Who, what
+from bridge.policy.region import Region, what
 from bridge.policy.remainder import GOVERNED, KNOWN, outside
 from bridge.policy.standing import Standing
 from bridge.policy.untiered import Lists, Part, in_rounds, parts_less, pieces, unsupported
+from bridge.policy.who import Who
 
 _EVERYONE = Source(SourceKind.CLUSTER)
 _ANYTHING = what([Traffic(Protocol.ANY)])
@@ -200,11 +201,12 @@ def _default(target: Target) -> Region | None:
 
 
 def _alive(found: Iterable[Piece], left: list[Region]) -> Iterator[Piece]:
-    """Those that decide something of what is left when their turn comes."""
+    """Those that decide something of what is left when their turn comes; what is withheld may not be there, and decides nothing."""
     for piece in found:
         if any(part.both(piece.region) for part in left):
             yield piece
-            left = _less(left, piece.region)
+            if not piece.withheld:
+                left = _less(left, piece.region)
 
 
 def _less(left: list[Region], hole: Region) -> list[Region]:

@@ -9,7 +9,8 @@ from bridge.model import addresses
 from bridge.model.policy import ExternalService, Ref, Rule
 from bridge.policy.compiled import ClusterPolicy
 from bridge.policy.overlap import homes
-from bridge.policy.region import Region, less, what, who
+from bridge.policy.region import Region, less, what
+from bridge.policy.who import who
 
 _V6 = 1 << 33  # IPv6 addresses are counted from here on, apart from those of IPv4
 _ANYWHERE = ""

@@ -15,8 +15,9 @@ from bridge.model.policy import Action, ExternalService, Ref, Rule, Source, Sour
 from bridge.policy.compiled import Compiled
 from bridge.policy.ground import Ground
 from bridge.policy.lines import external_group, ports_of, source_key
-from bridge.policy.region import Region, Who, common, everyone, less, what
+from bridge.policy.region import Region, common, less, what
 from bridge.policy.remainder import EVERYONE, builtin
+from bridge.policy.who import Who, everyone
 
 EVERYBODY = Source(SourceKind.BUILTIN, service=EVERYONE)
 _NARROWEST = (

@@ -5,26 +5,19 @@ what is protocols, each with numbers: ports, types of ICMP (as `IcmpType.span` c
 name. Names are not in it: nobody knows what they stand for, so they are never intersected or subtracted.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
 
 from bridge.model import addresses
 from bridge.model.policy import (
     NUMBERS,
-    AddressSource,
     IcmpType,
-    Operator,
     PortRange,
     Protocol,
-    Requirement,
-    Source,
-    SourceKind,
     Traffic,
 )
-from bridge.policy.overlap import homes, sources_overlap
-from bridge.policy.select import NAME_LABEL
+from bridge.policy.who import Who
 
 _WITH_PORTS = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
 _ICMP = (Protocol.ICMP, Protocol.ICMPV6)
@@ -32,56 +25,6 @@ _PROTOCOLS = (*_WITH_PORTS, *_ICMP, Protocol.OTHER)
 _MOST = 64  # lines or types that one piece of traffic is written back as
 
 Ports = tuple[PortRange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """The workloads that every one of `all_of` selects and none of `none_of` does.
-
-    Where a device does not see the addresses of pods, one may stand for several of them: sources still meet there that no workload is in
-    together.
-    """
-
-    all_of: frozenset[Source]
-    none_of: frozenset[Source] = frozenset()
-
-    @property
-    def empty(self) -> bool:
-        """Whether it is surely nobody, whatever pods there are: contradictory, or of two namespaces at once."""
-        if any(holds(out, one) for out in self.none_of for one in self.all_of):
-            return True
-        return not self._shared and (
-            not all(sources_overlap(a, b) for a, b in combinations(self.all_of, 2))
-            or _contradict(one for source in self.all_of for one in source.pods.requirements)
-            or _contradict(one for source in self.all_of for one in source.namespaces.requirements)
-        )
-
-    @property
-    def _shared(self) -> bool:
-        return any(one.view.source is not AddressSource.POD for one in self.all_of)
-
-    def both(self, other: "Who") -> "Who":
-        """Those in this and in the other."""
-        return self._of(self.all_of | other.all_of, self.none_of | other.none_of)
-
-    def without(self, other: "Who") -> Iterator["Who"]:
-        """Those in this and not in the other, as pieces that share nobody."""
-        base = self
-        for source in sorted(other.all_of - self.all_of):
-            yield base._of(base.all_of, base.none_of | {source})
-            base = base._of(base.all_of | {source}, base.none_of)
-        for source in sorted(other.none_of - self.none_of):
-            yield base._of(base.all_of | {source}, base.none_of)
-            base = base._of(base.all_of, base.none_of | {source})
-
-    def _of(self, all_of: frozenset[Source], none_of: frozenset[Source]) -> "Who":
-        """The same people by fewer sources: what holds another adds nothing to it, nor does taking out whom nobody of these can be."""
-        inner = frozenset(one for one in all_of if not any(_rather(other, one, holds(one, other)) for other in all_of))
-        out = none_of
-        if not self._shared:
-            out = frozenset(one for one in out if all(sources_overlap(one, each) for each in inner))
-        widest = frozenset(one for one in out if not any(_rather(other, one, holds(other, one)) for other in out))
-        return Who(inner, widest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +104,6 @@ class Region:
         return tuple(piece for piece in pieces if not piece.empty)
 
 
-def who(source: Source) -> Who:
-    """The workloads that one source selects."""
-    return Who(frozenset((source,)))
-
-
 def what(traffic: Iterable[Traffic]) -> What:
     """What any of these lines lets through."""
     found: dict[Protocol, Ports] = {}
@@ -186,65 +124,6 @@ def _types(spans: Iterable[PortRange]) -> tuple[IcmpType, ...]:
             found.append(IcmpType(first // 256, None if whole else first % 256))
             first += 256 if whole else 1
     return tuple(found)
-
-
-def holds(outer: Source, inner: Source) -> bool:
-    """Whether everyone of `inner` is surely in `outer`, the exempt aside, of whom no region is. False when in doubt."""
-    if outer == inner or everyone(outer):
-        return True
-    if outer.kind is SourceKind.BUILTIN:
-        return inner.kind is not SourceKind.PREFIXES and not everyone(inner)
-    if outer.kind not in (SourceKind.NAMESPACE, SourceKind.CLUSTER) or inner.kind in (
-        SourceKind.PREFIXES,
-        SourceKind.BUILTIN,
-    ):
-        return False
-    accounts = not outer.service_accounts or (
-        bool(inner.service_accounts) and set(inner.service_accounts) <= set(outer.service_accounts)
-    )
-    return accounts and set(outer.pods.requirements) <= set(inner.pods.requirements) and _reaches(outer, inner)
-
-
-def everyone(source: Source) -> bool:
-    """Whether it is the pod ranges less the exempt."""
-    named = source.kind is SourceKind.BUILTIN and source.service == "everyone"
-    return source.whole_cluster or (named and not source.also and not source.unless)
-
-
-def _reaches(outer: Source, inner: Source) -> bool:
-    """Whether the outer source selects in every namespace in which the inner one does."""
-    home = homes(inner)
-    if outer.kind is SourceKind.NAMESPACE:
-        return home is not None and home <= {outer.namespace}
-    return all(
-        one in inner.namespaces.requirements
-        or (one.key == NAME_LABEL and one.operator is Operator.IN and home is not None and home <= set(one.values))
-        for one in outer.namespaces.requirements
-    )
-
-
-def _rather(other: Source, one: Source, decided: bool) -> bool:
-    """Whether the other makes this one needless; of two that are the same people the first stays."""
-    return decided and other != one and (other < one or not (holds(one, other) and holds(other, one)))
-
-
-def _contradict(requirements: Iterable[Requirement]) -> bool:
-    """Whether no labels at all satisfy these."""
-    by_key: dict[str, list[Requirement]] = {}
-    for one in requirements:
-        by_key.setdefault(one.key, []).append(one)
-    return any(_impossible(each) for each in by_key.values() if len(each) > 1)
-
-
-def _impossible(about_one_key: Iterable[Requirement]) -> bool:
-    values: dict[Operator, list[frozenset[str]]] = {}
-    for one in about_one_key:
-        values.setdefault(one.operator, []).append(frozenset(one.values))
-    if Operator.DOES_NOT_EXIST in values:
-        return Operator.IN in values or Operator.EXISTS in values
-    if Operator.IN not in values:
-        return False
-    return not frozenset.intersection(*values[Operator.IN]).difference(*values.get(Operator.NOT_IN, ()))
 
 
 @lru_cache(maxsize=16_384)

@@ -16,10 +16,11 @@ from bridge.policy.ground import Ground
 from bridge.policy.lines import Lines, add_lines, list_key, short
 from bridge.policy.memory import Memory
 from bridge.policy.pieces import EVERYBODY, Inexpressible, Piece, Writing, numbered
-from bridge.policy.region import Region, everyone
+from bridge.policy.region import Region
 from bridge.policy.remainder import EVERYONE, builtin, fixed_group, outside
 from bridge.policy.standing import Standing, standing
 from bridge.policy.tiered import add_lists
+from bridge.policy.who import everyone
 
 CAP, LEAST = 4, 64
 """The lines that expansion may add to a list: so many for each rule of its reach, and in any case so many."""

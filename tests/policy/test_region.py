@@ -19,7 +19,8 @@ from bridge.model.policy import (
     SourceKind,
     Traffic,
 )
-from bridge.policy.region import Region, What, Who, what, who
+from bridge.policy.region import Region, What, what
+from bridge.policy.who import Who, who
 
 # Pods as (namespace, app); a source is the set of those that it selects.
 PODS = (("shop", "web"), ("shop", "db"), ("bank", "web"), ("bank", ""))
