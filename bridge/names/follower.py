@@ -119,6 +119,7 @@ class Follower:
         if numbers is not None and numbers is not self._seen:
             self._seen = numbers
             told += self._book.want(numbers, now)
+            self._failing &= numbers.keys()
         while self._answers:
             self._asking -= 1
             name, number, found = self._answers.popleft()

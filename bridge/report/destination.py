@@ -15,9 +15,9 @@ from bridge.policy.region import What, what
 
 FORMS = (
     "HOST|IP[:PORT][/PROTOCOL]: 203.0.113.7:443, [2001:db8::7]:53/udp, api.example.com:443, 203.0.113.7/icmp:8/0, "
-    "203.0.113.7/47; protocols are tcp, udp, sctp, icmp, icmpv6 and numbers from 0 to 254"
+    "203.0.113.7/47; protocols are tcp, udp, sctp, icmp, icmpv6 and numbers from 1 to 254"
 )
-_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*", re.IGNORECASE)
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*", re.IGNORECASE | re.ASCII)
 _WITH_PORTS = {"tcp": Protocol.TCP, "udp": Protocol.UDP, "sctp": Protocol.SCTP}
 _ICMP = {"icmp": Protocol.ICMP, "icmpv6": Protocol.ICMPV6}
 _NAMED = {number: protocol for protocol, number in NUMBERS.items()}
@@ -74,7 +74,13 @@ def destination(text: str) -> Destination:
     address = _address(host)
     if not address and not _NAME.fullmatch(host):
         raise ValueError(f"{host!r} is neither an address nor the name of a host; write {FORMS}")
-    if address and protocol.isdigit() and not port and _looks_like_prefix(address, int(protocol)):
+    if (
+        address
+        and protocol.isdecimal()
+        and len(protocol) <= 3
+        and not port
+        and _looks_like_prefix(address, int(protocol))
+    ):
         raise ValueError(
             f"{text} is a prefix: ask for one address; for IP protocol {protocol} write {address}/ip:{protocol}"
         )
@@ -111,7 +117,9 @@ def _address(host: str) -> str:
 
 def _looks_like_prefix(address: str, bits: int) -> bool:
     most = 128 if ":" in address else 32
-    return 8 <= bits <= most and str(ip_network(f"{address}/{bits}", strict=False).network_address) == address
+    return (bits == 0 or 8 <= bits <= most) and str(
+        ip_network(f"{address}/{bits}", strict=False).network_address
+    ) == address
 
 
 def _traffic(port: str, protocol: str) -> Traffic:
@@ -135,8 +143,8 @@ def _traffic(port: str, protocol: str) -> Traffic:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 254:
-        raise ValueError(f"{text!r} is no protocol: write a number from 0 to 254")
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 0 < int(text) < 255:
+        raise ValueError(f"{text!r} is no protocol: write a number from 1 to 254")
     return int(text)
 
 
@@ -144,6 +152,10 @@ def _icmp(text: str) -> tuple[IcmpType, ...]:
     if not text:
         return ()
     kind, slash, code = text.partition("/")
-    if not kind.isdigit() or int(kind) > 255 or (slash and (not code.isdigit() or int(code) > 255)):
+    if not _is_byte(kind) or (slash and not _is_byte(code)):
         raise ValueError(f"{text!r} is no type of ICMP: write 8, or 3/4 with its code")
     return (IcmpType(int(kind), int(code) if slash else None),)
+
+
+def _is_byte(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < 256

@@ -10,6 +10,7 @@ from bridge.model.addresses import covers, overlap
 from bridge.model.capabilities import Form
 from bridge.model.identity import ObjectKey, Scope
 from bridge.model.intent import Group, Ports
+from bridge.model.kinds import BY_REF
 from bridge.model.policy import AS_POD, Action, AddressSource, PortRange, Ref, Tier, View
 from bridge.model.tiers import SCOPES
 from bridge.policy.compiled import Target
@@ -131,7 +132,7 @@ class Enforcement:
         of = f"_{piece.rule.ref.label}_" if piece.rule is not None else f"_{_DEFAULT}"
         found: list[Line] = []
         for ref in piece.passed:
-            tier = next(tier for tier in Tier if ref.kind.startswith(tier.value.capitalize()))
+            tier = BY_REF[ref.kind].tier or Tier.SERVICE
             lines = self.held_lines(target.name, *place_of(self._cluster, ref, tier, seen.view))
             chosen = (one for one in lines.lines if of in one.name and one.action == piece.verdict.value)
             found += [one for one in chosen if self._goes_there(target.name, one, seen.to)]

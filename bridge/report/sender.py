@@ -86,7 +86,7 @@ def source(text: str) -> From:
         kinds: tuple[str, ...] = (parts.pop(0),)
     else:
         kinds = ("pod", "service")
-    if len(parts) != 2 or not all(parts):
+    if len(parts) != 2 or not all(parts) or not (words.isascii() and words.isprintable()):
         raise ValueError(f"{text!r} names no sender: write {FORMS}")
     return From(text, "", parts[0], parts[1], kinds)
 

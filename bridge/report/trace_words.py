@@ -98,12 +98,11 @@ def looked(
     deciding = {piece.rule.ref for piece in pieces if piece.rule is not None}
     passing = {ref for piece in pieces for ref in piece.passed}
     names = [target.name for target in targets]
+    # Nothing of the packet comes to the rules: where it comes from or goes to is nothing that they govern.
     gated = len(pieces) == 1 and pieces[0].verdict is Verdict.UNMATCHED and not pieces[0].why.startswith("the default")
     found = []
     for one in considered:
-        outcome = _outcome(
-            one, deciding, passing, gated=gated and bool(pieces[0].why) and "default" not in pieces[0].why
-        )
+        outcome = _outcome(one, deciding, passing, gated=gated)
         rule = one.rule
         found.append(
             Looked(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.clock import SystemClock
 from bridge.model.resolution import Resolution
@@ -173,6 +174,21 @@ def test_a_fault_of_our_own_is_a_failure_of_that_name() -> None:
         _eventually("both are told of", lambda: len(desk.told) == 2)
     assert desk.told[NAME] == Resolution(NAME, answered=False, problem="a fault of the bridge")
     assert desk.told["other.example.com"].addresses == ("192.0.2.1",)
+
+
+def test_a_name_that_fails_anew_after_it_was_wanted_no_more_is_logged_anew() -> None:
+    desk = Desk()
+    found: Found = {Family.IPV4: Unanswered("SERVFAIL")}
+    with capture_logs() as logs, _following(desk, Scripted(lambda _name: found)) as follower:
+        for times in (1, 2):
+            desk.want(NAME)
+            _eventually("it fails", lambda times=times: _warnings(logs) == times)  # type: ignore[misc]
+            desk.want()
+            _eventually("nothing is followed", lambda: follower.figures().names == 0)
+
+
+def _warnings(logs: Sequence[Mapping[str, object]]) -> int:
+    return [one["event"] for one in logs].count("name not resolved")
 
 
 def test_a_name_that_is_wanted_anew_is_asked_about_at_once() -> None:

@@ -29,7 +29,7 @@ from bridge.policy.lines import source_key
 from bridge.policy.region import What, what
 from bridge.report.considered import Piece, Verdict, consider, decide
 from bridge.report.destination import destination
-from bridge.report.sender import NotTraceable
+from bridge.report.sender import NotTraceable, source
 from bridge.state.batch import Batch, MemberChange
 from bridge.state.database import Database
 from tests.policy.world import ADDRESSES, CLUSTER, OUTSIDE, PACKETS, SERVICES, Holder, Packet, World, worlds
@@ -167,11 +167,18 @@ def test_destinations_as_people_write_them(text: str, address: str, traffic: Tra
 @pytest.mark.parametrize(
     "text",
     ["", "a b", "203.0.113.7:0", "203.0.113.7:99999", "203.0.113.7:443/icmp", "203.0.113.0/24", "203.0.113.7/icmp:300",
-     "203.0.113.7/gopher", "[203.0.113.7", "203.0.113.7/tcp:443", "1.2.3", "203.0.113.7:443/47", "203.0.113.7/255", "::1::2"],
+     "203.0.113.7/gopher", "[203.0.113.7", "203.0.113.7/tcp:443", "1.2.3", "203.0.113.7:443/47", "203.0.113.7/255", "::1::2",
+     "203.0.113.7/0", "0.0.0.0/0", "203.0.113.7/\u00b2", "203.0.113.7/icmp:\u00b2", "\u017f.example.com", f"203.0.113.7/{'9' * 5000}"],
 )  # fmt: skip
 def test_what_is_no_destination_is_refused_in_words(text: str) -> None:
     with pytest.raises(ValueError, match=r"write|has no ports|stands before|in brackets"):
         destination(text)
+
+
+@pytest.mark.parametrize("text", ["", "shop", "a/b/c", "shop/", "10.0.0.1%eth0", "shop/web\udcff", "shop/w\neb"])
+def test_what_names_nobody_is_refused_in_words(text: str) -> None:
+    with pytest.raises(ValueError, match="names no sender: write"):
+        source(text)
 
 
 def test_before_the_record_nothing_is_guessed(database: Database) -> None:

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from bridge.dialects.dialect import Dialects
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Objects, RuleEntry, RuleList
@@ -32,9 +33,11 @@ from bridge.model.rendering import change_lines
 from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target, compile_policy
 from bridge.policy.shard import spread
+from bridge.report.considered import Piece, Verdict
 from bridge.report.destination import destination
+from bridge.report.enforced import Enforcement
 from bridge.report.held import Holdings
-from bridge.report.sender import NotTraceable, source
+from bridge.report.sender import NotTraceable, Sender, source
 from bridge.report.trace import Site, Tracer
 from bridge.report.trace_model import OnDevice, Trace, trace_document, trace_schema
 from bridge.report.trace_text import trace_sheets
@@ -43,6 +46,7 @@ from bridge.state.database import Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState
 from bridge.state.pruning import prune
 from bridge.state.trace_store import TraceStore
+from tests.dialects import tiny
 from tests.policy.device import holdings
 from tests.policy.device import members as members_of
 from tests.policy.world import ADDRESSES as SENDERS
@@ -405,6 +409,18 @@ def test_as_a_device_sees_it(database: Database) -> None:
         assert (row.view, row.address) == ("Egress", ("198.18.0.1",))
         row = row_of(tracer.trace(source("10.0.0.1"), destination("198.51.100.1:443")))
         assert (row.view, row.address) == ("Pod", ("10.0.0.1",))
+
+
+def test_a_pass_in_the_words_of_another_dialect_is_looked_up_in_its_tier(database: Database) -> None:
+    """Kinds of others may be called as they like."""
+    Dialects([tiny.DIALECT])
+    target = replace(_WORLD.target(), capabilities=replace(_WORLD.target().capabilities, form=Form.FLAT))
+    passed = Piece(destination("192.0.2.1:443").what, Verdict.DENY, None, (Ref(tiny.WALL.ref, "shop", "wall"),))
+    with TraceStore(database).reading() as reading:
+        enforcement = Enforcement(reading, CLUSTER, None, at(5))
+        sender = Sender(CLUSTER, "10.0.0.1", "shop", "pay")
+        row = enforcement.of_piece(target, sender, enforcement.seen(target, sender, "192.0.2.1"), passed, None)
+    assert (row.verdict, row.line) == ("Deny", None), "nothing is recorded of the device yet"
 
 
 def test_versions_are_pruned_with_history(database: Database) -> None:
