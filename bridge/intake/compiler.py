@@ -114,6 +114,13 @@ def changes(before: Mapping[Place, str], after: Mapping[Place, DesiredObject]) -
     return fresh, [place for place in before if place not in after]
 
 
+def about_defaults(notes: Mapping[str, Iterable[str]]) -> dict[Ref, Verdict]:
+    """What is not in force on a device and is no object of the cluster: its default. Only status can tell of it."""
+    told = {device: "; ".join(lines) for device, lines in notes.items()}
+    refs = {Ref("Default", "", device): words for device, words in told.items() if words}
+    return {ref: Verdict(ref, "", 0, False, str(Reason.OVER_BROAD), words) for ref, words in refs.items()}
+
+
 def with_remarks(verdicts: Mapping[Ref, Verdict], placements: Iterable[Placement]) -> dict[Ref, Verdict]:
     """The verdicts with what the compilers had to say. A rule that some device cannot express is not accepted as it stands; one that
     stands there otherwise than written is, with a warning."""

@@ -156,6 +156,7 @@ class Recorder:
         self._said = {
             **compiler.with_remarks(in_force.verdicts, drawn.placements.values()),
             **self._complaints(asked.errors),
+            **compiler.about_defaults(drawn.notes),
         }
         self._plain = {ref: self._said[ref] for ref in index.names.carriers}
         self._said |= {ref: index.names.told(verdict) for ref, verdict in self._plain.items()}

@@ -20,6 +20,8 @@ def relations(raw: Mapping[str, Any], kinds: Collection[str], problems: Problems
     _unique("clusters", clusters, problems)
     _unique("devices", devices, problems)
     _one_writer(devices, problems)
+    for index, device in devices:
+        _egresses(index, device, problems)
     names = {item["name"] for _, item in clusters if isinstance(item.get("name"), str)}
     for index, device in devices:
         _kind(index, device, kinds, problems)
@@ -97,6 +99,24 @@ def _secrets(index: int, device: Mapping[str, Any], clusters: Collection[str], p
             problems.add(path, "is required where there are several clusters")
         elif isinstance(cluster, str) and cluster not in clusters:
             problems.add(path, "no cluster has this name")
+
+
+def _egresses(index: int, device: Mapping[str, Any], problems: Problems) -> None:
+    """By an address that two clusters leave by, nobody can tell whose packets they are."""
+    first: dict[str, str] = {}
+    for name, served in _mapping(_mapping(device.get("scope")).get("clusters")).items():
+        own = _mapping(served).get("addressSource")
+        listed = device.get("addressSource") if own is None else own
+        views = [_mapping(one) for one in listed] if isinstance(listed, list) else []
+        for address in {str(one) for view in views for one in _listed(view.get("addresses"))}:
+            other = first.setdefault(address, str(name))
+            if other != name:
+                where = ("devices", index, "scope", "clusters", str(name), "addressSource")
+                problems.add(path_of(where), f"{address} is an egress of cluster {other} too: state one for each")
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _disjoint(

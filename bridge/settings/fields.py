@@ -38,6 +38,13 @@ def _named(longest: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _no_view(text: str) -> str:
+    """Groups that a device has for itself are told by its name, as those seen through nodes are by this one."""
+    if text == "node":
+        raise ValueError("is taken: groups as seen through nodes are called so; give the device another name")
+    return text
+
+
 def _owner(text: str) -> str:
     if not _OWNER.fullmatch(text):
         raise ValueError("must be 1 to 12 of a-z and 0-9; it marks what is ours on every device")
@@ -122,7 +129,7 @@ def _database_url(url: SecretStr) -> SecretStr:
 
 Text = Annotated[str, Field(min_length=1)]
 ClusterName = Annotated[str, _named(20)]
-DeviceName = Annotated[str, _named(40)]
+DeviceName = Annotated[str, _named(40), AfterValidator(_no_view)]
 NamespaceName = Annotated[str, _named(63)]
 Owner = Annotated[str, AfterValidator(_owner)]
 Prefix = Annotated[str, AfterValidator(_prefix)]

@@ -101,6 +101,9 @@ def test_over_broad(site: World) -> None:
     site.pod("kube-system", "proxy", node="four", host=True)
     eventually("not with another", lambda: not _allowed(site, "10.200.0.4", BY_NODE))
     eventually("the rule says why", lambda: _condition(site, "broad").startswith("False OverBroad"))
+    assert "kube-system/proxy" in site.problem("Default edge"), (
+        "the default Deny is not in force either, and status says so"
+    )
     assert "kube-system/proxy" in _condition(site, "broad")
     site.service_rule("broad", "web", "provider", acceptShared=True)
     eventually("who accepts that may", lambda: _allowed(site, "10.200.0.4", BY_NODE))

@@ -14,7 +14,7 @@ from bridge.intake.intake import required
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import RuleList
 from bridge.model.observed import Change, EndpointSlice, Event, Namespace, Node, Observed, Pod, Service
-from bridge.model.policy import AddressSource, View
+from bridge.model.policy import AddressSource, Ref, View
 from bridge.state.batch import MemberChange
 from tests.intake.fold import CLUSTER, EDGE, GOVERNANCE, Bench, event, substance
 from tests.intake.objects import external, namespace, pod, service, service_rule
@@ -183,6 +183,20 @@ def test_accepted_it_stands_whoever_is_there() -> None:
     made = shop(acceptShared=True)
     made.see(pod("pay-1", ONE, node="n1"), pod("cart-1", TWO, node="n1"))
     assert (told(made), members(made)) == ("", {"10.8.0.1"})
+
+
+def test_a_default_deny_that_is_not_in_force_is_told_of_the_device() -> None:
+    made = shop()
+    made.see(pod("pay-1", ONE, node="n1"), namespace("free", governed=False))
+    about = Ref("Default", "", "edge")
+    assert about not in made.record.verdicts
+    made.see(pod("else", THREE, namespace="free", node="n1"))
+    verdict = made.record.verdicts[about]
+    assert (verdict.ok, verdict.reason, "free/else" in verdict.message) == (False, "OverBroad", True)
+    made.restart()
+    assert not substance(made.commit())
+    made.see(pod("else", THREE, namespace="free", node="n1"), change=Change.DELETED)
+    assert about not in made.record.verdicts
 
 
 def test_an_egress_is_a_member_while_anybody_leaves_by_it() -> None:

@@ -61,6 +61,7 @@ ONE = [
     ("devices/0/timeout", 0, "", "greater than 0"),
     ("devices/0/timeout", float("nan"), "", "finite number"),
     ("devices/0/mode", "Apply", "", "'apply' or 'plan'"),
+    ("devices/0/name", "node", "", "is taken"),
     ("devices/0/addressSource", "Nodes", "", "must be Pod"),
     ("devices/0/addressSource", "Egress", "", "in which Egress has its addresses"),
     ("devices/0/addressSource", [{"source": "Egress"}], "[0]", "needs addresses"),
@@ -128,6 +129,18 @@ def test_all_at_once(tmp_path: Path) -> None:
         "devices[2].mode",
         "devices[2].attach.mode",
     }
+
+
+def test_one_egress_is_of_one_cluster(tmp_path: Path) -> None:
+    raw = good()
+    raw["clusters"].append({**raw["clusters"][0], "name": "west", "podRanges": ["10.99.0.0/16"]})
+    served = raw["devices"][0]["scope"]["clusters"]
+    served["west"] = dict(served["east"])
+    raw["devices"][0]["addressSource"] = [{"source": "Egress", "addresses": ["192.0.2.9"]}]
+    found = problems(tmp_path, raw)
+    assert "192.0.2.9 is an egress of cluster east too" in found["devices[0].scope.clusters.west.addressSource"]
+    served["west"]["addressSource"] = [{"source": "Egress", "addresses": ["192.0.2.8"]}]
+    assert not [path for path in problems(tmp_path, raw) if "addressSource" in path]
 
 
 def test_clusters_that_share_no_device_may_share_ranges(tmp_path: Path) -> None:
