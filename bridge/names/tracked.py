@@ -25,7 +25,7 @@ class Tracked:
     good_until: float
     missing: dict[str, float | None] = field(default_factory=dict)
     answered: bool = False
-    cut_at: float | None = None  # when there was last more than a name may have
+    cut_until: float | None = None  # as long as it is told that there is more than a name may have
     failures: int = 0
     problem: str = ""
 
@@ -38,18 +38,20 @@ class Tracked:
         if known is not None:
             found.missing = dict.fromkeys((*known.addresses, *(address for address, _ in known.dropped)))
             found.answered, found.problem = known.answered, known.problem
-            found.cut_at = now if known.cut else None
+            found.cut_until = now + settings.grace if known.cut else None
             found.failures = _FAILURES_TOLD if known.problem else 0
         return found
 
     def take(self, found: Found, now: float) -> float:
         """Take in what was found out; returns after how many seconds to ask again, without jitter."""
-        waits = []
+        waits, cut = [], False
         for family, said in found.items():
             if isinstance(said, Answer):
                 waits.append(min(max(said.ttl, self.settings.shortest), self.settings.longest))
                 own = [address for address in self.missing if family.holds(address)]
-                self._fold(said.addresses, own, now)
+                cut = self._fold(said.addresses, own, now) or cut
+        if cut:  # told until answers have come without, however long they are good for
+            self.cut_until = now + max(waits) + self.settings.grace
         problems = {said.problem: None for said in found.values() if isinstance(said, Unanswered)}
         self.answered = self.answered or bool(waits)
         if problems:
@@ -62,32 +64,34 @@ class Tracked:
         self.good_until = now + min(waits)
         return min(waits)
 
-    def _fold(self, answered: Iterable[str], own: Iterable[str], now: float) -> None:
+    def _fold(self, answered: Iterable[str], own: Iterable[str], now: float) -> bool:
+        """Take in the answer about one family, in place of what it said before; returns whether something that counts found no room."""
         for address in own:
             if self.missing[address] is None:
                 self.missing[address] = now
         fresh = [address for address in answered if address not in self.missing]
         self.missing.update(dict.fromkeys(answered))
-        if len(self.missing) > self.settings.most:
-            self._bound(frozenset(fresh), now)
+        return len(self.missing) > self.settings.most and self._bound(frozenset(fresh))
 
-    def _bound(self, fresh: frozenset[str], now: float) -> None:
+    def _bound(self, fresh: frozenset[str]) -> bool:
         """Keep at most so many that count, and as many that do not: first what is answered, of that first what was known before."""
 
         def rank(address: str) -> tuple[bool, float, bool, tuple[int, int, str]]:
             since = self.missing[address]
             return since is not None, -(since or 0.0), address in fresh, sort_key(address)
 
+        cut = False
         for counts in (True, False):
             ranked = sorted((one for one in self.missing if (not self.why_not(one)) is counts), key=rank)
             for address in ranked[self.settings.most :]:
-                self.cut_at = now if counts else self.cut_at
+                cut = cut or counts
                 del self.missing[address]
+        return cut
 
     def expire(self, now: float) -> None:
         """Let go of what has been missing for the time of grace, and of the word that there were too many."""
-        if self.cut_at is not None and self.cut_at + self.settings.grace <= now:
-            self.cut_at = None
+        if self.cut_until is not None and self.cut_until <= now:
+            self.cut_until = None
         gone = [one for one, since in self.missing.items() if since is not None and since + self.settings.grace <= now]
         for address in gone:
             del self.missing[address]
@@ -95,8 +99,8 @@ class Tracked:
     @property
     def expires(self) -> float | None:
         """When there is next something to let go of; None while there is nothing."""
-        times = [since for since in (*self.missing.values(), self.cut_at) if since is not None]
-        return min(times) + self.settings.grace if times else None
+        ends = [since + self.settings.grace for since in self.missing.values() if since is not None]
+        return min(ends if self.cut_until is None else [*ends, self.cut_until], default=None)
 
     @property
     def resolution(self) -> Resolution:
@@ -108,6 +112,6 @@ class Tracked:
             tuple(address for address, why in said.items() if not why),
             tuple((address, why) for address, why in said.items() if why),
             self.answered,
-            self.cut_at is not None,
+            self.cut_until is not None,
             self.problem,
         )

@@ -204,6 +204,16 @@ def test_too_many_addresses_are_cut_and_told(zone: Zone) -> None:
     assert zone.told[NAME] == Resolution(NAME, ("192.0.2.4", "192.0.2.200", "192.0.2.201"))
 
 
+def test_that_there_are_too_many_is_told_as_long_as_it_lasts(zone: Zone) -> None:
+    """Answers that are good for longer than grace."""
+    zone.ttl = 900
+    zone.addresses[NAME] = {f"192.0.2.{number}" for number in range(1, 100)}
+    zone.until(10)
+    for _ in range(60):
+        zone.until(20)
+        assert zone.told[NAME].cut
+
+
 def test_what_stands_already_is_not_pushed_out(zone: Zone) -> None:
     zone.addresses[NAME] = {"192.0.2.200"}
     zone.until(10)
