@@ -180,8 +180,9 @@ def _listed(connection: Any, resource: Any) -> Iterator[Any]:  # noqa: ANN401 (i
 
 
 def _by_age(found: "Sequence[PolicyObject]") -> "list[PolicyObject]":
-    """The oldest first; as they stand where an age is missing."""
-    return sorted(found, key=lambda one: one.created) if all(one.created for one in found) else list(found)
+    """The oldest first of each kind and namespace, whose rules are one list; as they stand where the age of one of these is missing."""
+    ageless = {(one.resource, one.namespace) for one in found if not one.created}
+    return sorted(found, key=lambda one: "" if (one.resource, one.namespace) in ageless else one.created)
 
 
 def _mapping(value: object) -> dict[str, Any]:

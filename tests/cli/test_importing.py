@@ -1,68 +1,55 @@
-"""`import ces`."""
+"""`import ces` from files: what comes first, where ages are told and where they are not."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tests.cli.program import run
 
-GOOD = """\
-apiVersion: v1
-kind: List
-items:
-  - apiVersion: kubeovn.io/v1alpha1
-    kind: ServiceEgressRule
-    metadata: {name: late, namespace: shop, creationTimestamp: "2026-01-02T00:00:00Z"}
-    spec: {action: drop, service: web, externalServices: [bank]}
-  - apiVersion: kubeovn.io/v1alpha1
-    kind: ServiceEgressRule
-    metadata: {name: soon, namespace: shop, creationTimestamp: "2026-01-01T00:00:00Z"}
-    spec: {action: accept, service: web, externalServices: [bank]}
-  - apiVersion: kubeovn.io/v1alpha1
-    kind: ExternalService
-    metadata: {name: bank, namespace: shop, creationTimestamp: "2026-01-03T00:00:00Z"}
-    spec: {addresses: [192.0.2.1]}
-"""
-ODD = """\
-apiVersion: kubeovn.io/v1alpha1
-kind: ExternalService
-metadata: {name: bank, namespace: shop}
-spec: {addresses: [192.0.2.1], ports: [{protocol: TCP, port: "443", bandwidth: slow}]}
-"""
+_SERVICE = {"kind": "ExternalService", "name": "partner", "spec": {"addresses": ["203.0.113.0/24"]}}
 
 
-def test_files_and_their_order(tmp_path: Path) -> None:
-    (tmp_path / "it.yaml").write_text(GOOD)
-    answer = run("import", "ces", tmp_path)
-    assert answer.code == 0, answer.err
-    found = list(yaml.safe_load_all(answer.out))
-    assert [(one["metadata"]["name"], one["spec"].get("priority")) for one in found] == [
-        ("bank", None),
-        ("soon", 10),
-        ("late", 20),
+def _rule(name: str, action: str, kind: str = "NamespaceEgressRule", **metadata: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {"action": action, "externalServices": ["partner"]}
+    if kind == "ServiceEgressRule":
+        spec["service"] = "web"
+    return {"kind": kind, "name": name, "spec": spec, **metadata}
+
+
+def _priorities(folder: Path, *objects: dict[str, Any]) -> dict[str, int]:
+    documents = [
+        {
+            "apiVersion": "kubeovn.io/v1alpha1",
+            "kind": one["kind"],
+            "metadata": {"namespace": "shop", **{key: one[key] for key in ("name", "creationTimestamp") if key in one}},
+            "spec": one["spec"],
+        }
+        for one in objects
     ]
+    file = folder / "rules.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    answer = run("import", "ces", file)
+    assert answer.code == 0, answer.err
+    made = [one for one in yaml.safe_load_all(answer.out) if "priority" in one["spec"]]
+    return {one["metadata"]["name"]: one["spec"]["priority"] for one in made}
 
 
-def test_what_is_lost_is_said_twice_and_fails(tmp_path: Path) -> None:
-    path = tmp_path / "it.yaml"
-    path.write_text(ODD)
-    answer = run("import", "ces", path)
-    said = "not carried over: ExternalService.kubeovn.io shop/bank: bandwidth slow of TCP"
-    assert answer.code == 1
-    assert answer.err.splitlines() == [said]
-    assert answer.out.splitlines()[0] == f"# {said}"
-    assert run("import", "ces", path, "--output", "json").json["lost"] == [said.partition(": ")[2]]
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (("import", "ces"), 2, "name files, or a cluster with --cluster"),
-        (("import", "ces", "nowhere.yaml"), 1, "nowhere.yaml: No such file"),
-        (("import", "ces", "--cluster", "east", "it.yaml"), 2, "name files, or a cluster with --cluster"),
-    ],
+_YOUNG, _OLD = (
+    _rule("young", "drop", creationTimestamp="2024-01-02T00:00:00Z"),
+    _rule("old", "accept", creationTimestamp="2024-01-01T00:00:00Z"),
 )
-def test_usage(words: tuple[str, ...], code: int, said: str) -> None:
-    answer = run(*words)
-    assert (answer.code, said in answer.err) == (code, True), answer.err
+
+
+@pytest.mark.parametrize("others", [(), (_rule("other", "accept", "ServiceEgressRule"),)])
+def test_the_older_rule_comes_first_whatever_is_not_told_of_others(
+    tmp_path: Path, others: tuple[dict[str, Any], ...]
+) -> None:
+    found = _priorities(tmp_path, _YOUNG, _OLD, _SERVICE, *others)
+    assert (found["old"], found["young"]) == (10, 20)
+
+
+def test_rules_stand_as_in_the_file_where_the_age_of_one_of_them_is_missing(tmp_path: Path) -> None:
+    found = _priorities(tmp_path, _YOUNG, _OLD, _rule("ageless", "reject"), _SERVICE)
+    assert found == {"young": 10, "old": 20, "ageless": 30}
