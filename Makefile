@@ -14,7 +14,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env check format test acceptance demo bench control-plane lock clean
+.PHONY: help env check format test acceptance demo bench control-plane lock sbom clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ lock: ## Pin what pyproject.toml asks for (needs uv; UPGRADE=--upgrade takes the
 	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra embedded --constraint requirements/dev.txt --no-annotate pyproject.toml -o requirements/runtime.txt
 	echo hatchling | $(LOCK) --constraint requirements/dev.txt --no-annotate - -o requirements/build.txt
+
+sbom: $(ENV) ## What the product is made of and under which licences, in build/
+	$(BIN)/python .ci/sbom.py build
 
 clean: ## Take away everything that was made here
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

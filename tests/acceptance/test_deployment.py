@@ -1,5 +1,6 @@
 """Installed as the documentation says, on a real control plane, and run from what stands there then."""
 
+import json
 import os
 import re
 import shutil
@@ -14,8 +15,13 @@ import pytest
 import yaml
 from sqlalchemy import make_url
 
+from bridge.cli.adapters import InstalledAdapters
+from bridge.cli.rights import needed
+from bridge.cluster.rights import rights
 from bridge.lab.devices.bigip import Bigip
+from bridge.model.observed import RESOURCES
 from bridge.resources import shipped
+from bridge.settings import load as load_settings
 from tests.acceptance.documented import Document
 from tests.acceptance.site import bigip, eventually, members, ours
 from tests.control_plane import binaries
@@ -254,6 +260,63 @@ def test_installed_as_documented(installation: Installation, workload: str) -> N
         for one in (first, second):
             if one.container.running:
                 one.container.end()
+
+
+@pytest.mark.acceptance(
+    "deployment: Dockerfile multi-stage and non-root, its RUN lines one script (tests/packaging runs it in a clean tree)"
+)
+def test_image() -> None:
+    image = (ROOT / "Dockerfile").read_text()
+    assert len(re.findall(r"^FROM ", image, re.MULTILINE)) == 2
+    assert re.findall(r"^USER (.*)$", image, re.MULTILINE) == ["65534:65534"]
+    (script,) = re.findall(r"^RUN (\S+) /opt/fusion-bridge$", image, re.MULTILINE)
+    assert image.count("RUN ") == 1
+    assert os.access(ROOT / script, os.X_OK)
+    assert f'"{Path(script).parent}" / "{Path(script).name}"' in (ROOT / "tests/packaging/conftest.py").read_text()
+
+
+@pytest.mark.acceptance(
+    "security: the role in config/kubernetes is what the code uses, and docs/operations.md says the same"
+)
+def test_roles_as_documented() -> None:
+    said: set[tuple[str, str]] = set()
+    for line in OPERATIONS.examples()["rights"].splitlines()[2:]:
+        verbs, objects, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        said |= {(verb, thing) for verb in verbs.split(", ") for thing in objects.split(", ")}
+    role = yaml.safe_load((shipped("config/kubernetes") / "base/role.yaml").read_text())
+    assert said == {
+        (verb, documented_name(resource, rule))
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    }
+    assert needed(
+        load_settings(shipped("config/kubernetes") / "site/bridge.yaml", InstalledAdapters(), environ={})
+    ) == rights(RESOURCES)
+
+
+def documented_name(resource: str, rule: Json) -> str:
+    """What the documentation calls a resource of a role."""
+    ours = "fusionbridge.io" in rule["apiGroups"]
+    if resource.endswith("/status"):
+        return "the status of our kinds" if ours else f"the status of {resource}"
+    named = ", ".join(rule.get("resourceNames", ()))
+    return f"the namespace {named}" if named else "our kinds" if ours else resource
+
+
+@pytest.mark.acceptance(
+    "security: a bill of materials and a list of licences of the locked dependencies; requirements with hashes"
+)
+def test_bill_of_materials(tmp_path: Path) -> None:
+    recipe = subprocess.run(["make", "-n", "sbom"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert recipe.splitlines()[-1] == ".venv/bin/python .ci/sbom.py build"
+    subprocess.run([sys.executable, ROOT / ".ci/sbom.py", tmp_path], check=True, capture_output=True)
+    bill = json.loads((tmp_path / "sbom.cdx.json").read_text())
+    lock = (ROOT / "requirements/runtime.txt").read_text()
+    assert all(f"{one['name']}=={one['version']} " in lock for one in bill["components"])
+    assert len(bill["components"]) == len((tmp_path / "licences.txt").read_text().splitlines())
+    pins = re.split(r"^(?=[a-z])", lock, flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in pin for pin in pins)
 
 
 def without_pods(installation: Installation, replica: Replica) -> None:

@@ -67,8 +67,12 @@ class Container:
         """Start it and return at once."""
         root = self.folder / "root"
         root.mkdir(parents=True, exist_ok=True)
-        path = f"{Path(sys.executable).parent}:/usr/bin:/bin:/usr/sbin:/sbin"
-        environment = {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **self.environment}
+        environment = {
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            **self.environment,
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+        }
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", "sh", "-euc", self._script(root)],
@@ -101,7 +105,8 @@ class Container:
             lines.append(f"mkdir -p .{mount.path} && {_bound(str(mount.source), mount.path, writable=mount.writable)}")
         lines.append("mount -o remount,ro,bind . .")
         account = f"--reuid={self.uid} --regid={self.gid} --clear-groups --no-new-privs --bounding-set=-all"
-        program = shlex.join(self.command)
+        path = self.environment.get("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+        program = shlex.join(["env", f"PATH={path}", *self.command])
         lines.append(f"exec chroot . setpriv {account} --inh-caps=-all -- {program}")
         return "\n".join(lines)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import bridge
+from tests.deployment.container import Container, Mount, needs_containers
 from tests.packaging.conftest import ROOT, Installation
 
 _SHIPPED = """
@@ -56,9 +57,11 @@ def test_migrates_an_embedded_database(installation: Installation, tmp_path: Pat
 def test_finds_adapters_and_simulators_by_entry_point(installation: Installation) -> None:
     assert installation.python(_ENTRY_POINTS).splitlines() == [
         "fusion_bridge.adapters bigip",
+        "fusion_bridge.adapters memory",
         "fusion_bridge.adapters nftables",
         "fusion_bridge.lab_devices bigip",
         "bigip",
+        "memory",
         "nftables",
     ]
 
@@ -66,6 +69,18 @@ def test_finds_adapters_and_simulators_by_entry_point(installation: Installation
 def test_image_runs_only_the_script_tested_here() -> None:
     runs = re.findall(r"^RUN (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert runs == [".ci/install /opt/fusion-bridge"]
+
+
+@needs_containers
+def test_starts_as_the_user_of_the_image_on_a_read_only_root(installation: Installation, tmp_path: Path) -> None:
+    image = (ROOT / "Dockerfile").read_text()
+    user, group = (int(number) for number in re.findall(r"^USER (\d+):(\d+)$", image, re.MULTILINE)[-1])
+    assert user > 0
+    command = [*json.loads(image.rpartition("ENTRYPOINT ")[2].splitlines()[0]), "version"]
+    place = Mount(installation.prefix, str(installation.prefix))
+    container = Container(tmp_path, command, {"PATH": f"{installation.prefix}/bin"}, [place], user, group)
+    container.start()
+    assert (container.wait(), container.log.strip()) == (0, f"fusion-bridge {bridge.__version__}")
 
 
 @pytest.mark.parametrize("package", ["pytest", "starlette", "pip"])
