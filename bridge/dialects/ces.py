@@ -222,9 +222,12 @@ def action(word: str, tier: Tier) -> Action:
 
 
 def _namespace(namespace: str, context: Context) -> Source:
-    """The namespace's prefixes inside the pod ranges where it is annotated with them, else its pods."""
+    """The namespace's prefixes inside the pod ranges where it is annotated with them and has them for itself, else its pods.
+
+    By the prefixes of a subnet that several namespaces share, the rules of one would be about the pods of the others.
+    """
     text = context.annotations(namespace).get(CIDR)
-    if text is None:
+    if text is None or context.shared(CIDR, text):
         return Source(SourceKind.NAMESPACE, namespace=namespace)
     where = f'Namespace {namespace}: metadata.annotations["{CIDR}"]'
     try:

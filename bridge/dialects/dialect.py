@@ -23,6 +23,10 @@ NATIVE = "native"
 Policy = Rule | ExternalService | AddressGroupSpec
 
 
+def _not_shared(_annotation: str, _value: str) -> bool:
+    return False
+
+
 def _nothing_known(_namespace: str) -> Labels:
     return NO_LABELS
 
@@ -30,11 +34,13 @@ def _nothing_known(_namespace: str) -> Labels:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a dialect may know beside the object: the cluster's pod ranges, what the settings say to this dialect, and the annotations of a
-    namespace by its name, as far as the dialect asks for them."""
+    namespace by its name, as far as the dialect asks for them. `shared` says of such an annotation and its value whether several namespaces
+    carry it."""
 
     pod_ranges: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     annotations: Callable[[str], Labels] = _nothing_known
+    shared: Callable[[str, str], bool] = _not_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,10 @@ class Dialects:
             raise PolicyError("", f"no dialect in use reads {obj.resource}: see clusters[].dialects in the settings")
         around = around or Context()
         found = dialect.read(
-            obj, Context(around.pod_ranges, self._options.get(dialect.name, around.options), around.annotations)
+            obj,
+            Context(
+                around.pod_ranges, self._options.get(dialect.name, around.options), around.annotations, around.shared
+            ),
         )
         if dialect.first_seen and isinstance(found, Rule):
             return replace(found, sequence=obj.sequence)

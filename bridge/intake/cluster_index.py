@@ -1,5 +1,6 @@
 """The picture of one cluster in memory, and which keys its changes made dirty. Events only mark; `Recorder` acts on what is marked."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -72,7 +73,10 @@ class ClusterIndex:
         self.membership = Membership(self.landscape, self.workloads)
         self.membership.start_from(recorded.members)
         written = [one for one in recorded.objects.values() if isinstance(one, PolicyObject)]
-        around = Context(governance.pod_ranges, annotations=self._annotations)
+        self._carried: Counter[tuple[str, str]] = (
+            Counter()
+        )  # how many namespaces have a value of an annotation that dialects read
+        around = Context(governance.pod_ranges, annotations=self._annotations, shared=self._is_shared)
         self.policies = PolicyBook(recorded.verdicts, dialects, around, written)
         self._dialects = dialects
         self.names = NameBook(recorded.names)
@@ -224,16 +228,30 @@ class ClusterIndex:
         if before is None or gone or before.labels != value.labels:
             self._members_moved(change, value, value.name)
         after = None if gone else value
-        reread = self._reads_otherwise(before, after)
-        if reread:
-            self.policies.reread(value.name)
+        reread = self._read_otherwise(before, after)
+        for namespace in reread:
+            self.policies.reread(namespace)
         if reread or governed != self.landscape.governs(value.name) or _regrouped(before, after):
             self._policy_moved(change, value)
 
-    def _reads_otherwise(self, before: Namespace | None, after: Namespace | None) -> bool:
-        """Whether an annotation changed by which the rules of the namespace are read."""
+    def _read_otherwise(self, before: Namespace | None, after: Namespace | None) -> set[str]:
+        """The namespaces whose rules are read otherwise now that an annotation of one of them changed: those that share its value too."""
         was, now = (one.annotations if one else NO_LABELS for one in (before, after))
-        return any(was.get(name) != now.get(name) for name in self._dialects.namespace_annotations)
+        changed = [name for name in self._dialects.namespace_annotations if was.get(name) != now.get(name)]
+        values = {(name, value) for name in changed for value in (was.get(name), now.get(name)) if value is not None}
+        self._carried.subtract((name, was[name]) for name in changed if name in was)
+        self._carried.update((name, now[name]) for name in changed if name in now)
+        own = {one.name for one in (before, after) if one is not None and changed}
+        if not any(self._carried[value] for value in values):
+            return own
+        return own | {
+            one.name
+            for one in self.landscape.namespaces.values()
+            if any(one.annotations.get(name) == value for name, value in values)
+        }
+
+    def _is_shared(self, annotation: str, value: str) -> bool:
+        return self._carried[annotation, value] > 1
 
     def _annotations(self, namespace: str) -> Labels:
         found = self.landscape.namespaces.get(namespace)

@@ -107,6 +107,22 @@ def test_the_source_follows_the_annotation_of_the_namespace() -> None:
     assert group(made) == {"10.0.0.1", "10.0.0.129"}
 
 
+def test_prefixes_that_namespaces_share_stand_for_no_one_of_them() -> None:
+    made = bench()
+    made.see(rule("out", "accept-decisively"), pod("other", "10.0.0.130", namespace="bank"))
+    made.see(subnet("10.0.0.0/24"))
+    alone = set(group(made))
+    assert "10.0.0.1" not in alone
+    assert alone, "the prefix itself"
+    made.see(subnet("10.0.0.0/24", "bank"))
+    assert group(made) == {"10.0.0.1"}, "the pods of the namespace, and of no other"
+    made.restart()
+    assert not made.commit().desired
+    assert group(made) == {"10.0.0.1"}
+    made.see(subnet(None, "bank"))
+    assert group(made) == alone
+
+
 def test_an_annotation_that_cannot_be_read_takes_an_allow_away_and_is_told() -> None:
     made = bench()
     made.see(rule("out", "accept-decisively"))

@@ -52,7 +52,11 @@ def _told(objects: Iterable[Observed], dialects: Dialects) -> dict[str, list[str
     """Rules in their order, destinations, groups, and what is wrong."""
     seen = list(objects)
     namespaces = {one.name: one for one in seen if isinstance(one, Namespace)}
-    around = Context(POD_RANGES, annotations=lambda name: namespaces[name].annotations if name in namespaces else {})
+    around = Context(
+        POD_RANGES,
+        annotations=lambda name: namespaces[name].annotations if name in namespaces else {},
+        shared=lambda name, value: sum(one.annotations.get(name) == value for one in namespaces.values()) > 1,
+    )
     book = PolicyBook({}, dialects, around)
     for one in seen:
         if isinstance(one, PolicyObject):
