@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from bridge.delivery.prefixes import around, inside
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, Shard
 from bridge.policy.shard import shard_count, shard_index, spread
@@ -16,12 +17,18 @@ class Delta:
     leaves: set[str] = field(default_factory=set)
     unproven: set[str] = field(default_factory=set)
 
+    @property
+    def widening(self) -> frozenset[str]:
+        """Who joins in earnest: not what is left of a prefix that leaves."""
+        return frozenset(self.joins) - inside(self.joins, self.leaves)
+
 
 class GroupView:
     """The members that one group should have on the device now, split as the device needs it.
 
     `members` follows what the state wants, less what is held or frozen: members that a person has yet to decide about, and those who may
-    not join while an Allow that names the group is withheld.
+    not join while an Allow that names the group is withheld. Members that are prefixes come instead of others and go for others: of such
+    only both happen or none, or addresses would leave that nobody asked to leave.
     """
 
     def __init__(self, key: ObjectKey, members: Iterable[str], size: int | None, parts: int = 0) -> None:
@@ -29,6 +36,7 @@ class GroupView:
         self.held_joins: set[str] = set()
         self.held_leaves: set[str] = set()
         self.frozen_joins: set[str] = set()
+        self._kept: tuple[set[str], set[str]] = (set(), set())  # joins and leaves that wait for others only
         self._size = size
         self._split(members, parts)
 
@@ -63,13 +71,26 @@ class GroupView:
 
     def reopen(self, into: Delta) -> None:
         """Put everything held back up for decision again."""
-        into.joins |= self.held_joins | self.frozen_joins
-        into.leaves |= self.held_leaves
+        into.joins |= self.held_joins | self.frozen_joins | self._kept[0]
+        into.leaves |= self.held_leaves | self._kept[1]
         into.unproven |= self.held_leaves
-        self.held_joins, self.held_leaves, self.frozen_joins = set(), set(), set()
+        self.held_joins, self.held_leaves, self.frozen_joins, self._kept = set(), set(), set(), (set(), set())
+
+    def together(self, joins: set[str], leaves: set[str]) -> tuple[set[str], set[str]]:
+        """Those of them that may join and leave now: nothing leaves for what waits to join, nor joins for what waits to leave."""
+        coming = self.held_joins | self.frozen_joins
+        leaving = inside(leaves, coming)
+        joining = inside(joins, self.held_leaves) | around(joins, self.held_leaves)
+        self._kept = joining, leaving
+        return joins - joining, leaves - leaving
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything is held back."""
+        return bool(self.held_joins or self.held_leaves or self.frozen_joins)
 
     def _forget(self, address: str) -> None:
-        for waiting in (self.held_joins, self.held_leaves, self.frozen_joins):
+        for waiting in (self.held_joins, self.held_leaves, self.frozen_joins, *self._kept):
             waiting.discard(address)
 
     def join(self, addresses: Iterable[str]) -> set[ObjectKey]:

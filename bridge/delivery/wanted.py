@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.delivery.group_view import Delta, GroupView
+from bridge.model.addresses import meet
 from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Objects, Policy, Ports, RuleList, Shard
@@ -174,7 +175,8 @@ class Wanted:
         change = GroupChange(body.key, len(before.members), body.members - before.members, frozenset())
         for held in guard([change], len(before.members), self._guard):
             self.held[body.key] = held
-            return Group(body.key, body.members - held.members, body.fqdns)
+            meanwhile = meet(before.members - body.members, held.members)  # what was there does not go with what waits
+            return Group(body.key, (body.members - held.members) | meanwhile, body.fqdns)
         return body
 
     def _admit(self, deltas: dict[ObjectKey, Delta], first: set[ObjectKey]) -> None:
@@ -186,7 +188,7 @@ class Wanted:
             self.views[key].reopen(deltas.setdefault(key, Delta()))
         moved = {address for delta in deltas.values() for address in delta.joins}
         changes = [
-            GroupChange(key, len(self.views[key]), frozenset(d.joins), frozenset(d.unproven - moved), key in first)
+            GroupChange(key, len(self.views[key]), d.widening, frozenset(d.unproven - moved), key in first)
             for key, d in deltas.items()
         ]
         doubtful = any(change.unproven for change in changes)
@@ -204,15 +206,17 @@ class Wanted:
         joins, leaves = delta.joins - stay, delta.leaves - stay
         if handed := len(leaves & moved):
             self.todo.handed[key] = self.todo.handed.get(key, 0) + handed
-        if joins and key in self._stopping & self.frozen:
+        wider = joins & delta.widening if key in self.frozen else set()
+        if wider and key in self._stopping:
             self._outgrow(key)
-        elif key in self.frozen:
-            view.frozen_joins, joins = joins, set()
+        else:
+            view.frozen_joins = wider
+        joins, leaves = view.together(joins - view.frozen_joins, leaves)
         self._touch(view, view.leave(leaves) | view.join(joins))
         self.held.pop(key, None)
         if view.held:
             self.held[key] = Held(key, view.held, "; ".join(one.reason for one in held))
-        if view.held or view.frozen_joins:
+        if view.waiting:
             self._waiting.add(key)
         else:
             self._waiting.discard(key)
@@ -272,5 +276,5 @@ def _not_widened(value: DeviceObject, present: Objects) -> DeviceObject:
     """A fixed object of a withheld line: it may lose, and nothing may join. Members of selected groups are kept out when they come up."""
     before = present.get(value.key)
     if isinstance(value, Group) and isinstance(before, Group) and not value.shards:
-        return Group(value.key, value.members & before.members, value.fqdns & before.fqdns)
+        return Group(value.key, meet(value.members, before.members), value.fqdns & before.fqdns)
     return before if isinstance(before, Ports) else value

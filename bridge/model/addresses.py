@@ -4,7 +4,8 @@ A member is an address ("10.1.2.3"), a prefix ("10.1.0.0/16") or a range ("10.1.
 /128, IPv6 compressed and in lower case, a range that is a prefix written as the prefix. Two members are equal when their texts are.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -81,6 +82,54 @@ def overlap(left: Iterable[str], right: Iterable[str]) -> bool:
 def covers(outer: Iterable[str], inner: Iterable[str]) -> bool:
     """Whether every address of `inner` is in `outer`."""
     return not subtract(inner, outer)
+
+
+def meet(left: Collection[str], right: Collection[str]) -> frozenset[str]:
+    """The addresses in both. What is written alike in both stays as it is, and whatever of the left lies in the right altogether."""
+    alike = frozenset(left).intersection(right)
+    here, there = ([one for one in some if one not in alike] for some in (left, right))
+    if not here or not there or not any("/" in one or "-" in one for one in (*here, *there)):
+        return alike
+    spans = _spans(there)
+    starts = [first for first, _ in spans]
+    found: set[str] = set()
+    for member in here:
+        pieces = [piece for span in _spans((member,)) for piece in _cut(span, spans, starts)]
+        found.update((member,) if pieces == _spans((member,)) else (_text(net) for one in pieces for net in _nets(one)))
+    return alike | found
+
+
+_Span = tuple[tuple[int, int], tuple[int, int]]
+"""The first and the last address of a stretch, each behind its family."""
+
+
+def _spans(members: Iterable[str]) -> list[_Span]:
+    """The fewest stretches that are exactly these members, in order."""
+    merged: list[_Span] = []
+    for first, last in sorted(((n.version, int(n[0])), (n.version, int(n[-1]))) for n in networks(members)):
+        if merged and first <= (merged[-1][1][0], merged[-1][1][1] + 1):
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def _cut(span: _Span, spans: list[_Span], starts: list[tuple[int, int]]) -> Iterator[_Span]:
+    """What of one stretch lies in these."""
+    at = max(0, bisect_right(starts, span[0]) - 1)
+    while at < len(spans) and spans[at][0] <= span[1]:
+        first, last = max(span[0], spans[at][0]), min(span[1], spans[at][1])
+        if first <= last:
+            yield first, last
+        at += 1
+
+
+def _nets(span: _Span) -> Iterator[Network]:
+    (version, first), (_, last) = span
+    if version == 4:
+        yield from summarize_address_range(IPv4Address(first), IPv4Address(last))
+    else:
+        yield from summarize_address_range(IPv6Address(first), IPv6Address(last))
 
 
 def sort_key(member: str) -> tuple[int, int, str]:

@@ -12,6 +12,7 @@ its cluster. Safety before availability; a device with transactions comes here o
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from bridge.model.addresses import meet
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import CREATION_ORDER, DeviceObject, Group, Objects, Policy, Ports, RuleEntry, RuleList, Shard
 from bridge.model.plan import Op, Step
@@ -148,7 +149,7 @@ class Transition:
         if before.key in self._denying:
             members, fqdns = was | will, before.fqdns | after.fqdns
         else:
-            members, fqdns = was & will, before.fqdns & after.fqdns
+            members, fqdns = meet(will, was), before.fqdns & after.fqdns
         for one in spread(after.key, members, after.shards):
             yield replace(one, fqdns=fqdns) if isinstance(one, Group) else one
 

@@ -11,6 +11,7 @@ from bridge.model.addresses import (
     canonical_address,
     canonical_member,
     covers,
+    meet,
     networks,
     overlap,
     sort_key,
@@ -127,6 +128,17 @@ def test_subtraction_is_exact(members: tuple[str, ...], inside: tuple[str, ...])
 def test_overlap_and_cover_are_exact(left: tuple[str, ...], right: tuple[str, ...]) -> None:
     assert overlap(left, right) == bool(_counted(left) & _counted(right))
     assert covers(left, right) == (_counted(right) <= _counted(left))
+
+
+@given(SETS, SETS)
+def test_what_is_in_both_is_exact(left: tuple[str, ...], right: tuple[str, ...]) -> None:
+    assert _counted(tuple(meet(left, right))) == _counted(left) & _counted(right)
+
+
+def test_what_is_in_both_stays_as_it_is_written() -> None:
+    left = ("192.0.2.0/25", "192.0.2.200-192.0.2.202", "198.51.100.1", "2001:db8::/32")
+    right = ("192.0.2.0/24", "198.51.100.1", "2001:db8:1::/48")
+    assert meet(left, right) == {*left[:3], "2001:db8:1::/48"}
 
 
 @given(SETS)
