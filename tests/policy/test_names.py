@@ -93,13 +93,14 @@ def test_an_allow_by_a_name_that_is_not_resolved_says_so() -> None:
     assert any(isinstance(one, Group) and one.members == {"192.0.2.9"} for one in compiled.objects.values())
 
 
-def test_a_deny_by_a_name_that_is_not_resolved_stands_in_part_and_withholds() -> None:
+@pytest.mark.parametrize("action", [Action.DENY, Action.REJECT, Action.PASS])
+def test_what_stops_by_a_name_that_is_not_resolved_stands_in_part_and_withholds(action: Action) -> None:
     stop = _service(MAIL, "a.example.com", addresses=("192.0.2.4",))
-    world = _world(stop, _service(DB, addresses=("198.51.100.0/24",)), stop=Action.DENY, go=Action.ALLOW)
+    world = _world(stop, _service(DB, addresses=("198.51.100.0/24",)), stop=action, go=Action.ALLOW)
     compiled = _compiled(world, {}, fqdn=False)
     (lines,) = (v.entries for k, v in compiled.objects.items() if isinstance(v, RuleList) and k.scope == "cluster")
     assert [(one.action, one.withheld) for one in lines if one.name != "exempt"] == [
-        (Action.DENY, False),
+        (action, False),
         (Action.ALLOW, True),
     ]
     assert compiled.remarks[Ref("ClusterEgressRule", "", "stop")].reason == "Pending"
