@@ -287,6 +287,20 @@ def test_a_deleted_deny_that_a_device_still_holds_is_told(device: Device, tier: 
     assert device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(13)).agrees
 
 
+def test_what_is_left_over_below_the_rule_that_decides_is_no_matter(device: Device) -> None:
+    ref = Ref("ClusterEgressRule", "", "no")
+    deny = replace(_RULE, ref=ref, tier=Tier.CLUSTER, action=Action.DENY, source=Source(SourceKind.CLUSTER))
+    both, alone = (World(_WORLD.holders, rules, _WORLD.externals, _DENY) for rules in ((deny, _RULE), (deny,)))
+    device.recorded.record(both, at(2))
+    device.want(both, at(2))
+    device.apply(at(3))
+    device.recorded.record(alone, at(10))
+    device.want(alone, at(10))
+    found = device.trace("10.0.0.1", "192.0.2.1:443", alone, at(11))
+    assert found.answers[0].decisions[0].rule == "ClusterEgressRule no"
+    assert found.agrees, found
+
+
 def test_a_destination_that_a_device_has_not_heard_of_is_told_in_both_directions(device: Device) -> None:
     device.apply(at(3))
     moved = World(_WORLD.holders, (_RULE,), {_DB: replace(_EXTERNAL, addresses=("198.51.100.0/24",))}, _DENY)
