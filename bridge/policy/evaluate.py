@@ -6,7 +6,6 @@ the tests ask it.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Protocol as Interface
 
 from bridge.model import addresses
@@ -18,61 +17,37 @@ from bridge.model.policy import (
     DefaultAction,
     Defaults,
     ExternalService,
-    IcmpType,
-    Protocol,
     Ref,
     Rule,
     Source,
     SourceKind,
     Tier,
-    Traffic,
     UnknownAddresses,
     View,
 )
 from bridge.policy.compiled import ClusterPolicy
 from bridge.policy.overlap import services_overlap
+from bridge.policy.packet import Decision, Packet, Resolve, Verdict, carries, no_names, reaches, within
 from bridge.policy.select import governed, selectable, selects
 from bridge.policy.validity import in_force
 
-
-class Verdict(StrEnum):
-    """What becomes of a packet; one that nothing matches goes on to whatever the device's owner has behind our rules."""
-
-    ALLOW = "Allow"
-    DENY = "Deny"
-    REJECT = "Reject"
-    UNMATCHED = "unmatched"
-
-    @property
-    def stops(self) -> bool:
-        """Whether the packet goes no further."""
-        return self in (Verdict.DENY, Verdict.REJECT)
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """A packet as the device sees it, with canonical addresses; `port` is 0 where the protocol has none.
-
-    `icmp` is of ICMP and ICMPv6, type and code; `number` tells which protocol OTHER is.
-    """
-
-    source: str
-    destination: str
-    protocol: Protocol
-    port: int = 0
-    icmp: IcmpType | None = None
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What becomes of the packet, by which rule (None: the default, or nothing of ours), and the rules that matched on the way."""
-
-    verdict: Verdict
-    rule: Ref | None = None
-    tier: Tier | None = None
-    passed: tuple[Ref, ...] = ()
-    why: str = ""
+__all__ = [
+    "PODS",
+    "Crowds",
+    "Decision",
+    "Packet",
+    "Resolve",
+    "Scene",
+    "Sight",
+    "Someone",
+    "Verdict",
+    "carries",
+    "evaluate",
+    "is_source",
+    "no_names",
+    "nobody",
+    "reaches",
+]
 
 
 class Scene(Interface):
@@ -110,19 +85,11 @@ class Sight:
 
     def towards(self, destination: str) -> View:
         """The view for a destination: the one that names it, else the one that names none."""
-        naming = (view for view in self.views if _within(view.destinations, destination))
+        naming = (view for view in self.views if within(view.destinations, destination))
         return next(naming, next((view for view in self.views if not view.destinations), AS_POD))
 
 
 PODS = Sight()
-
-Resolve = Callable[[str, str], bool]
-"""Whether a name stands for an address."""
-
-
-def no_names(_name: str, _address: str) -> bool:
-    """No name stands for any address."""
-    return False
 
 
 def evaluate(
@@ -135,12 +102,12 @@ def evaluate(
 ) -> Decision:
     """Inside stays inside, only governed workloads are decided upon; then the tiers in order; then the default."""
     governance = policy.governance
-    if _within(governance.internal, packet.destination):
+    if within(governance.internal, packet.destination):
         return Decision(Verdict.UNMATCHED, why="the destination lies inside the cluster")
     view = sight.towards(packet.destination)
     if view.source is not AddressSource.POD:
         return _evaluate_as_seen(policy, defaults, scene, packet, resolve, sight, view)
-    if not _within(governance.pod_ranges, packet.source):
+    if not within(governance.pod_ranges, packet.source):
         return Decision(Verdict.UNMATCHED, why="the source lies outside the cluster's pod ranges")
     found = scene.holder(packet.source)
     if found is not None and not governed(found[1], governance):
@@ -177,7 +144,7 @@ def is_source(rule: Rule, scene: Scene, address: str) -> bool:
     if source.whole_cluster:
         return True  # the pod ranges less the exempt, whoever holds the address
     if source.kind is SourceKind.PREFIXES:
-        return _within(source.prefixes, address)
+        return within(source.prefixes, address)
     return found is not None and _is_selected(source, scene, found)
 
 
@@ -188,29 +155,6 @@ def _is_selected(source: Source, scene: Scene, someone: Someone) -> bool:
     if source.kind is SourceKind.SERVICE:
         return pod.namespace == source.namespace and scene.behind(source.namespace, source.service, pod)
     return selects(source, pod, namespace)
-
-
-def reaches(service: ExternalService, packet: Packet, resolve: Resolve = no_names) -> bool:
-    """Whether the packet goes to this external service."""
-    meant = _within(service.addresses, packet.destination) or any(
-        resolve(name, packet.destination) for name in service.fqdns
-    )
-    return meant and any(carries(traffic, packet) for traffic in service.traffic)
-
-
-def carries(traffic: Traffic, packet: Packet) -> bool:
-    """Whether the packet is of this protocol and to one of these ports, or of one of these types."""
-    if traffic.protocol is Protocol.ANY:
-        return True
-    if (traffic.protocol, traffic.number) != (packet.protocol, packet.number):
-        return False
-    if traffic.icmp:
-        return any(_is_of(packet.icmp, one) for one in traffic.icmp)
-    return not traffic.ports or any(ports.first <= packet.port <= ports.last for ports in traffic.ports)
-
-
-def _is_of(message: IcmpType | None, meant: IcmpType) -> bool:
-    return message is not None and message.type == meant.type and meant.code in (None, message.code)
 
 
 def _default(defaults: Defaults, *, known: bool) -> Decision:
@@ -298,7 +242,7 @@ def _is_over_broad(source: Source, policy: ClusterPolicy, scene: Scene, crowds: 
 def _is_member(source: Source, policy: ClusterPolicy, scene: Scene, someone: Someone) -> bool:
     """Whether a pod is in the source and holds an address of the pod ranges."""
     for address in someone[0].addresses:
-        found = scene.holder(address) if _within(policy.governance.pod_ranges, address) else None
+        found = scene.holder(address) if within(policy.governance.pod_ranges, address) else None
         if found is not None and found[0].uid == someone[0].uid and _is_in(source, policy, scene, someone):
             return True
     return False
@@ -310,9 +254,5 @@ def _is_in(source: Source, policy: ClusterPolicy, scene: Scene, someone: Someone
     if not governed(namespace, policy.governance):
         return False
     if source.kind is SourceKind.PREFIXES:
-        return selectable(pod) and any(_within(source.prefixes, address) for address in pod.addresses)
+        return selectable(pod) and any(within(source.prefixes, address) for address in pod.addresses)
     return _is_selected(source, scene, someone)
-
-
-def _within(members: tuple[str, ...], address: str) -> bool:
-    return addresses.overlap(members, (address,))
