@@ -83,7 +83,7 @@ class OnDevice(Value, frozen=True):
 
     `address` is what the device sees of the sender, by `view`. `row` is the row of the device's audit since which it holds the address, or
     does not. `state` is `ok` where all of it is so, else a word of docs/status.md. `agrees`: the device does as policy says. `stale`: no
-    decision, but a rule by which the device lets the sender through though it is not about it, or not now.
+    decision, but a line by which the device does otherwise although policy has it no more, or not about the sender, or not now.
     """
 
     device: str
