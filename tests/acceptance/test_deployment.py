@@ -228,6 +228,29 @@ def workload(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> 
     return namespace
 
 
+@pytest.mark.acceptance("security: `config rights` gives a bridge outside the cluster what it needs there")
+def test_rights_for_a_bridge_outside(control_plane: ControlPlane, fresh_namespace: str, tmp_path: Path) -> None:
+    shutil.copy(shipped("config/kubernetes") / "site/bridge.yaml", tmp_path)
+    names = {"CLUSTER": "east", "NAMESPACE/NAME": f"{fresh_namespace}/default"}
+    try:
+        documented("outside", tmp_path, names, environment(control_plane))
+        allowed = control_plane.kubectl(
+            "auth",
+            "can-i",
+            "--list",
+            "--as",
+            f"system:serviceaccount:{fresh_namespace}:default",
+            "--namespace",
+            "default",
+        )
+    finally:
+        control_plane.kubectl("delete", f"clusterrole/{HOME}", f"clusterrolebinding/{HOME}")
+    rows = {line.split()[0]: line.rpartition("[")[2].rstrip("]") for line in allowed.splitlines()}
+    assert set(rows["pods"].split()) == {"list", "watch"}
+    assert rows["serviceegressrules.fusionbridge.io/status"] == "patch"
+    assert "secrets" not in rows
+
+
 @needs_containers
 @pytest.mark.acceptance(
     "deployment: config/kubernetes applied to the real control plane; a process run from it becomes ready, another stands by"
@@ -237,6 +260,7 @@ def workload(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> 
 )
 def test_installed_as_documented(installation: Installation, workload: str) -> None:
     assert len(installation.pods) == 2
+    refuses_more(installation)
     schema = installation.kubelet.container(installation.pods[0], "schema", "127.0.0.1")
     schema.start()
     assert schema.wait() == 0, schema.log
@@ -339,6 +363,17 @@ def without_pods(installation: Installation, replica: Replica) -> None:
     assert replica.probe("livenessProbe")
     assert replica.container.end() == 0
     api.patch(ROLE, {"rules": granted})
+
+
+def refuses_more(installation: Installation) -> None:
+    """The namespace takes no pod that could do more than the bridge's."""
+    own = installation.pods[0]["spec"]
+    spec: Json = {
+        "containers": [{"name": "it", "image": "it", "securityContext": own["containers"][0]["securityContext"]}]
+    }
+    spec |= {"securityContext": own["securityContext"], "hostNetwork": True}
+    with pytest.raises(httpx.HTTPStatusError, match="violates PodSecurity"):
+        installation.plane.api.post(f"/api/v1/namespaces/{HOME}/pods", {"metadata": {"name": "more"}, "spec": spec})
 
 
 def served(installation: Installation, namespace: str) -> None:
