@@ -26,9 +26,9 @@ class _Group:
         """All bare sources that it depends on."""
         return {one for each in self.formulas for one in each.numbers}
 
-    def has(self, counts: "Mapping[int, Mapping[Place, Count]]", place: Place) -> bool:
-        """Whether somebody of the group is at the place."""
-        return any(_holds(one, counts, place) for one in self.formulas)
+    def has(self, counts: "Mapping[int, Mapping[Place, Count]]", places: tuple[Place, ...]) -> bool:
+        """Whether somebody of the group is at these places, taken together."""
+        return any(_holds(one, counts, places) for one in self.formulas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +169,16 @@ class Seen:
         return found
 
     def _has(self, group: _Group, address: str) -> bool:
-        if group.egress is not None:
-            return group.has(self.tally.counts, group.egress)
-        return any(group.has(self.tally.counts, (NODE, name)) for name in self.tally.nodes.at(address))
+        """Nodes with one address are one place: what counts for the address is whoever is on any of them."""
+        nodes = ((NODE, name) for name in self.tally.nodes.at(address))
+        return group.has(self.tally.counts, (group.egress,) if group.egress is not None else tuple(nodes))
 
     def _everyone(self, group: _Group) -> set[str]:
         if group.egress is not None:
-            return set(group.addresses) if group.has(self.tally.counts, group.egress) else set()
+            return {one for one in group.addresses if self._has(group, one)}
         places = {place for one in group.formulas for place in self.tally.counts.get(one.bare, ())}
-        nodes = [place[1] for place in places if place[0] == NODE and group.has(self.tally.counts, place)]
-        return {address for name in nodes for address in self.tally.nodes.of(name)}
+        near = {address for place in places if place[0] == NODE for address in self.tally.nodes.of(place[1])}
+        return {address for address in near if self._has(group, address)}
 
 
 def _note(found: dict[ObjectKey, dict[str, bool]], key: ObjectKey, addresses: Mapping[str, bool]) -> None:
@@ -191,11 +191,10 @@ def _plain(one: Formula) -> bool:
     return not one.also and not one.unless
 
 
-def _holds(one: Formula, counts: Mapping[int, Mapping[Place, Count]], place: Place) -> bool:
-    count = counts.get(one.bare, {}).get(place)
+def _holds(one: Formula, counts: Mapping[int, Mapping[Place, Count]], places: tuple[Place, ...]) -> bool:
+    here = counts.get(one.bare, {})
     return (
-        count is not None
-        and count.members > 0
-        and all(_holds(condition, counts, place) for condition in one.also)
-        and not any(_holds(condition, counts, place) for condition in one.unless)
+        any(place in here and here[place].members > 0 for place in places)
+        and all(_holds(condition, counts, places) for condition in one.also)
+        and not any(_holds(condition, counts, places) for condition in one.unless)
     )

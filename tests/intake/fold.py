@@ -169,8 +169,7 @@ class Record:
 
 
 def _is_as_seen(key: ObjectKey) -> bool:
-    name = key.name.partition("-.")[2]
-    return name.startswith(("node", "egress"))
+    return any(part.startswith(("node", "egress")) for part in key.name.split("-.")[1:])
 
 
 def _is_prefix_of(key: ObjectKey, member: str) -> bool:

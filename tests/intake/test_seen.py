@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.intake.intake import required
+from bridge.model.capabilities import Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import RuleList
 from bridge.model.observed import Change, EndpointSlice, Event, Namespace, Node, Observed, Pod, Service
@@ -177,6 +178,23 @@ def test_two_nodes_with_one_address_stand_behind_it_together() -> None:
     assert told(made) == "OverBroad: behind its addresses also stand shop/cart"
     made.see(node("n3", "10.8.0.3"))
     assert told(made) == ""
+
+
+def test_who_is_taken_out_is_taken_out_of_an_address_that_two_nodes_have() -> None:
+    """What comes from there may be of either: an Allow less a Deny lets through neither."""
+    allows = replace(EDGE, views=(AS_NODE,), capabilities=replace(EDGE.capabilities, form=Form.ALLOW_ONLY))
+    made = Bench(allows, governance=SEEN)
+    made.see(namespace(), service("pay", app="pay"), service("cart", app="cart"), external())
+    made.see(service_rule(acceptShared=True), service_rule("no-cart", "cart", action="Deny", acceptShared=True))
+    made.see(
+        node("n1", "10.8.0.1"), node("n3", "10.8.0.3"), pod("pay-1", ONE, node="n1"), pod("cart-1", TWO, node="n3")
+    )
+    (group,) = (key for key in made.record.members if key.name.startswith("pay-.not."))
+    assert made.record.members[group] == {"10.8.0.1"}
+    made.see(node("n3", "10.8.0.1"))
+    assert made.record.members[group] == set()
+    made.see(node("n3", "10.8.0.3"))
+    assert made.record.members[group] == {"10.8.0.1"}
 
 
 def test_accepted_it_stands_whoever_is_there() -> None:
