@@ -8,6 +8,16 @@ from bridge.model.policy import AddressSource, Operator, Requirement, Selector, 
 from bridge.policy.overlap import homes
 from bridge.policy.select import NAME_LABEL
 
+_PLAINER = (
+    SourceKind.SERVICE,
+    SourceKind.NAMESPACE,
+    SourceKind.PREFIXES,
+    SourceKind.ANNOTATION,
+    SourceKind.BUILTIN,
+    SourceKind.CLUSTER,
+)
+"""Which group is shown, where two are the same people: one that is named by what it is comes before the selection of a rule."""
+
 
 @dataclass(frozen=True, slots=True)
 class Who:
@@ -99,8 +109,9 @@ def _reaches(outer: Source, inner: Source) -> bool:
 
 
 def _rather(other: Source, one: Source, decided: bool) -> bool:
-    """Whether the other makes this one needless; of two that are the same people the first stays."""
-    return decided and other != one and (other < one or not (holds(one, other) and holds(other, one)))
+    """Whether the other makes this one needless; of two that are the same people the plainer stays."""
+    plainer = (_PLAINER.index(other.kind), other) < (_PLAINER.index(one.kind), one)
+    return decided and other != one and (plainer or not (holds(one, other) and holds(other, one)))
 
 
 @lru_cache(maxsize=16_384)
