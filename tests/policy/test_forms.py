@@ -13,7 +13,22 @@ from bridge.model.addresses import canonical_address, networks, overlap
 from bridge.model.capabilities import Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Objects, Ports, RuleEntry, RuleList
-from bridge.model.policy import EVERYTHING, Action, IcmpType, Protocol, Source, SourceKind, Traffic
+from bridge.model.policy import (
+    EVERYTHING,
+    Action,
+    DefaultAction,
+    Defaults,
+    ExternalService,
+    IcmpType,
+    Protocol,
+    Ref,
+    Rule,
+    Source,
+    SourceKind,
+    Tier,
+    Traffic,
+    UnknownAddresses,
+)
 from bridge.policy.allow_only import compile_allow_only
 from bridge.policy.compile import EVERYONE, Compiled, policies
 from bridge.policy.flat import compile_flat
@@ -25,6 +40,7 @@ from tests.policy.reference import Decision
 from tests.policy.world import (
     ADDRESSES,
     CLUSTER,
+    CLUSTER_EXTERNALS,
     GOVERNANCE,
     GOVERNED,
     INSIDE,
@@ -279,3 +295,18 @@ def test_whom_a_device_only_allows_is_not_allowed_twice_by_one_rule(world: World
             found += _matched(objects, entry, SENDERS, where, what)
     for found in by_origin.values():
         assert len(found) == len(set(found))
+
+
+def test_a_deny_by_prefixes_reaches_whoever_is_given_an_address_there() -> None:
+    """Of another namespace, too, whose rules have nothing else to do with that one."""
+    mail = CLUSTER_EXTERNALS[0]
+    prefixes = Source(SourceKind.PREFIXES, "bank", prefixes=("10.0.0.0/24",))
+    deny = Rule(Ref("NamespaceEgressRule", "bank", "no"), Tier.NAMESPACE, 1, Action.DENY, prefixes, (mail,), log=False)
+    whom = Source(SourceKind.NAMESPACE, "shop")
+    allow = Rule(Ref("ServiceEgressRule", "shop", "yes"), Tier.SERVICE, 1, Action.ALLOW, whom, (mail,), log=False)
+    where = {mail: ExternalService(mail, ("192.0.2.0/30",), (), (Traffic(Protocol.ANY),))}
+    world = World({}, (deny, allow), where, Defaults(DefaultAction.DENY, UnknownAddresses.DENY))
+    compiled = compile_allow_only(world.policy, world.target(form=Form.ALLOW_ONLY))
+    (line,) = _lines(compiled)
+    (selected,) = compiled.groups[line.sources[0]]
+    assert [one.kind for one in selected.unless] == [SourceKind.PREFIXES]
