@@ -1,6 +1,7 @@
 """All names of one cluster: whom to ask about when, and what became of it. Pure but for the chance that spreads questions in time."""
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -9,7 +10,7 @@ from random import SystemRandom
 from bridge.model.resolution import Resolution
 from bridge.names.answer import Found
 from bridge.names.settings import NamesSettings
-from bridge.names.tracked import Tracked
+from bridge.names.tracked import Standing, Tracked
 
 Uniform = Callable[[float, float], float]
 uniform: Uniform = SystemRandom().uniform
@@ -28,10 +29,15 @@ class Figures:
     stale: float = 0.0
 
 
+_Question = tuple[float, str, int]  # when, about which name, and its number
+
+
 class Book:
     """Follows the names that are wanted. One thread at a time; times are seconds of one clock. Costs grow with the names that are due.
 
-    `known` is what is recorded: it stands until answers say otherwise.
+    `known` is what is recorded: it stands until answers say otherwise. At most `settings.threads` names are out at a time: those that fail
+    have at most half of the places, and one is left to names that are answered, however many others wait; a question that nobody
+    answers takes long.
     """
 
     def __init__(
@@ -48,8 +54,9 @@ class Book:
         self._wanted: Mapping[str, int] = {}
         self._tracked: dict[str, Tracked] = {}
         self._left_out: set[str] = set()
-        self._questions: list[tuple[float, str, int]] = []
-        self._ends: list[tuple[float, str, int]] = []
+        self._questions: dict[Standing, list[_Question]] = {standing: [] for standing in Standing}
+        self._out: dict[tuple[str, int], Standing] = {}
+        self._ends: list[_Question] = []
         self._end_of: dict[str, float] = {}  # of each name, the one entry among the ends that counts
 
     def want(self, wanted: Mapping[str, int], now: float) -> list[Resolution]:
@@ -74,25 +81,45 @@ class Book:
         known = self._known.get(name)
         self._tracked[name] = Tracked.begun(name, self._settings, self._why_not, now, known)
         wait = self._uniform(0, min(_SPREAD, self._settings.longest)) if known is not None and known.answered else 0.0
-        heapq.heappush(self._questions, (now + wait, name, self._wanted[name]))
+        self._ask_at(now + wait, name)
 
-    def due(self, now: float, room: int) -> list[tuple[str, int]]:
-        """At most so many names to ask about now, each with its number; every one of them is to be handed to `take` afterwards."""
+    def _ask_at(self, at: float, name: str) -> None:
+        heapq.heappush(self._questions[self._tracked[name].standing], (at, name, self._wanted[name]))
+
+    def due(self, now: float) -> list[tuple[str, int]]:
+        """Names to ask about now, each with its number; every one of them is to be handed to `take` afterwards."""
         found: list[tuple[str, int]] = []
-        while len(found) < room and self._questions and self._questions[0][0] <= now:
-            _, name, number = heapq.heappop(self._questions)
+        while (standing := self._first()) is not None and self._questions[standing][0][0] <= now:
+            _, name, number = heapq.heappop(self._questions[standing])
             if self._current(name, number):
+                self._out[name, number] = standing
                 found.append((name, number))
         return found
 
+    def _first(self) -> Standing | None:
+        """Whose turn is next, of those for whom there is a place."""
+        waiting = [one for one, heap in self._questions.items() if heap and self._has_place(one)]
+        return min(waiting, key=lambda one: self._questions[one][0], default=None)
+
+    def _has_place(self, standing: Standing) -> bool:
+        """With a single thread there is nothing to share."""
+        threads = self._settings.threads
+        out = Counter(self._out.values())
+        if standing is Standing.FAILING and out[Standing.FAILING] >= max(1, threads // 2):
+            return False
+        if standing is not Standing.ANSWERED and out.total() - out[Standing.ANSWERED] >= max(1, threads - 1):
+            return False
+        return out.total() < threads
+
     def take(self, name: str, number: int, found: Found, now: float) -> Resolution | None:
         """What the name stands for by what was found out; None where it is wanted no more."""
+        self._out.pop((name, number), None)
         if not self._current(name, number):
             return None
         one = self._tracked[name]
         wait = one.take(found, now)
         part, most = _LATE
-        heapq.heappush(self._questions, (now + wait + self._uniform(0, min(part * wait, most)), name, number))
+        self._ask_at(now + wait + self._uniform(0, min(part * wait, most)), name)
         self._note_end(one)
         return one.resolution
 
@@ -118,8 +145,10 @@ class Book:
             heapq.heappush(self._ends, (end, one.name, self._wanted[one.name]))
 
     def next_at(self) -> float:
-        """When there is next something to do; infinite when there is nothing."""
-        return min((heap[0][0] for heap in (self._questions, self._ends) if heap), default=float("inf"))
+        """When there is next something to do; infinite when there is nothing, or nothing before an answer comes."""
+        first = self._first()
+        heaps = [self._ends] if first is None else [self._ends, self._questions[first]]
+        return min((heap[0][0] for heap in heaps if heap), default=float("inf"))
 
     def figures(self, now: float) -> Figures:
         """How it goes; looks at every name. From any thread."""

@@ -60,7 +60,7 @@ class Resolving(Protocol):
 class Follower:
     """Says of each wanted name what it stands for, as often as it was asked about, whether or not that is new.
 
-    At most `settings.threads` names are asked about at a time. A failure of one name delays no other but by its place among those.
+    At most `settings.threads` names are asked about at a time. Names that fail delay each other and not those that are answered.
     """
 
     def __init__(
@@ -81,7 +81,6 @@ class Follower:
         self._book = Book(settings, Forbidden(internal), asking.resolutions)
         self._seen: Mapping[str, int] | None = None
         self._answers: deque[tuple[str, int, Found]] = deque()
-        self._asking = 0
         self._arrived = threading.Event()
         self._failing: set[str] = set()
         asking.on_names(self.wake)
@@ -102,11 +101,7 @@ class Follower:
                 told = self.turn(pool)
                 if told:
                     self._wanting.sink(told)
-                left = (
-                    self._book.next_at() - self._clock.elapsed()
-                    if self._asking < self._settings.threads
-                    else _LONGEST_WAIT
-                )
+                left = self._book.next_at() - self._clock.elapsed()
                 self._clock.wait(self._arrived, min(max(left, 0.0), _LONGEST_WAIT))
             self._resolver.close()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -121,15 +116,13 @@ class Follower:
             told += self._book.want(numbers, now)
             self._failing &= numbers.keys()
         while self._answers:
-            self._asking -= 1
             name, number, found = self._answers.popleft()
             said = self._book.take(name, number, found, now)
             if said is not None:
                 told.append(said)
                 self._note(said)
         told += self._book.expire(now)
-        for name, number in self._book.due(now, self._settings.threads - self._asking):
-            self._asking += 1
+        for name, number in self._book.due(now):
             pool.submit(self._resolver.resolve, name).add_done_callback(self._receiver(name, number))
         return told
 

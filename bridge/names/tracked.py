@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from bridge.model.addresses import sort_key
 from bridge.model.resolution import Resolution
@@ -9,7 +10,15 @@ from bridge.names.answer import Answer, Found, Unanswered
 from bridge.names.settings import NamesSettings
 
 _FAILURES_TOLD = 2  # in a row, before people hear of a name that was answered before
-_BACKOFF = (2.0, 60.0)  # seconds after the first failure, and at most
+_BACKOFF = (2.0, 600.0)  # seconds after the first failure, and at most
+
+
+class Standing(Enum):
+    """How a name has done so far, by which it is told how likely the next question is to take long."""
+
+    ANSWERED = auto()  # the last time
+    UNSURE = auto()  # never asked about, or failed once after it was answered, or only one family fails
+    FAILING = auto()  # wholly, and so that people hear of it
 
 
 @dataclass(slots=True)
@@ -27,6 +36,7 @@ class Tracked:
     answered: bool = False
     cut_until: float | None = None  # as long as it is told that there is more than a name may have
     failures: int = 0
+    mute: bool = False  # no family was answered the last time
     problem: str = ""
 
     @classmethod
@@ -39,7 +49,7 @@ class Tracked:
             found.missing = dict.fromkeys((*known.addresses, *(address for address, _ in known.dropped)))
             found.answered, found.problem = known.answered, known.problem
             found.cut_until = now + settings.grace if known.cut else None
-            found.failures = _FAILURES_TOLD if known.problem else 0
+            found.failures, found.mute = (_FAILURES_TOLD, True) if known.problem else (0, False)
         return found
 
     def take(self, found: Found, now: float) -> float:
@@ -53,7 +63,7 @@ class Tracked:
         if cut:  # told until answers have come without, however long they are good for
             self.cut_until = now + max(waits) + self.settings.grace
         problems = {said.problem: None for said in found.values() if isinstance(said, Unanswered)}
-        self.answered = self.answered or bool(waits)
+        self.answered, self.mute = self.answered or bool(waits), not waits
         if problems:
             self.failures += 1
             if self.failures >= _FAILURES_TOLD or not self.answered:
@@ -95,6 +105,13 @@ class Tracked:
         gone = [one for one, since in self.missing.items() if since is not None and since + self.settings.grace <= now]
         for address in gone:
             del self.missing[address]
+
+    @property
+    def standing(self) -> Standing:
+        """How it has done so far."""
+        if self.problem and self.mute:
+            return Standing.FAILING
+        return Standing.ANSWERED if self.answered and not self.failures else Standing.UNSURE
 
     @property
     def expires(self) -> float | None:

@@ -1,7 +1,9 @@
 """Names over time, by a clock of our own: when who is asked about, and what a name stands for."""
 
+import heapq
 import random
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +36,6 @@ class Zone:
     now: float = 1000.0
     asked: list[tuple[float, str]] = field(default_factory=list)
     told: dict[str, Resolution] = field(default_factory=dict)
-    room: int = 10
 
     def want(self, *names: str, number: int = 1) -> None:
         self._tell(self.book.want(dict.fromkeys(names, number), self.now))
@@ -51,7 +52,7 @@ class Zone:
 
     def _work(self) -> None:
         self._tell(self.book.expire(self.now))
-        for name, number in self.book.due(self.now, self.room):
+        for name, number in self.book.due(self.now):
             self.asked.append((self.now, name))
             said = self.book.take(name, number, self._found(name), self.now)
             self._tell([said] if said else [])
@@ -142,10 +143,10 @@ def test_servers_that_fail_take_nothing_away(zone: Zone) -> None:
     zone.until(100_000)
     assert zone.told[NAME] == Resolution(NAME, ("192.0.2.1",), problem="SERVFAIL")
     waits = [b - a for a, b in zip(zone.times()[1:], zone.times()[2:], strict=False)]
-    assert waits[:6] == [2, 4, 8, 16, 32, 60]
-    assert set(waits[6:]) == {60}
+    assert waits[:10] == [2, 4, 8, 16, 32, 64, 128, 256, 512, 600]
+    assert set(waits[9:]) == {600}
     zone.broken, zone.addresses[NAME] = set(), {"192.0.2.9"}
-    zone.until(60)
+    zone.until(zone.times()[-1] + 1600 - zone.now)
     assert zone.told[NAME] == Resolution(NAME, ("192.0.2.1", "192.0.2.9"))
 
 
@@ -323,4 +324,90 @@ def test_nothing_is_kept_for_ever() -> None:
     for number in range(500):
         zone.addresses[NAME] = {f"192.0.2.{number % 7}"}
         zone.until(5)
-    assert len(zone.book._ends) + len(zone.book._questions) < 5
+    assert len(zone.book._ends) + sum(map(len, zone.book._questions.values())) < 5
+    assert not zone.book._out
+
+
+@dataclass
+class Slow:
+    """Servers that say nothing of the names in `silent`, for which a question takes `patience`; everything else is answered at once."""
+
+    book: Book
+    silent: set[str]
+    half: set[str] = field(default_factory=set)  # of these, nothing of IPv6 at once
+    patience: float = 8.0
+    ttl: float = 60.0
+    now: float = 0.0
+    asked: list[tuple[float, str]] = field(default_factory=list)
+    out: list[tuple[float, str, int]] = field(default_factory=list)
+    most: int = 0
+
+    def until(self, end: float) -> None:
+        """From one thing to do to the next."""
+        while True:
+            for name, number in self.book.due(self.now):
+                self.asked.append((self.now, name))
+                heapq.heappush(self.out, (self.now + (self.patience if name in self.silent else 0), name, number))
+            self.most = max(self.most, len(self.out))
+            self.book.expire(self.now)
+            following = min(self.book.next_at(), self.out[0][0] if self.out else float("inf"))
+            if following > end:
+                break
+            self.now = max(self.now, following)
+            while self.out and self.out[0][0] <= self.now:
+                _, name, number = heapq.heappop(self.out)
+                answer, none = Answer(frozenset({"192.0.2.1"}), self.ttl), Unanswered("no answer in time")
+                found = dict.fromkeys(Family, none if name in self.silent else answer)
+                self.book.take(
+                    name, number, found | dict.fromkeys({Family.IPV6} if name in self.half else (), none), self.now
+                )
+        self.now = end
+
+    def waits(self, name: str) -> list[float]:
+        """Between questions about it."""
+        times = [at for at, asked in self.asked if asked == name]
+        return [b - a for a, b in pairwise(times)]
+
+
+@pytest.mark.parametrize("threads", [2, 4, 5])
+def test_names_of_which_servers_say_nothing_do_not_make_the_others_late(threads: int) -> None:
+    settings = replace(SETTINGS, names=5000, threads=threads)
+    silent = {f"dead-{number}.example.com" for number in range(300)}
+    slow = Slow(Book(settings, Forbidden([]), {NAME: Resolution(NAME, ("192.0.2.1",))}, _least), silent)
+    slow.book.want(dict.fromkeys([NAME, *silent], 1), slow.now)
+    slow.until(7200)
+    assert set(slow.waits(NAME)) == {60.0}
+    assert {name for _, name in slow.asked} >= silent, "and those are not given up"
+
+
+def test_names_that_fail_have_half_of_the_places_and_new_ones_do_not_wait_for_them() -> None:
+    settings = replace(SETTINGS, names=5000, threads=4)
+    silent = {f"dead-{number}.example.com" for number in range(300)}
+    known = {name: Resolution(name, answered=False, problem="no answer in time") for name in silent}
+    slow = Slow(Book(settings, Forbidden([]), known, _least), silent)
+    slow.book.want(dict.fromkeys(silent, 1), slow.now)
+    slow.until(100)
+    assert slow.most == 2
+    slow.book.want(dict.fromkeys([*silent, NAME], 1), slow.now)
+    slow.until(100)
+    assert (100, NAME) in slow.asked
+
+
+def test_a_name_of_which_one_family_fails_does_not_wait_behind_those_that_fail_wholly() -> None:
+    settings = replace(SETTINGS, names=5000, threads=4)
+    silent = {f"dead-{number}.example.com" for number in range(300)}
+    known = {name: Resolution(name, answered=False, problem="no answer in time") for name in silent}
+    slow = Slow(Book(settings, Forbidden([]), known, _least), silent, half={NAME})
+    slow.book.want(dict.fromkeys([NAME, *silent], 1), slow.now)
+    slow.until(3600)
+    assert set(slow.waits(NAME)[10:]) == {60.0}
+
+
+def test_a_single_thread_serves_them_all() -> None:
+    silent = {"dead.example.com"}
+    slow = Slow(Book(replace(SETTINGS, threads=1), Forbidden([]), {}, _least), silent)
+    slow.book.want(dict.fromkeys([NAME, *silent], 1), slow.now)
+    slow.until(3600)
+    assert slow.most == 1
+    assert {name for _, name in slow.asked} == {NAME, *silent}
+    assert max(slow.waits(NAME)) <= 60 + slow.patience

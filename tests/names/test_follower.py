@@ -161,6 +161,27 @@ def test_a_name_that_hangs_holds_up_its_thread_only() -> None:
             hang.set()
 
 
+def test_names_that_fail_and_hang_leave_a_thread_to_the_others() -> None:
+    hang, asked = threading.Event(), threading.Semaphore(0)
+    dead = [f"dead-{number}.example.com" for number in range(20)]
+    desk = Desk(known={name: Resolution(name, answered=False, problem="SERVFAIL") for name in dead})
+
+    def resolve(name: str) -> Found:
+        if name in dead:
+            hang.wait(20)
+        else:
+            asked.release()
+        return {Family.IPV4: Answer(frozenset({"192.0.2.1"}), 0.1)}
+
+    with _following(desk, Scripted(resolve)):
+        desk.want(NAME, *dead)
+        try:
+            for _ in range(5):
+                assert asked.acquire(timeout=10), "it is asked about again and again"
+        finally:
+            hang.set()
+
+
 def test_a_fault_of_our_own_is_a_failure_of_that_name() -> None:
     desk = Desk()
 
