@@ -1,6 +1,6 @@
 """From what is in force in a cluster to what each of its devices should hold, and what of that is new."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -8,7 +8,7 @@ from datetime import datetime
 from bridge.dialects.annotations import Groups
 from bridge.intake.policies import InForce
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import DeviceObject, RuleList
+from bridge.model.intent import DeviceObject, RuleEntry, RuleList
 from bridge.model.policy import Governance, Ref, Source, Tier
 from bridge.model.reasons import Reason
 from bridge.model.rendering import digest_of, digest_of_list, entry_line
@@ -17,6 +17,7 @@ from bridge.policy.memory import Memory
 from bridge.state.batch import DesiredObject, Placement, Verdict
 
 _BARRED = (Reason.UNSUPPORTED, Reason.OVER_BROAD)  # reasons for which a rule cannot be accepted as it stands
+_RUN = 64  # lines, about, that are digested together
 SELECTED = "selected"  # the digest of a group whose members live in the member table
 
 Place = tuple[str, ObjectKey]
@@ -83,12 +84,26 @@ def _desired(compiled: Compiled, device: str, memory: Memory) -> list[DesiredObj
     texts = memory.within("texts")
 
     def fixed(body: DeviceObject) -> DesiredObject:
-        lines = texts.each(str(body.key), zip(body.entries), entry_line) if isinstance(body, RuleList) else None
-        return DesiredObject(device, body.key, body, digest_of(body) if lines is None else digest_of_list(lines))
+        digest = _digest_of_list(body, texts) if isinstance(body, RuleList) else digest_of(body)
+        return DesiredObject(device, body.key, body, digest)
 
     found = memory.each("fixed", zip(compiled.objects.values()), fixed)
     texts.keep({str(one.key) for one in found if one.key.kind is Kind.RULE_LIST})
     return found + memory.each("selected", ((key, device) for key in compiled.groups), _selected)
+
+
+def _digest_of_list(body: RuleList, texts: Memory) -> str:
+    given = ((run[0], run) for run in _runs(body.entries))
+    return digest_of_list(texts.each(str(body.key), given, lambda _, run: ", ".join(map(entry_line, run))))
+
+
+def _runs(entries: tuple[RuleEntry, ...]) -> Iterator[tuple[RuleEntry, ...]]:
+    """The lines in short runs, cut where names say so: an edit makes another run of the one that it is in, and of no other."""
+    start = 0
+    for end, one in enumerate(entries, 1):
+        if hash(one.name) % _RUN == 0 or end == len(entries):
+            yield entries[start:end]
+            start = end
 
 
 def _selected(key: ObjectKey, device: str) -> DesiredObject:

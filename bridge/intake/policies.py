@@ -1,7 +1,6 @@
 """The policy objects of one cluster: what was written, what of it is in force, and what to tell its author (SEMANTICS 4)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -75,7 +74,9 @@ class PolicyBook:
         self._sequence = {one.uid: one.sequence for one in known if one.sequence}
         self._unnumbered: set[Ref] = set()
         self._entries: dict[Ref, _Entry] = {}
-        self._found: AbstractSet[Ref] = frozenset()  # the external services with which rules were settled
+        self._found: frozenset[tuple[Ref, bool]] = (
+            frozenset()
+        )  # external services, and whether they are gone, as of the last time
         for ref, verdict in verdicts.items():
             if verdict.accepted is not None and verdict.accepted.resource in dialects.kinds:
                 self._entries[ref] = _Entry(brings(ref.kind), accepted=self._still(verdict.accepted))
@@ -200,7 +201,8 @@ class PolicyBook:
         self, externals: Mapping[Ref, Policy], governs: Callable[[str], bool], verdicts: dict[Ref, Verdict]
     ) -> list[Rule]:
         rules = []
-        in_scope, other_services = cache(governs), externals.keys() != self._found
+        found = frozenset((ref, self._entries[ref].written is None) for ref in externals)
+        in_scope, other_services, self._found = cache(governs), found != self._found, found
         for ref, entry in self._entries.items():
             if entry.brings is not Brings.RULE:
                 continue
@@ -211,7 +213,6 @@ class PolicyBook:
             verdicts[ref] = entry.said
             if entry.accepted and isinstance(entry.accepted.parsed, Rule):
                 rules.append(entry.accepted.parsed)
-        self._found = frozenset(externals) if other_services else self._found
         return rules
 
     def _settle_rule(self, ref: Ref, entry: _Entry, externals: Mapping[Ref, Policy]) -> Verdict:
@@ -219,10 +220,24 @@ class PolicyBook:
             message = f"namespace {ref.namespace} is not governed: see governed.namespaceSelector in the settings"
             entry.accepted = None
             return _verdict(ref, entry, "NamespaceNotGoverned", message)
-        entry.problem = _unknown(entry, externals) or (entry.problem if not entry.candidate else "")
+        entry.problem = self._unknown(entry, externals) or (entry.problem if not entry.candidate else "")
         if entry.candidate and not entry.problem:
             entry.accepted = entry.candidate
         return _verdict(ref, entry, *self._say(entry))
+
+    def _unknown(self, entry: _Entry, externals: Mapping[Ref, Policy]) -> str:
+        """What leads nowhere. An external service that was deleted is there for those only who named it before."""
+        if entry.candidate is None or not isinstance(entry.candidate.parsed, Rule):
+            return ""
+        accepted = entry.accepted.parsed if entry.accepted else None
+        before = accepted.destinations if isinstance(accepted, Rule) else ()
+        missing = [
+            str(ref)
+            for ref in entry.candidate.parsed.destinations
+            if ref not in externals or (self._entries[ref].written is None and ref not in before)
+        ]
+        where = KINDS[entry.candidate.written.resource].targets
+        return f"{where}: not found, or not accepted: {', '.join(missing)}" if missing else ""
 
     @staticmethod
     def _say(entry: _Entry) -> tuple[str, str]:
@@ -260,14 +275,6 @@ def _barrier(written: PolicyObject) -> _Version | None:
     ref, tier = ref_of(kind, written), kind.tier
     source = Source(SourceKind.NAMESPACE, ref.namespace) if ref.namespace else Source(SourceKind.CLUSTER)
     return _Version(written, Rule(ref, tier, 0, Action.DENY, source, (ref,), log=False), readable=False)
-
-
-def _unknown(entry: _Entry, externals: Mapping[Ref, Policy]) -> str:
-    if entry.candidate is None or not isinstance(entry.candidate.parsed, Rule):
-        return ""
-    missing = [str(ref) for ref in entry.candidate.parsed.destinations if ref not in externals]
-    where = KINDS[entry.candidate.written.resource].targets
-    return f"{where}: not found, or not accepted: {', '.join(missing)}" if missing else ""
 
 
 def _verdict(ref: Ref, entry: _Entry, reason: str, message: str) -> Verdict:

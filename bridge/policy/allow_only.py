@@ -5,26 +5,25 @@ Pass before it in the Allow's own tier leaves to lower tiers. The order of what 
 stopped, or decided by entries of the device's owner: a default has no line here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 
 from bridge.model.policy import Action, Ref, Rule
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
-from bridge.policy.ground import Ground, Meeting
+from bridge.policy.ground import Meeting
 from bridge.policy.memory import Memory
 from bridge.policy.pieces import Inexpressible
 from bridge.policy.standing import Standing
-from bridge.policy.untiered import Lists, Part, in_rounds, parts_less, pieces, unsupported
+from bridge.policy.untiered import Lists, Part, compile_untiered, parts_less, pieces, unsupported
 
 
 def compile_allow_only(policy: ClusterPolicy, target: Target, memory: Memory | None = None) -> Compiled:
     """What `policy` asks of a device that holds Allows without an order."""
-    memory = memory or Memory()
+    return compile_untiered(policy, target, _attempt, memory or Memory())
 
-    def attempt(judged: Standing, result: Compiled) -> Mapping[Ref, Remark]:
-        return _AllowOnly(judged, Lists(Ground(policy), judged, result, memory)).build()
 
-    return in_rounds(policy, target, attempt, memory)
+def _attempt(_policy: ClusterPolicy, _target: Target, judged: Standing, lists: Lists) -> None:
+    _AllowOnly(judged, lists).build()
 
 
 class _AllowOnly:
@@ -41,19 +40,23 @@ class _AllowOnly:
     def _stopping(self) -> Meeting:
         return Meeting((rule for rule in self._rules if rule.action is not Action.ALLOW), self._ground)
 
-    def build(self) -> Mapping[Ref, Remark]:
-        """Fill the result; the rules that must be refused first."""
+    def build(self) -> None:
+        """Fill the lists."""
         above = {rule.ref: self._above(rule) for rule in self._rules if rule.action is Action.ALLOW}
         self._lists.write([rule for rule in self._rules if rule.ref in above and not above[rule.ref]])
         for rule in self._rules:
             if rule.ref not in above:
-                self._lists.tell(rule)
+                self._tell(rule)
             elif above[rule.ref]:
                 self._add(rule, above[rule.ref])
             else:
                 self._lists.add(rule)
-        self._lists.finish()
-        return self._lists.refused
+
+    def _tell(self, rule: Rule) -> None:
+        self._lists.tell(rule)
+        if rule.log and rule.action is not Action.PASS:
+            words = "what it stops is not logged on a device that only allows"
+            self._lists.result.remarks.setdefault(rule.ref, Remark("", words))
 
     def _above(self, rule: Rule) -> list[Rule]:
         """What takes something out of an Allow. A Pass of a higher tier does nothing but to what follows it there."""

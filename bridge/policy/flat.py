@@ -6,7 +6,7 @@ what nobody decides, it becomes what the lower tiers and the default say of its 
 on unmatched, no line can say so: there they are taken out of what it skips.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from bridge.model import addresses
@@ -28,7 +28,7 @@ from bridge.policy.pieces import Inexpressible, Piece
 from bridge.policy.region import Region, what
 from bridge.policy.remainder import GOVERNED, KNOWN, outside
 from bridge.policy.standing import Standing
-from bridge.policy.untiered import Lists, Part, in_rounds, parts_less, pieces, unsupported
+from bridge.policy.untiered import Lists, Part, compile_untiered, parts_less, pieces, unsupported
 from bridge.policy.who import Who
 
 _EVERYONE = Source(SourceKind.CLUSTER)
@@ -38,12 +38,15 @@ _MOST = 64  # pieces of what a Pass has left to decide; beyond it lines are no l
 
 def compile_flat(policy: ClusterPolicy, target: Target, memory: Memory | None = None) -> Compiled:
     """What `policy` asks of a device that holds one ordered list without Pass."""
-    memory = memory or Memory()
+    result = compile_untiered(policy, target, _attempt, memory or Memory())
+    default = _default(target)
+    if default is not None and outside(policy):
+        Lists(Ground(policy), Standing((), frozenset()), result, Memory()).add_default(default)
+    return result
 
-    def attempt(judged: Standing, result: Compiled) -> Mapping[Ref, Remark]:
-        return _Flat(policy, target, judged, Lists(Ground(policy), judged, result, memory)).build()
 
-    return in_rounds(policy, target, attempt, memory)
+def _attempt(policy: ClusterPolicy, target: Target, judged: Standing, lists: Lists) -> None:
+    _Flat(policy, target, judged, lists).build()
 
 
 class _Flat:
@@ -64,8 +67,8 @@ class _Flat:
     def _meeting(self) -> Meeting:
         return Meeting(self._rules, self._ground)
 
-    def build(self) -> Mapping[Ref, Remark]:
-        """Fill the result; the rules that must be refused first."""
+    def build(self) -> None:
+        """Fill the lists."""
         for rule in self._rules:
             if rule.action is Action.PASS:
                 self._look_behind(rule)
@@ -76,10 +79,6 @@ class _Flat:
                 self._add_pieces(rule)
             else:
                 self._lists.add(rule)
-        self._lists.finish()
-        if self._default is not None and outside(self._policy):
-            self._lists.add_default(self._default)
-        return self._lists.refused
 
     def _look_behind(self, one: Rule) -> None:
         """What a Pass skips. By name it cannot be brought to bear on anything, nor on what is by name."""

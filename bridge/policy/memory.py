@@ -12,6 +12,8 @@ A = TypeVar("A")
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
 
+_ONE = object()
+
 
 class Memory:
     """For the policy of one cluster and one thread."""
@@ -23,6 +25,10 @@ class Memory:
     def within(self, name: str) -> "Memory":
         """The part for this name: for one device, or for one way in which it sees workloads."""
         return self._parts.setdefault(name, Memory())
+
+    def one(self, kind: str, make: Callable[[*Given], T], *given: *Given) -> T:
+        """`make` of these values alone."""
+        return self.each(kind, [(_ONE, *given)], lambda _, *values: make(*values))[0]
 
     def keep(self, kinds: Container[str]) -> None:
         """Forget all other kinds."""

@@ -21,6 +21,7 @@ class Standing:
 
     rules: tuple[Rule, ...]
     withheld: frozenset[Ref]
+    whole: bool = True  # False where something that stops or passes on is not in force, or not all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def standing(policy: ClusterPolicy, target: Target, result: Compiled, memory: Me
     for one in judged:
         if one.here is not one.rule:
             result.remarks.setdefault(one.rule.ref, _SILENT)
-    return Standing(tuple(one.here for one in judged if one.rule.ref not in barred), frozenset(withheld))
+    whole = not any(one.rule.action is not Action.ALLOW and one.rule.ref in {**barred, **partial} for one in judged)
+    return Standing(tuple(one.here for one in judged if one.rule.ref not in barred), frozenset(withheld), whole)
 
 
 def withheld_below(

@@ -5,8 +5,9 @@ with that in mind, so that what lies below it is withheld (SEMANTICS 4).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import RuleEntry, RuleList
@@ -15,24 +16,31 @@ from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.ground import Ground
 from bridge.policy.lines import Lines, add_lines, list_key, short
 from bridge.policy.memory import Memory
+from bridge.policy.parts import Draft, compile_parts, drafted, provinces
 from bridge.policy.pieces import EVERYBODY, Inexpressible, Piece, Writing, numbered
 from bridge.policy.region import Region
 from bridge.policy.remainder import EVERYONE, builtin, fixed_group, outside
 from bridge.policy.standing import Standing, standing
-from bridge.policy.tiered import add_lists
 from bridge.policy.who import everyone
 
 CAP, LEAST = 4, 64
 """The lines that expansion may add to a list: so many for each rule of its reach, and in any case so many."""
 
-Attempt = Callable[[Standing, Compiled], Mapping[Ref, Remark]]
-"""One round: fills the result, and returns the rules that must be refused for it to be right."""
+Attempt = Callable[[ClusterPolicy, Target, Standing, "Lists"], None]
+"""One round: fills the lists and their result, and names the rules that must be refused for it to be right."""
 
 Part = tuple[Ref, Region]
 """Packets to one external service."""
 
 
-def in_rounds(policy: ClusterPolicy, target: Target, attempt: Attempt, memory: Memory) -> Compiled:
+def compile_untiered(policy: ClusterPolicy, target: Target, attempt: Attempt, memory: Memory) -> Compiled:
+    """All of it but a default; rules that have nothing to do with each other apart."""
+
+    draft = partial(_in_rounds, attempt)
+    return compile_parts(policy, target, provinces(policy, target, memory), draft, memory)
+
+
+def _in_rounds(attempt: Attempt, policy: ClusterPolicy, target: Target, memory: Memory) -> Draft:
     """The result of the first round in which nothing more is refused."""
     refused: dict[Ref, Remark] = {}
     while True:
@@ -40,9 +48,11 @@ def in_rounds(policy: ClusterPolicy, target: Target, attempt: Attempt, memory: M
         judged = standing(replace(policy, barred={**policy.barred, **refused}), target, result, memory)
         if not target.capabilities.log:
             judged = replace(judged, rules=tuple(_not_logged(rule, result) for rule in judged.rules))
-        more = {ref: remark for ref, remark in attempt(judged, result).items() if ref not in refused}
+        lists = Lists(Ground(policy), judged, result, memory)
+        attempt(policy, target, judged, lists)
+        more = {ref: remark for ref, remark in lists.refused.items() if ref not in refused}
         if not more:
-            return result
+            return drafted(result, lists.made)
         refused.update(more)
 
 
@@ -64,7 +74,7 @@ class Lists:
         self._count = len(judged.rules)
         self._reach = Counter(self.key(rule).namespace for rule in judged.rules)
         self._whole: dict[Ref, Lines] = {}
-        self._made: list[Lines] = []
+        self.made: list[Lines] = []
         self._names: dict[ObjectKey, set[str]] = {}
         self._added: Counter[ObjectKey] = Counter()
 
@@ -87,7 +97,7 @@ class Lists:
 
     def add(self, rule: Rule) -> None:
         """A rule that is written as it is."""
-        self._made.append(self._whole[rule.ref])
+        self.made.append(self._whole[rule.ref])
 
     def add_pieces(self, rule: Rule, pieces: Iterable[Piece], involved: Iterable[Rule] = ()) -> None:
         """The rule as these pieces; whoever is `involved` in them is there only with them. Inexpressible beyond the cap."""
@@ -98,13 +108,9 @@ class Lists:
             raise Inexpressible(f"more than {self.cap(rule)} lines would be added to its list")
         if found:
             refs = frozenset((key, *(ref for line in found for ref in line.references())))
-            self._made.append(Lines(_meant(rule), key, found, (), refs))
+            self.made.append(Lines(_meant(rule), key, found, (), refs))
             for one in (rule, *involved):
                 self.result.place(one.ref, *refs)
-
-    def finish(self) -> None:
-        """Put the lists into the result."""
-        add_lists(self._made, self.ground.policy, self.result, self._memory)
 
     def _taken(self, key: ObjectKey) -> set[str]:
         if key not in self._names:
