@@ -149,7 +149,7 @@ class Enforcement:
 
     def _meets(self, target: Target, line: Line, via: Considered, seen: Seen) -> bool:
         """Whether the line is about the traffic: its destination is one that was met, or made of one."""
-        if not of_view(line, seen.view, target):
+        if not of_view(line, seen.view, target) or line.action != _action(target, via):
             return False
         external = [key for key in line.destinations if key.scope in (Scope.EXTERNAL, Scope.CLUSTER_EXTERNAL)]
         if external and not any(_stands_for(key, ref) for key in external for ref in via.reached):
@@ -340,6 +340,12 @@ def place_of(cluster: str, ref: Ref, tier: Tier, view: View) -> tuple[ObjectKey,
     if view.source is AddressSource.POD:
         return list_key(cluster, SCOPES[tier], ref.namespace), f"{ref.label}_"
     return list_key(cluster, SCOPES[tier]), f"{ref.namespace}_{ref.label}_" if ref.namespace else f"{ref.label}_"
+
+
+def _action(target: Target, via: Considered) -> Action:
+    """What lines of the rule do there as it is written now; those that do another thing are left from before an edit."""
+    meant = via.rule.action
+    return Action.DENY if meant is Action.REJECT and not target.capabilities.reject else meant
 
 
 def _stands_for(key: ObjectKey, ref: Ref) -> bool:

@@ -61,10 +61,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The lines of one rule on a device; `fact` tells whether that is known, and since when."""
+    """The lines of one rule on a device; `fact` tells whether that is known, and since when.
+
+    `more` says why there may be lines beside these; "" where these are all.
+    """
 
     lines: tuple[Line, ...]
     fact: Fact
+    more: str = ""
 
 
 class Holdings:
@@ -85,7 +89,8 @@ class Holdings:
             return Lines(tuple(_lines(texts)), Fact(True, since.since, since.row))
         if told is not None:
             return told
-        return Lines((), self._never(device))
+        never = self._never(device)
+        return Lines((), never, never.why)
 
     def member(self, device: str, key: ObjectKey, address: str, row: Stood | None, *, joined: bool) -> Fact:
         """Whether the address is in that group there; `joined`: it is a member as recorded."""
@@ -109,8 +114,11 @@ class Holdings:
     def _told_lines(self, device: str, key: ObjectKey, prefix: str) -> Lines | None:
         rows = self._reading.told(device, key, [f"'{prefix}"], self._at, _ROWS)
         base = next((at for at, row in enumerate(rows) if _whole(row.after)), None)
-        if not rows or (base is None and len(rows) == _ROWS):
+        if not rows:
             return None
+        if base is None and len(rows) == _ROWS:
+            why = f"more changes of these rules are recorded on {device} than are looked through"
+            return Lines((), Fact(None, why=why), why)
         standing: dict[str, Change] = {}
         for row in reversed(rows if base is None else rows[: base + 1]):
             if _whole(row.after):
@@ -121,7 +129,8 @@ class Holdings:
                 standing[text] = row
         mine = {text: row for text, row in standing.items() if text.startswith(prefix)}
         last = max(mine.values(), key=lambda one: one.number, default=rows[0])
-        return Lines(tuple(_lines(mine)), Fact(True, last.at, last.number))
+        more = self._begins_late(device) if base is None else ""
+        return Lines(tuple(_lines(mine)), Fact(True, last.at, last.number), more)
 
     def _told_member(self, device: str, key: ObjectKey, address: str) -> Fact | None:
         """What the audit's last word on it was."""
@@ -158,10 +167,15 @@ class Holdings:
         begins = self._reading.audit_begins(device)
         if begins is None:
             return Fact(None, why=f"nothing is recorded of what {device} holds")
-        number, at = begins
-        if self._at < at or number > 1:
-            return Fact(None, why=f"the record of {device} begins at {time_text(at)}")
-        return Fact(False)
+        why = self._begins_late(device)
+        return Fact(None, why=why) if why else Fact(False)
+
+    def _begins_late(self, device: str) -> str:
+        """Why the record cannot tell what was there before it; "" where it reaches back to the first change."""
+        begins = self._reading.audit_begins(device)
+        if begins is None or (begins[0] == 1 and begins[1] <= self._at):
+            return ""
+        return f"the record of {device} begins at {time_text(begins[1])}"
 
 
 def list_key(cluster: str, scope: Scope, namespace: str = "") -> ObjectKey:

@@ -5,6 +5,7 @@ The other questions of a trace start from policy; this one starts from the devic
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from bridge.model.capabilities import Form
 from bridge.model.identity import ObjectKey
@@ -40,6 +41,15 @@ class _Suspect:
         return "_".join(self.line.name.split("_")[:parts])
 
 
+@dataclass(frozen=True, slots=True)
+class _Dark:
+    """A list of which it cannot be told which lines the device holds."""
+
+    tier: Tier
+    key: ObjectKey
+    why: str
+
+
 class Leftovers:
     """Looks at devices as they are now. `considered` of `of_sender` are the rules as policy has them for that sender."""
 
@@ -48,28 +58,33 @@ class Leftovers:
         self._cluster = cluster
         self._enforcement = enforcement
         self._pending: dict[str, frozenset[ObjectKey]] = {}
-        self._suspects: dict[tuple[str, str, View], Sequence[_Suspect]] = {}
+        self._suspects: dict[tuple[str, str, View], Sequence[_Suspect | _Dark]] = {}
 
     def of_sender(
         self, target: Target, sender: Sender, seen: Seen, considered: Iterable[Considered], pieces: Sequence[Piece]
     ) -> Iterator[OnDevice]:
         """The lines by which the device does, or may do, otherwise with this sender than the pieces say."""
-        suspects = self._of_place(target, sender, seen)
-        if not suspects:
+        found = self._of_place(target, sender, seen)
+        if not found:
             return
+        suspects = [one for one in found if isinstance(one, _Suspect)]
+        dark = (
+            one for one in found if isinstance(one, _Dark) and any(_counts(target, one.tier, each) for each in pieces)
+        )
+        yield from (_not_known(target, sender, seen, one) for one in islice(dark, 1))
         rules = {place_of(self._cluster, one.rule.ref, one.rule.tier, seen.view): one for one in considered}
         told = 0
         for one in suspects:
             via = rules.get((one.key, one.label(seen.view) + "_"))
             if told == _MOST or (one.wanted and via is not None and via.matches is not False):
                 continue  # policy says itself that it is about the sender
-            found = next(self._against(target, sender, seen, one, pieces), None)
-            if found is not None:
+            against = next(self._against(target, sender, seen, one, pieces), None)
+            if against is not None:
                 told += 1
-                yield found
+                yield against
 
-    def _of_place(self, target: Target, sender: Sender, seen: Seen) -> Sequence[_Suspect]:
-        """The suspects of the lists in which lines about this sender stand."""
+    def _of_place(self, target: Target, sender: Sender, seen: Seen) -> Sequence[_Suspect | _Dark]:
+        """The suspects of the lists in which lines about this sender stand, and those lists that cannot be told."""
         place = (target.name, sender.namespace, seen.view)
         if place not in self._suspects:
             if target.name not in self._pending:
@@ -78,7 +93,9 @@ class Leftovers:
             self._suspects[place] = tuple(self._look(target, sender, seen, pending)) if pending else ()
         return self._suspects[place]
 
-    def _look(self, target: Target, sender: Sender, seen: Seen, pending: frozenset[ObjectKey]) -> Iterator[_Suspect]:
+    def _look(
+        self, target: Target, sender: Sender, seen: Seen, pending: frozenset[ObjectKey]
+    ) -> Iterator[_Suspect | _Dark]:
         for tier in Tier:
             whole = tier is Tier.CLUSTER or seen.view.source is not AddressSource.POD
             key = list_key(self._cluster, SCOPES[tier], "" if whole else sender.namespace)
@@ -87,7 +104,10 @@ class Leftovers:
                 continue
             body = row.body if row is not None and isinstance(row.body, RuleList) else RuleList(key, ())
             wanted = {_bare(entry_line(entry)) for entry in body.entries}
-            for line in self._enforcement.held_lines(target.name, key, "").lines:
+            held = self._enforcement.held_lines(target.name, key, "")
+            if held.more and (row is None or row.applied):
+                yield _Dark(tier, key, held.more)
+            for line in held.lines:
                 asked_for = _bare(line.text) in wanted
                 if not of_view(line, seen.view, target):
                     continue
@@ -174,10 +194,17 @@ class Leftovers:
         )
 
 
+def _counts(target: Target, tier: Tier, piece: Piece) -> bool:
+    """Whether what stands in a list of the tier can be about this decision; not where an earlier tier decides."""
+    decides_earlier = piece.rule is not None and piece.rule.tier.rank < tier.rank
+    return piece.verdict is not Verdict.UNKNOWN and not (
+        decides_earlier and target.capabilities.form is not Form.ALLOW_ONLY
+    )
+
+
 def _does_otherwise(target: Target, one: _Suspect, piece: Piece) -> bool:
-    """Whether the line, were it the first to match, would decide otherwise; not where an earlier tier decides."""
-    decides_earlier = piece.rule is not None and piece.rule.tier.rank < one.tier.rank
-    if piece.verdict is Verdict.UNKNOWN or (decides_earlier and target.capabilities.form is not Form.ALLOW_ONLY):
+    """Whether the line, were it the first to match, would decide otherwise."""
+    if not _counts(target, one.tier, piece):
         return False
     if one.line.action == Action.PASS:
         return piece.rule is not None and piece.rule.tier is one.tier
@@ -188,6 +215,31 @@ def _comes_first(one: _Suspect, piece: Piece) -> bool:
     """Whether nothing that policy has stands before the line for certain."""
     alone = piece.rule is None or piece.rule.tier is not one.tier
     return one.line.action != Action.PASS and alone and not piece.passed
+
+
+def _not_known(target: Target, sender: Sender, seen: Seen, one: _Dark) -> OnDevice:
+    """What is said in place of the lines that cannot be told."""
+    return OnDevice(
+        device=target.name,
+        sender=sender.name,
+        address=seen.addresses,
+        view=seen.view.source.value,
+        verdict=Verdict.UNKNOWN.value,
+        rule=f"{one.tier} rules{f' of {one.key.namespace}' if one.key.namespace else ''}",
+        line=None,
+        line_since=None,
+        lines=(),
+        group="",
+        member=None,
+        member_since=None,
+        row=None,
+        attached=None,
+        state="not known",
+        message=one.why,
+        proven_at=None,
+        agrees=None,
+        stale=True,
+    )
 
 
 def _bare(text: str) -> str:

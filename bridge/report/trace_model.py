@@ -83,7 +83,8 @@ class OnDevice(Value, frozen=True):
 
     `address` is what the device sees of the sender, by `view`. `row` is the row of the device's audit since which it holds the address, or
     does not. `state` is `ok` where all of it is so, else a word of docs/status.md. `agrees`: the device does as policy says. `stale`: no
-    decision, but a line by which the device does otherwise although policy has it no more, or not about the sender, or not now.
+    decision, but a line by which the device does otherwise although policy has it no more, or not about the sender, or not now;
+    where `line` is null, that it is not known whether there is such a line (`verdict` is unknown).
     """
 
     device: str

@@ -104,7 +104,8 @@ def _devices(devices: Sequence[OnDevice]) -> Iterator[Sheet]:
 def _row(one: OnDevice) -> tuple[str, ...]:
     decision = f"{one.verdict} by {one.rule.partition(' ')[2]}" if one.rule else one.verdict
     decision = "Deny by default" if decision == "Deny" else decision
-    decision = f"still {decision}" if one.stale else decision
+    if one.stale:
+        decision = f"which {one.rule} it holds" if one.line is None else f"still {decision}"
     sees = ", ".join(one.address) + (f" ({one.view})" if one.view != "Pod" else "")
     state = f"{one.state}: {one.message}" if one.message else one.state
     needless = one.line is None and one.member is None and one.state == "ok"

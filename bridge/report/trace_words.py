@@ -203,6 +203,8 @@ def decision_text(one: Decided, *, several: bool = False) -> str:
 
 def _against(one: OnDevice) -> str:
     where = f"{one.device} ({one.sender})"
+    if one.stale and one.line is None:
+        return f"it is not known whether {where} does so: which {one.rule} it holds is {one.state}{_more(one)}"
     if one.stale and one.agrees is None:
         return f"it is not known whether {where} does so: it still holds {one.verdict} by {one.rule}: {one.state}{_more(one)}"
     if one.stale and one.verdict != Verdict.ALLOW.value:

@@ -301,6 +301,61 @@ def test_what_is_left_over_below_the_rule_that_decides_is_no_matter(device: Devi
     assert found.agrees, found
 
 
+def test_an_edit_of_the_action_that_a_device_has_not_heard_of_is_told(device: Device) -> None:
+    deny = World(_WORLD.holders, (replace(_RULE, action=Action.DENY),), _WORLD.externals, _DENY)
+    device.recorded.record(deny, at(2))
+    device.want(deny, at(2))
+    device.apply(at(3))
+    assert device.trace("10.0.0.1", "192.0.2.1:443", deny, at(4)).agrees
+    device.recorded.record(_WORLD, at(10))
+    device.want(_WORLD, at(10))
+    found = device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(11))
+    row = next(row for row in found.answers[0].devices if not row.stale)
+    assert (row.verdict, row.line, row.lines, row.state, row.agrees) == ("Allow", False, (), "Pending", False)
+    device.apply(at(12))
+    row = row_of(device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(13)))
+    assert (row.line, row.agrees) == (True, True)
+
+
+class _Plain(World):
+    """A world before a device that cannot reject."""
+
+    def target(self, *, fqdn: bool = True, icmp: bool = True, reject: bool = False, form: Form = Form.TIERED) -> Target:
+        return super().target(fqdn=fqdn, icmp=icmp, reject=reject, form=form)
+
+
+def test_a_reject_is_a_deny_where_the_device_cannot_reject(device: Device) -> None:
+    reject = _Plain(_WORLD.holders, (replace(_RULE, action=Action.REJECT),), _WORLD.externals, _DENY)
+    device.recorded.record(reject, at(2))
+    device.want(reject, at(2))
+    device.apply(at(3))
+    row = row_of(device.trace("10.0.0.1", "192.0.2.1:443", reject, at(4)))
+    assert (row.verdict, row.line, row.agrees) == ("Reject", True, True)
+    assert all(" Deny " in line for line in row.lines)
+
+
+def test_a_list_of_which_the_record_tells_too_much_to_look_through_is_not_known(device: Device) -> None:
+    """Changed by hand over and over: whether a line of a rule that is gone is left over there cannot be told."""
+    device.apply(at(3))
+    key = ObjectKey(Kind.RULE_LIST, CLUSTER, Scope.SERVICE, "shop")
+    rows = [AuditEntry(key, "update", "", f"-['other_{n}_tcp']", f"+['other_{n + 1}_tcp']", "done") for n in range(500)]
+    device.recorded.stores.delivery.record("edge", 1, [], rows, "plan", at(4))
+    without = World(_WORLD.holders, (), _WORLD.externals, _DENY)
+    device.recorded.record(without, at(10))
+    device.want(without, at(10))
+    found = device.trace("10.0.0.1", "192.0.2.1:443", without, at(11))
+    assert not found.agrees, "the device still holds the rule"
+    (row,) = [row for row in found.answers[0].devices if row.stale]
+    assert (row.line, row.state, row.agrees) == (None, "not known", None)
+    assert (
+        "it is not known whether edge (shop/p10-0-0-1-pay-default) does so: which service rules of shop it holds is not known, "
+        in found.headline
+    )
+    assert any(sheet.rows for sheet in trace_sheets(found))
+    device.apply(at(12))
+    assert device.trace("10.0.0.1", "192.0.2.1:443", without, at(13)).agrees
+
+
 def test_a_destination_that_a_device_has_not_heard_of_is_told_in_both_directions(device: Device) -> None:
     device.apply(at(3))
     moved = World(_WORLD.holders, (_RULE,), {_DB: replace(_EXTERNAL, addresses=("198.51.100.0/24",))}, _DENY)
