@@ -1,6 +1,6 @@
 """What a live plan changes in what workloads can reach: between all that the device holds now and all that it would hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bridge.cli.assembly import governance
@@ -34,18 +34,20 @@ def consequence(settings: Settings, found: Comparison, database: Database) -> tu
     served = [one for one in settings.clusters if one.name in device.scope.clusters]
     policies = {one.name: ClusterPolicy(one.name, governance(one), (), {}) for one in served}
     changed = difference(found.snapshot.objects, after, {name: outside(one) for name, one in policies.items()})
-    people = _people(changed, ReportStore(database), [one.name for one in served])
+    shared = {address for one in served for view in device.views(one.name) for address in view.addresses}
+    people = _people(changed, ReportStore(database), [one.name for one in served], shared)
     return reachings(changed, people, clusters=len(served) > 1)
 
 
-def _people(found: "Difference", store: ReportStore, clusters: list[str]) -> People:
-    """Who is known to hold the addresses that are told of."""
+def _people(found: "Difference", store: ReportStore, clusters: list[str], shared: Iterable[str]) -> People:
+    """Who is known to hold the addresses that are told of; a shared one stands for everybody behind it, as a node's does."""
     told = {one for shift in found.shifts for one in shift.sources}
-    holders: dict[str, Sender] = {}
+    holders = {address: Sender("", "", "", address) for address in shared}
     rules: set[Ref] = set()
     for cluster in clusters if found.shifts else ():
         for address, one in store.holders(cluster, told).items():
-            holders[address] = Sender(one.namespace, one.workload, one.pod)
+            pod = Sender(one.namespace, one.workload, one.pod)
+            holders[address] = Sender("", "", "", one.node) if one.node else pod
         rules.update(store.verdicts(cluster))
     known: Mapping[str, Sender] = holders
     return People(known.get, (), rules)

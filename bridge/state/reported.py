@@ -108,6 +108,11 @@ class Holder:
     pod: str
     workload: str
 
+    @property
+    def node(self) -> str:
+        """The node that the address is of; "" for a pod, which has a namespace."""
+        return "" if self.namespace else self.pod.removeprefix("Node ")
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeNumbers:
