@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -26,6 +27,9 @@ from bridge.policy.memory import Memory
 from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Placement, Recorded, Verdict
 
 log = structlog.get_logger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Recorder:
@@ -96,7 +100,11 @@ class Recorder:
         self._record_changes(dirty, batch, moved)
         batch.causes |= moved.lines(dirty.changed, together(dirty.causes.values()))
         about = self._unreached.update(suspects) | dirty.named.keys()
-        self._record_verdicts({*self._verdicts, *self._said, *about} if dirty.policy else about, batch)
+        if dirty.policy:
+            about |= {ref for ref, _ in _other(self._verdicts, self._said)} | (
+                self._verdicts.keys() - self._said.keys()
+            )
+        self._record_verdicts(about, batch)
         return batch
 
     def _record_pods(self, dirty: Dirty, batch: Batch) -> None:
@@ -188,7 +196,7 @@ class Recorder:
 
     def _name_hours(self, after: Mapping[tuple[Ref, str], Placement], dirty: Dirty) -> None:
         """Rules that count or do not because of the hour, named among the causes where nothing else happened to them."""
-        for place, one in after.items():
+        for place, one in _other(self._placements, after):
             before = self._placements.get(place)
             if before is None or before.reason == one.reason or place[0] in dirty.causes:
                 continue
@@ -213,8 +221,8 @@ class Recorder:
 
     def _record_placements(self, after: dict[tuple[Ref, str], Placement], batch: Batch) -> None:
         before, self._placements = self._placements, after
-        batch.placements = [one for place, one in after.items() if before.get(place) != one]
-        batch.placements_gone = [place for place in before if place not in after]
+        batch.placements = [one for place, one in _other(before, after) if before.get(place) != one]
+        batch.placements_gone = list(before.keys() - after.keys())
 
     def _record_verdicts(self, about: Iterable[Ref], batch: Batch) -> None:
         """What is said about these objects now, where it is not what was said."""
@@ -223,9 +231,10 @@ class Recorder:
             if verdict is None:
                 if self._verdicts.pop(ref, None) is not None:
                     batch.verdicts_gone.append(ref)
-            elif not same_verdict(self._verdicts.get(ref), verdict):
+            else:
+                if not same_verdict(self._verdicts.get(ref), verdict):
+                    batch.verdicts.append(verdict)
                 self._verdicts[ref] = verdict
-                batch.verdicts.append(verdict)
 
     def _complaints(self, errors: Mapping[Ref, PolicyError]) -> dict[Ref, Verdict]:
         """What is wrong with annotations, said about the objects that carry them."""
@@ -293,3 +302,9 @@ class Recorder:
         if uid is None:
             return None
         return dirty.pods.get(uid) or dirty.pods_gone.get(uid) or self._pods.get(uid)
+
+
+def _other(before: Mapping[K, V], after: Mapping[K, V]) -> list[tuple[K, V]]:
+    """What is not the very same as before: nearly everything is, whatever was edited."""
+    known = before.get
+    return [(key, value) for key, value in after.items() if known(key) is not value]
