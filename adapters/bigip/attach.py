@@ -79,13 +79,16 @@ class Slots:
         slot, ours = self._slots.get(tier), self._names.path(policy_key(tier))
         if slot is None:
             return None, f"the settings name no place for this tier; attach by: {self.hint(tier)}"
-        holder = self._holder(slot)
+        place = self._client.find(slot.rest, wire.Slot)
+        holder = _held(place) if place else ""
         if step.op is Op.DELETE:
             if holder == ours:
                 self._set(slot, "none", "")
             return None, ""
         if holder == ours:
             return attachment(tier), ""
+        if place is None:
+            return None, f"{slot.shown} does not exist: make it, or name another place in the settings"
         if holder:
             return None, self.advice(tier, holder)
         self._set(slot, ours, ours)

@@ -83,6 +83,18 @@ def test_a_policy_of_the_site_is_never_replaced(device: Bigip) -> None:
     assert not adapter.read(EVERYTHING).attached[Tier.CLUSTER]
 
 
+def test_a_place_that_does_not_exist_is_refused_and_keeps_nothing_else_waiting(device: Bigip) -> None:
+    adapter = open_adapter(device, attach=ALL)
+    outcome = reconcile(adapter, site())
+    slot = attachment(Tier.SERVICE).key
+    assert set(outcome.refused) == {slot}
+    assert f"{VIRTUAL} does not exist" in outcome.refused[slot]
+    assert adapter.read(EVERYTHING).attached == {Tier.CLUSTER: True, Tier.NAMESPACE: True, Tier.SERVICE: False}
+    with_virtual(device)
+    assert not reconcile(adapter, site()).refused
+    assert adapter.read(EVERYTHING).attached[Tier.SERVICE]
+
+
 def test_a_site_policy_that_refers_to_our_lists_counts_as_attached(adapter: BigipAdapter, device: Bigip) -> None:
     other = ObjectKey(Kind.RULE_LIST, "prod", Scope.SERVICE, "ops")
     objects = site() | {other: RuleList(other, (line("ops"),))}
