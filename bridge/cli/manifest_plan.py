@@ -20,6 +20,7 @@ from bridge.intake.proposed import proposed
 from bridge.intake.snapshot import ClusterSnapshot, read
 from bridge.model.observed import Service
 from bridge.model.policy import Ref
+from bridge.model.reasons import LACKING
 from bridge.report.planned import (
     Finding,
     ManifestPlan,
@@ -121,9 +122,14 @@ def _heading(told: ManifestPlan) -> Iterator[Sheet]:
             for one in told.findings
         )
         yield Sheet("Manifests", ("place", "severity", "object", "field", "message"), rows)
-    if told.unaccepted:
-        said = tuple((one.object, one.reason, one.message) for one in told.unaccepted)
-        yield Sheet("Not accepted, so that nothing of it changes", ("object", "reason", "message"), said)
+    lacking = [one for one in told.unaccepted if one.reason in LACKING]
+    for title, remarks in (
+        ("Not accepted, so that nothing of it changes", [one for one in told.unaccepted if one not in lacking]),
+        ("Accepted, and not in force as written on every device", lacking),
+    ):
+        if remarks:
+            said = tuple((one.object, one.reason, one.message) for one in remarks)
+            yield Sheet(title, ("object", "reason", "message"), said)
     for note in told.notes:
         yield Sheet(note, (), ())
 

@@ -39,6 +39,9 @@ class Reason(StrEnum):
 RESTING = frozenset({Reason.NOT_YET, Reason.EXPIRED, Reason.OUTSIDE_WINDOW})
 """Accepted, and not in force because of the time."""
 
+LACKING = frozenset({Reason.UNSUPPORTED, Reason.OVER_BROAD})
+"""Accepted as read, and not in force as written on every device: the device's line says where, and why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -63,7 +66,7 @@ MEANINGS: Mapping[Reason, Meaning] = {
         event=True,
     ),
     Reason.OVER_BROAD: Meaning(
-        "the device sees an address that others share, who would be let through too",
+        "the device sees an address that others share, whom the rule would be about too",
         "let all who are named be in the source, or set acceptShared: true",
         event=True,
     ),

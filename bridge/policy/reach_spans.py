@@ -171,7 +171,7 @@ def traffic_texts(found: Spans) -> tuple[str, ...]:
     for protocol, base in _BLOCKS.items():
         here = meet(found, ((base, base + _BLOCK - 1),))
         if here and here == _whole(protocol):
-            texts.append("IP, protocols without a name" if protocol is Protocol.OTHER else protocol.value)
+            texts.append("IP protocols without a name here" if protocol is Protocol.OTHER else protocol.value)
         elif here:
             texts.append(f"{protocol.value} {','.join(_numbers(protocol, here))}")
     return tuple(texts)

@@ -252,7 +252,7 @@ class Enforcement:
         tier = via.rule.tier if via is not None else Tier.SERVICE
         attached = device.attached.get(tier) if self._at is None and not nothing else None
         agrees = True if nothing else _agrees(line, member, attached, found.exempt)
-        placed = self.placed(via.rule.ref, target.name) if via is not None else None
+        placed = self.placed(via.rule.ref, target.name) if via is not None else self._default(target.name)
         state, message = (OK, "") if nothing else self._state(target, found, placed, device, via, agrees=agrees)
         if piece.verdict is Verdict.UNKNOWN or (agrees and state == AWAITING):
             agrees = None
@@ -304,6 +304,12 @@ class Enforcement:
             why=why or ("" if placed is not None or via is None else "it is not recorded that it is to hold the rule"),
         )
         return amiss(situation, agrees=agrees)
+
+    def _default(self, device: str) -> Placement | None:
+        """What is said of the device's default where it is not in force as stated; nothing of the past."""
+        ref = Ref("Default", "", device)
+        said = self._reading.written_as(self._cluster, [ref], None) if self._at is None else ()
+        return next((Placement(ref, device, (), None, one.reason, one.message) for one in said if not one.ok), None)
 
     def _concerned(self, device: str, found: _Found, placed: Placement | None, via: Considered | None) -> list[Stood]:
         keys = dict.fromkeys(placed.keys if placed else ())

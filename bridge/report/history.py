@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.model.reasons import LACKING
 from bridge.report.attribution import holding
 from bridge.report.times import time_text
 from bridge.report.who import holding_document, span_text
@@ -89,7 +90,7 @@ def of_changes(name: str, changes: Iterable[DeviceChange], rule: str = "", notes
 
 def standing_note(one: Standing) -> str:
     """How a rule stands now."""
-    word = "accepted" if one.ok else "not accepted"
+    word = "accepted" if one.ok else "not in force as written" if one.reason in LACKING else "not accepted"
     more = "".join(f", {part}" for part in (one.reason, one.message) if part.lower() not in ("", word))
     return f"now, in {one.cluster}: {one.ref} is {word}{more} (since {time_text(one.changed_at)})"
 

@@ -44,7 +44,7 @@ class HeldStep(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Remark(msgspec.Struct, frozen=True, rename="camel"):
-    """What is to be said of one object: on a device, or (`generation` of the one that stays in force) of an object not accepted."""
+    """What is to be said of one object: of how it stands on a device, or why it is not in force as written."""
 
     object: str
     reason: str

@@ -197,6 +197,8 @@ def _rule(line: Line, rules: _Rules) -> str:
     whose = (line.key.namespace, *(key.namespace for key in line.entry.sources))
     namespace = "" if tier is Tier.CLUSTER else next(filter(None, whose), "")  # lists by tier hold several namespaces
     label, *rest = line.entry.name.split("_")
+    if tier is not Tier.CLUSTER and not line.key.namespace and rest and (tier, label, rest[0]) in rules:
+        namespace, label, *rest = label, *rest  # there each line begins with the namespace of its rule
     while tier is not None and rest:
         if rest[0] == "default-deny":
             return _DEFAULT

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from bridge.model.plan import Plan
+from bridge.model.plan import Plan, Step
 from bridge.report.difference import DeviceDifference, Difference, Side
 from bridge.report.items import items
 from bridge.report.model import DeviceReport, Item, ObjectReport, Report, RuleLine, Summary
@@ -60,12 +60,17 @@ def plan_sheets(plan: Plan) -> Iterator[Sheet]:
         before, after = items(step.before, {}) if step.before else (), items(step.after, {}) if step.after else ()
         gone, come = set(before) - set(after), set(after) - set(before)
         parts = [*(f"-{one}" for one in before if one in gone), *(f"+{one}" for one in after if one in come)]
-        rows.append((str(number), str(phase), step.op.value, str(step.key), some(tuple(parts)) or "in another order"))
+        rows.append((str(number), str(phase), step.op.value, str(step.key), some(tuple(parts)) or _unmoved(step)))
     title = f"{plan.device}: {len(steps)} changes, digest {plan.digest}"
     yield Sheet(title, ("#", "phase", "op", "object", "change"), tuple(rows))
     if plan.held:
         held = tuple((str(one.key), str(len(one.members)), one.reason) for one in plan.held)
         yield Sheet(f"{plan.device}: held", ("object", "members", "reason"), held)
+
+
+def _unmoved(step: Step) -> str:
+    """What to say of a step by which nothing comes and nothing goes: an empty object that is made or deleted has no order."""
+    return "in another order" if step.before and step.after else "empty"
 
 
 def some(parts: tuple[str, ...]) -> str:

@@ -106,14 +106,14 @@ def _row(one: OnDevice) -> tuple[str, ...]:
     decision = "Deny by default" if decision == "Deny" else decision
     if one.stale:
         decision = f"which {one.rule} it holds" if one.line is None else f"still {decision}"
-    sees = ", ".join(one.address) + (f" ({one.view})" if one.view != "Pod" else "")
+    sees = (", ".join(one.address) or "nothing") + (f" ({one.view})" if one.view != "Pod" else "")
     state = f"{one.state}: {one.message}" if one.message else one.state
     needless = one.line is None and one.member is None and one.state == "ok"
     line, member = ("-", "-") if needless else (_KNOWN[one.line], _KNOWN[one.member])
     return (
         one.device,
         one.sender,
-        sees or "-",
+        sees,
         decision,
         line,
         member,

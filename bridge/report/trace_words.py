@@ -74,17 +74,23 @@ def traffic_of(piece: Piece, pieces: Sequence[Piece], to: Destination) -> str:
     """What part of the traffic a decision is about."""
     if len(pieces) == 1:
         return to.wording
-    if piece.rule is None and sum(one.rule is None for one in pieces) == 1:
-        return EVERYTHING_ELSE
-    return what_text(piece.what)
+    left = [one for one in pieces if one.rule is None]
+    if len(left) != 1:
+        left = [one for one in pieces if _long(one.what)]
+    return EVERYTHING_ELSE if left == [piece] else what_text(piece.what)
 
 
 def what_text(what: What) -> str:
     """Traffic as people read it: `TCP 443, 8443; UDP 53`."""
-    lines = what.traffic()
-    if lines is None or len(lines) > _LONG:
+    if _long(what):
         return f"{' and '.join(protocol.value for protocol in what.ports)}, but not all of it"
-    return "; ".join(traffic_text(line) for line in lines)
+    return "; ".join(traffic_text(line) for line in what.traffic() or ())
+
+
+def _long(what: What) -> bool:
+    """Whether it takes more lines than people read, or cannot be said in lines at all."""
+    lines = what.traffic()
+    return lines is None or len(lines) > _LONG
 
 
 def looked(

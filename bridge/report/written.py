@@ -9,6 +9,7 @@ from bridge.errors import PolicyError
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.observed import NO_LABELS, Labels, Namespace, Pod, Service
 from bridge.model.policy import ExternalService, Governance, Ref, Rule, Source, SourceKind
+from bridge.model.reasons import LACKING
 from bridge.policy.compiled import ClusterPolicy
 from bridge.policy.evaluate import is_source
 from bridge.policy.lines import source_key
@@ -92,7 +93,7 @@ def policy_of(
 
     def take(written: Sequence[Written]) -> None:
         for one in written:
-            if not one.ok and one.message:
+            if not one.ok and one.message and one.reason not in LACKING:
                 said[one.ref] = f"{one.reason}: {one.message}"
             try:
                 found = dialects.read(one.accepted, context) if one.accepted is not None else None

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bridge.lab.devices.bigip import Bigip
-from bridge.model.reasons import MEANINGS, Reason
+from bridge.model.reasons import LACKING, MEANINGS, Reason
 from bridge.resources import shipped
 from tests.acceptance.documented import Document, excerpt
 from tests.acceptance.site import CLUSTER, OWNER, Bridge, ClusterEntry, bigip, eventually, members, stays
@@ -346,12 +346,12 @@ def test_examples_of_pods(teams: Teams) -> None:
 
 @pytest.mark.acceptance("feedback: reasons are one table: that of docs/status.md is made of it")
 def test_reasons(teams: Teams) -> None:
-    accepted = (Reason.ACCEPTED, Reason.INVALID, Reason.NAMESPACE_NOT_GOVERNED, Reason.UNSUPPORTED)
+    accepted = (Reason.ACCEPTED, Reason.INVALID, Reason.NAMESPACE_NOT_GOVERNED)
     pods = (Reason.HOST_NETWORK, Reason.ADDRESS_CONFLICT, Reason.OUTSIDE_POD_RANGES)
     rows = ["| reason | condition | means | to do | Event |", "| --- | --- | --- | --- | --- |"]
     for reason, meaning in MEANINGS.items():
-        if reason not in (*pods, Reason.OVER_BROAD):
-            condition = "both" if reason is Reason.UNSUPPORTED else "Accepted" if reason in accepted else "Programmed"
+        if reason not in pods:
+            condition = "both" if reason in LACKING else "Accepted" if reason in accepted else "Programmed"
             value = "True" if reason in ("Accepted", "Programmed") else "False"
             event = "yes" if meaning.event else ""
             rows.append(f"| {reason} | {condition} {value} | {meaning.text} | {meaning.remedy} | {event} |")

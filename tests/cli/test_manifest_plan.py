@@ -310,6 +310,9 @@ def test_where_a_device_sees_nodes_they_are_told_and_who_else_is_behind_them(pip
         one for one in answer.json["devices"][0]["remarks"] if one["object"] == "NamespaceEgressRule shop/mail"
     ]
     assert (remark["reason"], "bank" in remark["message"]) == ("OverBroad", True)
+    text = pipeline.plan(mail, drawn.manifest("NamespaceEgressRule", "shop", "mail", rule), form="text").out
+    assert "Accepted, and not in force as written on every device" in text
+    assert "nothing of it changes" not in text
     answer = pipeline.plan(mail, drawn.manifest("NamespaceEgressRule", "shop", "mail", {**rule, "acceptShared": True}))
     assert _reach(answer) == ["gains: node node-1 -> mail 198.51.100.25 TCP 443, by NamespaceEgressRule shop/mail"]
 

@@ -80,3 +80,5 @@ def test_how_a_rule_stands() -> None:
     assert history.standing_note(fine) == f"now, in east: {ref} is accepted (since {time_text(at(0))})"
     wrong = Standing("east", ref, False, "Invalid", "spec.to: nothing there", at(0))
     assert "is not accepted, Invalid, spec.to: nothing there (since" in history.standing_note(wrong)
+    lacking = Standing("east", ref, False, "OverBroad", "on gw: behind it stands shop/x", at(0))
+    assert "is not in force as written, OverBroad, on gw" in history.standing_note(lacking)

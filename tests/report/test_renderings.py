@@ -268,6 +268,8 @@ def test_a_plan_in_words_and_as_json() -> None:
     assert [row[:3] for row in sheet.rows] == [("1", "1", "create"), ("2", "2", "update")]
     assert [row[4] for row in sheet.rows] == ["+10.0.0.1, +10.0.0.2", "in another order"]
     assert held.rows == ((str(PAY), "1", "growth"),)
+    (sheet,) = plan_sheets(Plan("edge", ((Step(Op.DELETE, PAY, group(), None),),)))
+    assert [row[4] for row in sheet.rows] == ["empty"]
     document = plan_document("bigip", plan)
     assert (document["digest"], document["changes"]) == (plan.digest, 2)
     assert [(step["phase"], step["add"]) for step in document["steps"]] == [(1, ["10.0.0.1", "10.0.0.2"]), (2, [])]

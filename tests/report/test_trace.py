@@ -30,6 +30,7 @@ from bridge.policy.region import What, what
 from bridge.report.considered import Piece, Verdict, consider, decide
 from bridge.report.destination import destination
 from bridge.report.sender import NotTraceable, source
+from bridge.report.trace_words import traffic_of
 from bridge.state.batch import Batch, MemberChange
 from bridge.state.database import Database
 from tests.policy.world import ADDRESSES, CLUSTER, OUTSIDE, PACKETS, SERVICES, Holder, Packet, World, worlds
@@ -109,6 +110,21 @@ def _service(ref: Ref, *ports: int) -> ExternalService:
     return ExternalService(
         ref, ("192.0.2.1",), (), tuple(Traffic(Protocol.TCP, (PortRange(port, port),)) for port in ports)
     )
+
+
+def test_what_would_take_many_lines_is_everything_else() -> None:
+    """All traffic to a host of which nobody knows the addresses, with two rules that may be about it."""
+    rules = [_rule("web", Action.ALLOW, _WEB), _rule("net", Action.ALLOW, _NET)]
+    externals = {_WEB: _service(_WEB, *range(1, 99, 2)), _NET: _service(_NET, 8443)}
+    asked = what([Traffic(Protocol.ANY)])
+    considered = consider(
+        [(one, None) for one in rules], externals, {one.ref: True for one in rules}, {_WEB: None, _NET: None}, asked
+    )
+    pieces = list(decide(considered, asked, _DENY, known=True))
+    told = [traffic_of(one, pieces, destination("api.example.com")) for one in pieces]
+    assert told.count("everything else") == 1
+    assert "TCP 8443" in told
+    assert not any("not all of it" in one for one in told)
 
 
 @pytest.mark.parametrize("action", [Action.ALLOW, Action.DENY, Action.PASS])

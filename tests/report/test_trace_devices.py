@@ -42,6 +42,7 @@ from bridge.report.trace import Site, Tracer
 from bridge.report.trace_model import OnDevice, Trace, trace_document, trace_schema
 from bridge.report.trace_text import trace_sheets
 from bridge.state.batch import Batch, DesiredObject, MemberChange, Placement
+from bridge.state.batch import Verdict as Said
 from bridge.state.database import Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState
 from bridge.state.pruning import prune
@@ -123,6 +124,7 @@ def test_lines_of_every_moment_come_from_the_audit(database: Database, seed: int
 # ---- a whole trace, with a device that holds what is recorded of it
 
 _DENY = Defaults(DefaultAction.DENY, UnknownAddresses.DENY)
+_OPEN = Defaults(DefaultAction.NONE, UnknownAddresses.PASS)
 _DB = Ref("ExternalService", "shop", "db")
 _RULE = Rule(
     Ref("ServiceEgressRule", "shop", "pay-db"),
@@ -198,6 +200,32 @@ def test_before_anything_is_applied_the_device_lacks_it(device: Device) -> None:
     assert not found.agrees
     assert row.state == "DeviceUnreachable", "it was not read yet"
     assert found.headline.startswith("Allow by ServiceEgressRule shop/pay-db (service tier, priority 10); but")
+
+
+def test_a_default_that_is_not_in_force_is_told_in_its_word(device: Device) -> None:
+    without = World(_WORLD.holders, _WORLD.rules, _WORLD.externals, _OPEN)
+    device.want(without, at(2))
+    device.apply(at(3))
+    batch = Batch(at(4))
+    batch.verdicts = [Said(Ref("Default", "", "edge"), "", 0, False, "OverBroad", "behind it stands free/x")]
+    device.recorded.stores.commit(batch)
+    found = device.trace("10.0.0.1", "192.0.2.1:80", _WORLD, at(5))
+    row = row_of(found)
+    assert (row.line, row.state, row.message) == (False, "OverBroad", "behind it stands free/x")
+    assert "does not hold the default: OverBroad" in found.headline
+
+
+@pytest.mark.parametrize(("reason", "told"), [("OverBroad", False), ("Invalid", True)])
+def test_of_an_edit_that_is_not_accepted_and_of_nothing_else_it_says_so(
+    device: Device, database: Database, reason: str, *, told: bool
+) -> None:
+    with TraceStore(database).reading() as reading:
+        (stands,) = reading.written_as(CLUSTER, [_RULE.ref], None)
+    batch = Batch(at(2))
+    batch.verdicts = [Said(_RULE.ref, str(_RULE.ref), 2, False, reason, "words", stands.accepted)]
+    device.recorded.stores.commit(batch)
+    ((rule,),) = [answer.rules for answer in device.trace("10.0.0.1", "192.0.2.1:443", _WORLD, at(5)).answers]
+    assert ("its last edit is not accepted" in rule.why) is told
 
 
 def test_a_device_that_holds_all_of_it_agrees_and_says_since_when(device: Device) -> None:
