@@ -23,7 +23,7 @@ Devices = Annotated[list[str] | None, typer.Argument(metavar="[DEVICE]…", help
 _SECONDS = 2.0  # between two words of progress
 
 
-@app.command()
+@app.command(short_help="Go through the chain of each device.")
 def verify(
     context: typer.Context,
     devices: Devices = None,
@@ -61,7 +61,7 @@ def verify(
         raise typer.Exit(FINDINGS)
 
 
-@app.command()
+@app.command(short_help="Print where the chain of each device ends.")
 def heads(context: typer.Context, devices: Devices = None) -> None:
     """Print where the chain of each device ends: what to write down elsewhere, and to give to `audit verify --head` later."""
     from bridge.cli.state import opened

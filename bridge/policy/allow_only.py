@@ -84,7 +84,7 @@ class _AllowOnly:
         if not made:
             names = ", ".join(str(one.ref) for one in above)
             self._lists.result.remarks.setdefault(
-                rule.ref, Remark("", f"nothing of it is there: {names} takes every packet")
+                rule.ref, Remark("", f"nothing of it is there: every packet is taken before it by {names}")
             )
 
     def _stopped(self, rule: Rule) -> tuple[Part, ...]:

@@ -69,7 +69,9 @@ def _shadowed(
             return
         if not left:
             names = ", ".join(str(ref) for ref in by)
-            yield Critique(rule.ref, "Shadowed", f"it never decides: {names} takes every packet before it", tuple(by))
+            yield Critique(
+                rule.ref, "Shadowed", f"it never decides: every packet is taken before it by {names}", tuple(by)
+            )
             return
 
 

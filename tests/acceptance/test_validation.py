@@ -38,7 +38,7 @@ PLACES = [
 LEGAL_BUT_WRONG = {
     "shadowed": (
         [_rule("first", "Deny", "wide", priority=1), _rule("shadowed", "Allow", "part", priority=2)],
-        "it never decides: NamespaceEgressRule shop/first takes every packet before it",
+        "it never decides: every packet is taken before it by NamespaceEgressRule shop/first",
     ),
     "idle-pass": (
         [_rule("idle-pass", "Pass", "other", priority=1), _rule("later", "Allow", "part", priority=2)],
