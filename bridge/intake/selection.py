@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from bridge.intake.definition import Definition, by_prefixes, parts, reach
+from bridge.intake.label_index import LabelIndex
 from bridge.intake.landscape import Landscape
 from bridge.intake.prefix_index import PrefixIndex
 from bridge.model.identity import ObjectKey
@@ -24,6 +25,7 @@ class Selection(Generic[Key]):
         self._definitions: dict[Key, Definition] = {}
         self._empty()
         self._by_labels: dict[tuple[str, str, int], tuple[Labels, tuple[Key, ...]]] = {}
+        self._indexes: dict[str, LabelIndex[Key]] = {}  # by namespace, "" for what reaches over all
 
     def define(self, definitions: Mapping[Key, Definition]) -> set[str]:
         """Replace all definitions; returns the namespaces whose pods must be looked at, "" for all."""
@@ -67,6 +69,7 @@ class Selection(Generic[Key]):
     def forget(self) -> None:
         """What pods share by their labels must be found anew: namespaces or Services changed."""
         self._by_labels.clear()
+        self._indexes.clear()
 
     def uses_service(self, namespace: str, service: str) -> bool:
         """Whether some definition, or a condition of one, stands for this Service."""
@@ -102,11 +105,14 @@ class Selection(Generic[Key]):
         return found
 
     def _found(self, pod: Pod, address: str) -> tuple[Key, ...]:
-        return tuple(sorted(key for key in self._candidates(pod) if self._selects(key, pod, address)))
+        return tuple(sorted({key for key in self._candidates(pod) if self._selects(key, pod, address)}))
 
     def _candidates(self, pod: Pod) -> Iterable[Key]:
-        yield from self._local.get(pod.namespace, ())
-        yield from self._wide
+        for namespace, keys in ((pod.namespace, self._local.get(pod.namespace, ())), ("", self._wide)):
+            index = self._indexes.get(namespace)
+            if index is None:
+                index = self._indexes[namespace] = LabelIndex(keys, self._definitions.__getitem__, self._landscape)
+            yield from index.of(pod.labels)
 
     def _near(self, address: str) -> Iterator[Key]:
         """Of those for which addresses count: all but the ones that need another prefix."""
