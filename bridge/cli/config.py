@@ -21,6 +21,7 @@ def check(context: typer.Context) -> None:
     asked = invocation(context)
     try:
         settings = asked.settings
+        _check_dialects(settings, str(asked.file or "the environment"))
     except SettingsError as error:
         if asked.output.json:
             asked.output.document({"ok": False, "source": error.source, "problems": error.problems, "warnings": {}})
@@ -41,6 +42,21 @@ def schema() -> None:
     from bridge.settings import schema
 
     Output().document(schema())
+
+
+def _check_dialects(settings: "Settings", source: str) -> None:
+    """Raise SettingsError for every dialect that a cluster names and nobody brings."""
+    from bridge.dialects.dialect import installed
+
+    there = installed()
+    unknown = {
+        f"clusters[{index}].dialects[{place}]": f"there is no dialect {name}; there are {', '.join(there)}"
+        for index, cluster in enumerate(settings.clusters)
+        for place, name in enumerate(cluster.dialects)
+        if name not in there
+    }
+    if unknown:
+        raise SettingsError(unknown, source)
 
 
 def _summary(asked: Invocation, settings: "Settings") -> str:

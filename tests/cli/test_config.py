@@ -50,6 +50,14 @@ def test_every_problem_at_once_as_json_too(tmp_path: Path) -> None:
         assert f"  {where}: " in answer.err
 
 
+def test_a_dialect_that_nobody_brings_is_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(EXAMPLE.read_text().replace("dialects: [native]", "dialects: [native, nonesuch]"))
+    answer = run("config", "check", "--config", path, "--output", "json")
+    assert answer.code == 2
+    assert answer.json["problems"] == {"clusters[0].dialects[1]": "there is no dialect nonesuch; there are ces, native"}
+
+
 def test_variables_that_set_nothing_are_warned_of() -> None:
     answer = run("config", "check", "--config", EXAMPLE, env={"FUSION_BRIDGE_OWNR": "x"})
     assert "warning: environment FUSION_BRIDGE_OWNR: is no setting" in answer.out

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 import yaml
 
-from bridge.lab.apiserver import listing, ownership, patches, rules, selectors
+from bridge.lab.apiserver import listing, ownership, patches, rules, schema, selectors
 from bridge.lab.apiserver.kinds import BUILTIN, OURS, Json, Kind, Manifest, from_definition
 from bridge.lab.apiserver.objects import Shelf, encode, with_revision
 from bridge.lab.apiserver.ownership import Manager
@@ -218,7 +218,7 @@ class LabCluster:
         """Server-side apply, creating the object where it is absent. Raises Refusal 409 naming every field held by another manager."""
         shelf = self.shelf(resource)
         who = Manager(manager, "Apply", subresource)
-        part = _applied(obj, name, subresource, has_status=shelf.kind.status)
+        part = _applied(schema.with_keys(obj, shelf.kind.schema or {}), name, subresource, has_status=shelf.kind.status)
 
         def edit(old: Manifest) -> Manifest:
             return ownership.apply(

@@ -46,6 +46,19 @@ def with_defaults(value: Json, schema: Schema) -> Json:
     return value
 
 
+def with_keys(value: Json, schema: Schema) -> Json:
+    """The value with the defaults of keys filled in where lists merge by key: they name an element, written or not."""
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        return {name: with_keys(child, properties.get(name, {})) for name, child in value.items()}
+    if isinstance(value, list):
+        items = schema.get("items", {})
+        properties, keys = items.get("properties", {}), schema.get("x-kubernetes-list-map-keys", ())
+        filled = {key: properties[key]["default"] for key in keys if "default" in properties.get(key, {})}
+        return [with_keys({**filled, **one} if isinstance(one, dict) else one, items) for one in value]
+    return value
+
+
 def problems(value: Json, schema: Schema, path: str = "") -> Iterator[tuple[str, str]]:
     """Each (path, what is wrong) of a value."""
     if value is None and schema.get("nullable"):

@@ -100,6 +100,9 @@ def test_patches_of_every_type(cluster: LabCluster) -> None:
     assert refused.value.code == 415
 
 
+_ALLOW: Manifest = {"kind": "ServiceEgressRule", "metadata": {"name": "r", "namespace": "default"}}
+
+
 def applied(
     http: httpx.Client, manager: str, body: Manifest, *, url: str = f"{GROUPS}/g", force: bool = False
 ) -> httpx.Response:
@@ -126,6 +129,18 @@ def test_apply_owns_fields_conflicts_on_others_and_removes_what_it_drops(
     revision = cluster.revision
     assert applied(http, "two", {"spec": {"a": 2, "c": 1}}).status_code == 200
     assert cluster.revision == revision  # nothing new, nothing written
+
+
+def test_an_element_that_leaves_a_key_to_its_default_is_the_same_when_applied_again(
+    cluster: LabCluster, http: httpx.Client
+) -> None:
+    cluster.load_definitions()
+    url = "/apis/fusionbridge.io/v1alpha1/namespaces/default/serviceegressrules/r"
+    spec = {"service": "web", "action": "Allow", "to": [{"name": "a"}, {"name": "a", "kind": "ClusterExternalService"}]}
+    for status in (201, 200):
+        assert applied(http, "one", _ALLOW | {"spec": spec}, url=url).status_code == status
+        found = cluster.get("serviceegressrules", "default", "r")["spec"]["to"]
+        assert sorted(one["kind"] for one in found) == ["ClusterExternalService", "ExternalService"]
 
 
 def test_apply_merges_conditions_by_type_through_status(cluster: LabCluster, http: httpx.Client) -> None:
