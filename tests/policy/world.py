@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -128,6 +129,14 @@ _TRAFFIC = st.sampled_from(
         (Traffic(Protocol.TCP, (PortRange(80, 80),)), Traffic(Protocol.OTHER, number=47)),
     )
 )
+_CARRIED = (
+    (Traffic(Protocol.ANY),),
+    (Traffic(Protocol.ANY),),
+    (Traffic(Protocol.TCP),),
+    (Traffic(Protocol.TCP, (PortRange(80, 443),)), Traffic(Protocol.UDP, (PortRange(53, 53),))),
+    (Traffic(Protocol.TCP, (PortRange(443, 450),)), Traffic(Protocol.ICMP)),
+)
+_ACCOUNTS = ("default", "payer")
 _DESTINATIONS = st.lists(
     st.sampled_from(("192.0.2.0/30", "192.0.2.2", "192.0.2.2-192.0.2.5", "2001:db8::/32", "10.0.0.99", "0.0.0.0/0")),
     min_size=1,
@@ -212,4 +221,60 @@ def worlds(draw: st.DrawFn, *, names: bool = False, most: int = 5, dense: bool =
         tuple(draw(rules(number, dense=dense)) for number in range(count)),
         draw(externals(names=names, dense=dense)),
         draw(DEFAULTS),
+    )
+
+
+def crowded(start: int) -> World:
+    """A cluster in which much meets: broad rules of all tiers on destinations near each other, many of them Passes."""
+    random = Random(start)
+    near = (
+        "192.0.2.0/29",
+        "192.0.2.0/30",
+        "192.0.2.2",
+        "192.0.2.2-192.0.2.5",
+        "0.0.0.0/0",
+        "2001:db8::/32",
+        "2001:db8::/64",
+    )
+    externals = {
+        ref: ExternalService(ref, tuple(random.sample(near, random.randint(1, 2))), (), random.choice(_CARRIED))
+        for ref in ALL_EXTERNALS
+    }
+    rules = tuple(_crowded_rule(random, number) for number in range(random.randint(3, 9)))
+    holders = {
+        address: Holder(
+            random.choice(tuple(NAMESPACES)), {"app": random.choice(("pay", "cart"))}, random.choice(_ACCOUNTS)
+        )
+        for address in ADDRESSES
+        if random.random() < 0.8
+    }
+    defaults = Defaults(random.choice(tuple(DefaultAction)), random.choice(tuple(UnknownAddresses)))
+    return World(holders, rules, externals, defaults)
+
+
+def _crowded_rule(random: Random, number: int) -> Rule:
+    tier = random.choice((Tier.CLUSTER, Tier.CLUSTER, Tier.NAMESPACE, Tier.NAMESPACE, Tier.SERVICE))
+    place = "" if tier is Tier.CLUSTER else random.choice(("shop", "shop", "bank"))
+    actions = [*Action] if tier is Tier.SERVICE else [*Action, Action.PASS]
+    refs = random.sample((*EXTERNALS.get(place, ()), *CLUSTER_EXTERNALS), random.randint(1, 2))
+    pods = random.choice((EVERYTHING, EVERYTHING, _APP))
+    accounts = random.choice(((), (), (f"{place or 'shop'}/payer",)))
+    match tier:
+        case Tier.CLUSTER:
+            places = random.choice((EVERYTHING, EVERYTHING, _TEAM, _SHOP))
+            source = Source(SourceKind.CLUSTER, pods=pods, namespaces=places, service_accounts=accounts)
+        case Tier.NAMESPACE:
+            source = Source(SourceKind.NAMESPACE, place, pods=pods, service_accounts=accounts)
+        case _:
+            source = Source(SourceKind.SERVICE, place, "pay")
+    action = random.choice([one for one in actions if tier is not Tier.SERVICE or one is not Action.PASS])
+    kind = f"{tier.value.title()}EgressRule"
+    return Rule(
+        Ref(kind, place, f"rule-{number}"),
+        tier,
+        random.randint(1, 4),
+        action,
+        source,
+        tuple(refs),
+        random.random() < 0.5,
     )
