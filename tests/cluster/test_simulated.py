@@ -25,9 +25,7 @@ Name = Literal["status", "drop", "cut", "drip", "garbage", "malformed", "empty",
 def held(cluster: LabCluster) -> dict[Resource, dict[str, str]]:
     """What the server holds: uid and resource version of everything."""
     return {
-        resource: {
-            each["metadata"]["uid"]: each["metadata"]["resourceVersion"] for each in cluster.list(resource)
-        }
+        resource: {each["metadata"]["uid"]: each["metadata"]["resourceVersion"] for each in cluster.list(resource)}
         for resource in RESOURCES
     }
 
