@@ -92,8 +92,9 @@ class Lists:
         meant = self._memory.each("meant", ((rule,) for rule in rules), _meant)
         for one in add_lines(meant, self.withheld, self.ground.policy, self.result, self._memory):
             self._whole[one.rule.ref] = one
-        if any(one is not rule for one, rule in zip(meant, rules, strict=True)):
-            self.result.groups[builtin(self.ground.policy.cluster, EVERYONE)] = (EVERYBODY,)
+        everybody = builtin(self.ground.policy.cluster, EVERYONE)
+        if everybody in self.result.groups:
+            self.result.groups[everybody] = (EVERYBODY,)  # whoever names it, it is the same group
 
     def add(self, rule: Rule) -> None:
         """A rule that is written as it is."""

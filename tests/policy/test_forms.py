@@ -49,7 +49,7 @@ _Kind = tuple[Protocol, int, IcmpType | None, int]
 COMPILERS = {Form.FLAT: compile_flat, Form.ALLOW_ONLY: compile_allow_only}
 
 
-def packets(world: World, seed: int, most: int = 120) -> Iterator[Packet]:
+def packets(world: World, seed: int, most: int = 80) -> Iterator[Packet]:
     """The usual ones, and some at the edges of destinations and of ports."""
     random = Random(seed)
     where = sorted({*_places(world), *INSIDE})
@@ -60,7 +60,7 @@ def packets(world: World, seed: int, most: int = 120) -> Iterator[Packet]:
         source, destination = random.choice((*ADDRESSES, "10.0.0.15", "fd00::f", STRANGER)), random.choice(where)
         if (":" in source) == (":" in destination):
             yield Packet(source, destination, *random.choice(kinds))
-    yield from random.sample(PACKETS, 60)
+    yield from random.sample(PACKETS, 30)
 
 
 def _places(world: World) -> Iterator[str]:
