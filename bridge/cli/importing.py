@@ -44,13 +44,15 @@ def ces(
     if (cluster is None) == (not paths):
         raise typer.BadParameter("name files, or a cluster with --cluster")
     asked = invocation(context)
+    strange: list[str] = []
     if cluster is None:
-        found, prefixes = _of_files(paths or ())
+        found, prefixes = _of_files(paths or (), strange)
     else:
         found, prefixes, home = _of_cluster(asked, cluster, home)
     from bridge.dialects.ces_import import carry
 
     carried = carry(found, home or _HOME, prefixes)
+    carried.lost += strange
     _print(asked, carried)
     if carried.lost:
         raise typer.Exit(FINDINGS)
@@ -69,8 +71,9 @@ def _print(asked: Invocation, carried: "Carried") -> None:
         print(yaml.safe_dump_all(carried.manifests, sort_keys=False, explicit_start=True), end="")
 
 
-def _of_files(paths: Iterable[str]) -> "tuple[list[PolicyObject], dict[str, str]]":
-    """The objects of CES in these manifests, and the prefixes of namespaces. BridgeError on what cannot be read."""
+def _of_files(paths: Iterable[str], strange: list[str]) -> "tuple[list[PolicyObject], dict[str, str]]":
+    """The objects of CES in these manifests, and the prefixes of namespaces; `strange` gets what is of its group and of no kind that we
+    know. BridgeError on what cannot be read."""
     from bridge.dialects import ces as dialect
 
     found: list[PolicyObject] = []
@@ -80,6 +83,10 @@ def _of_files(paths: Iterable[str]) -> "tuple[list[PolicyObject], dict[str, str]
         kind = kinds.get(str(value.get("kind"))) if value.get("apiVersion") == dialect.API_VERSION else None
         if kind is not None:
             found.append(_object(kind.resource, value, namespaced=kind.namespaced))
+        elif value.get("apiVersion") == dialect.API_VERSION:
+            strange.append(
+                f"{value.get('kind')} {_mapping(value.get('metadata')).get('name', '')}: is no kind that is known of CES"
+            )
         elif value.get("kind") == "Namespace":
             metadata = _mapping(value.get("metadata"))
             annotated = _mapping(metadata.get("annotations")).get(dialect.CIDR)

@@ -53,3 +53,12 @@ def test_the_older_rule_comes_first_whatever_is_not_told_of_others(
 def test_rules_stand_as_in_the_file_where_the_age_of_one_of_them_is_missing(tmp_path: Path) -> None:
     found = _priorities(tmp_path, _YOUNG, _OLD, _rule("ageless", "reject"), _SERVICE)
     assert found == {"young": 10, "old": 20, "ageless": 30}
+
+
+def test_a_kind_that_is_not_known_is_told_and_not_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    strange = {"apiVersion": "kubeovn.io/v1alpha1", "kind": "ExternalIPRule", "metadata": {"name": "odd"}, "spec": {}}
+    file.write_text(yaml.safe_dump(strange))
+    answer = run("import", "ces", file)
+    assert answer.code == 1
+    assert "not carried over: ExternalIPRule odd" in answer.err
