@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 
 from bridge.dialects import native
 from bridge.dialects.dialect import Context, Dialects, Policy, ref_of
@@ -29,13 +28,12 @@ class _Version:
 class _Entry:
     """An object by its reference: as it is now, why that cannot be taken, and the last version that could."""
 
+    ref: Ref
     brings: Brings | None
     written: PolicyObject | None = None
     candidate: _Version | None = None
     problem: str = ""
     accepted: _Version | None = None
-    governed: bool = True  # when it was settled
-    said: Verdict | None = None  # None while it must be settled anew
 
     @property
     def uid(self) -> str:
@@ -74,12 +72,16 @@ class PolicyBook:
         self._sequence = {one.uid: one.sequence for one in known if one.sequence}
         self._unnumbered: set[Ref] = set()
         self._entries: dict[Ref, _Entry] = {}
-        self._found: frozenset[tuple[Ref, bool]] = (
-            frozenset()
-        )  # external services, and whether they are gone, as of the last time
+        # As it was settled the last time, and to what something happened since.
+        self._verdicts: dict[Ref, Verdict] = {}
+        self._accepted: dict[Brings, dict[Ref, Policy]] = {what: {} for what in Brings}
+        self._there: frozenset[tuple[Ref, bool]] = frozenset()  # external services, and whether they are deleted
+        self._governed: frozenset[str] = frozenset()
+        self._unsettled: set[Ref] = set()
         for ref, verdict in verdicts.items():
             if verdict.accepted is not None and verdict.accepted.resource in dialects.kinds:
-                self._entries[ref] = _Entry(brings(ref.kind), accepted=self._still(verdict.accepted))
+                self._unsettled.add(ref)
+                self._entries[ref] = _Entry(ref, brings(ref.kind), accepted=self._still(verdict.accepted))
 
     def put(self, written: PolicyObject) -> bool:
         """Take an object as it is written now; whether it says anything new. Another uid says that the one before was deleted."""
@@ -122,11 +124,13 @@ class PolicyBook:
             if entry.written is not None and entry.written.spec:
                 self._consider(entry)
             if entry.accepted is not None:
-                entry.accepted, entry.said = self._still(entry.accepted.written), None
+                entry.accepted = self._still(entry.accepted.written)
+                self._unsettled.add(ref)
 
     def _consider(self, entry: _Entry) -> None:
         """Read the object as it is written now."""
-        entry.candidate, entry.problem, entry.said = None, "", None
+        entry.candidate, entry.problem = None, ""
+        self._unsettled.add(entry.ref)
         if entry.written is None:
             return
         try:
@@ -147,13 +151,17 @@ class PolicyBook:
         entry.written = PolicyObject(
             found.resource, found.uid, found.namespace, found.name, found.resource_version, 0, {}, {}
         )
-        entry.candidate, entry.problem, entry.said = None, found.reason, None
+        entry.candidate, entry.problem = None, found.reason
+        self._unsettled.add(entry.ref)
 
     def _entry(self, ref: Ref, uid: str) -> _Entry:
         known = self._entries.get(ref)
         if known is not None and uid and known.uid and known.uid != uid:
             self.remove(ref)
-        return self._entries.setdefault(ref, _Entry(brings(ref.kind)))
+        if ref not in self._entries:
+            self._entries[ref] = _Entry(ref, brings(ref.kind))
+            self._unsettled.add(ref)
+        return self._entries[ref]
 
     def remove(self, ref: Ref) -> None:
         """The object was deleted. An external service stays accepted until no rule in force names it."""
@@ -161,10 +169,18 @@ class PolicyBook:
         if entry is None:
             return
         if entry.brings is Brings.EXTERNAL_SERVICE and entry.accepted is not None:
-            entry.written, entry.candidate, entry.problem, entry.said = None, None, "deleted", None
+            entry.written, entry.candidate, entry.problem = None, None, "deleted"
+            self._unsettled.add(ref)
         else:
             self._sequence.pop(entry.uid, None)
-            del self._entries[ref]
+            self._forget(ref)
+
+    def _forget(self, ref: Ref) -> None:
+        entry = self._entries.pop(ref)
+        self._unsettled.discard(ref)
+        self._verdicts.pop(ref, None)
+        if entry.brings is not None:
+            self._accepted[entry.brings].pop(ref, None)
 
     def forget_absent(self) -> None:
         """After the first complete lists: what the database knew and no list showed was deleted meanwhile."""
@@ -173,59 +189,60 @@ class PolicyBook:
 
     def settle(self, governs: Callable[[str], bool]) -> InForce:
         """Decide what is in force now, and say so about every object. What nothing happened to is as it was settled the last time."""
-        verdicts: dict[Ref, Verdict] = {}
-        externals = dict(self._settle_simple(Brings.EXTERNAL_SERVICE, verdicts))
-        groups = dict(self._settle_simple(Brings.ADDRESS_GROUP, verdicts))
-        rules = self._settle_rules(externals, governs, verdicts)
-        self._drop_unused(externals, rules, verdicts)
+        for ref in self._unsettled:
+            if self._entries[ref].brings is not Brings.RULE:
+                self._settle_simple(self._entries[ref])
+        for ref in self._rules_to_settle(governs):
+            self._settle_rule(self._entries[ref])
+        self._unsettled.clear()
+        self._drop_unused()
         return InForce(
-            tuple(rules),
-            {ref: found for ref, found in externals.items() if isinstance(found, ExternalService)},
-            tuple(found for found in groups.values() if isinstance(found, AddressGroupSpec)),
-            verdicts,
+            tuple(one for one in self._accepted[Brings.RULE].values() if isinstance(one, Rule)),
+            {ref: one for ref, one in self._externals.items() if isinstance(one, ExternalService)},
+            tuple(one for one in self._accepted[Brings.ADDRESS_GROUP].values() if isinstance(one, AddressGroupSpec)),
+            dict(self._verdicts),
         )
 
-    def _settle_simple(self, what: Brings, verdicts: dict[Ref, Verdict]) -> Iterable[tuple[Ref, Policy]]:
-        """Objects that stand for themselves: accepted when they can be read."""
-        for ref, entry in self._entries.items():
-            if entry.brings is not what:
-                continue
-            if entry.said is None:
-                entry.accepted = entry.candidate or entry.accepted
-                entry.said = _verdict(ref, entry, *self._say(entry))
-            verdicts[ref] = entry.said
-            if entry.accepted:
-                yield ref, entry.accepted.parsed
+    @property
+    def _externals(self) -> dict[Ref, Policy]:
+        return self._accepted[Brings.EXTERNAL_SERVICE]
 
-    def _settle_rules(
-        self, externals: Mapping[Ref, Policy], governs: Callable[[str], bool], verdicts: dict[Ref, Verdict]
-    ) -> list[Rule]:
-        rules = []
-        found = frozenset((ref, self._entries[ref].written is None) for ref in externals)
-        in_scope, other_services, self._found = cache(governs), found != self._found, found
-        for ref, entry in self._entries.items():
-            if entry.brings is not Brings.RULE:
-                continue
-            governed = not ref.namespace or in_scope(ref.namespace)
-            if entry.said is None or other_services or governed is not entry.governed:
-                entry.governed = governed
-                entry.said = self._settle_rule(ref, entry, externals)
-            verdicts[ref] = entry.said
-            if entry.accepted and isinstance(entry.accepted.parsed, Rule):
-                rules.append(entry.accepted.parsed)
-        return rules
+    def _rules_to_settle(self, governs: Callable[[str], bool]) -> list[Ref]:
+        """Those to which something happened; all where other namespaces are governed than the last time, or other services are there."""
+        rules = [ref for ref, entry in self._entries.items() if entry.brings is Brings.RULE]
+        before = (self._there, self._governed)
+        self._there = frozenset((ref, self._entries[ref].written is None) for ref in self._externals)
+        self._governed = frozenset(home for home in {ref.namespace for ref in rules} if not home or governs(home))
+        return [ref for ref in rules if ref in self._unsettled] if before == (self._there, self._governed) else rules
 
-    def _settle_rule(self, ref: Ref, entry: _Entry, externals: Mapping[Ref, Policy]) -> Verdict:
-        if not entry.governed:
-            message = f"namespace {ref.namespace} is not governed: see governed.namespaceSelector in the settings"
+    def _settle_simple(self, entry: _Entry) -> None:
+        """An object that stands for itself: accepted when it can be read."""
+        entry.accepted = entry.candidate or entry.accepted
+        self._settled(entry, *self._say(entry))
+
+    def _settle_rule(self, entry: _Entry) -> None:
+        if entry.ref.namespace not in self._governed:
+            where = f"namespace {entry.ref.namespace} is not governed"
             entry.accepted = None
-            return _verdict(ref, entry, "NamespaceNotGoverned", message)
-        entry.problem = self._unknown(entry, externals) or (entry.problem if not entry.candidate else "")
+            self._settled(entry, "NamespaceNotGoverned", f"{where}: see governed.namespaceSelector in the settings")
+            return
+        entry.problem = self._unknown(entry) or (entry.problem if not entry.candidate else "")
         if entry.candidate and not entry.problem:
             entry.accepted = entry.candidate
-        return _verdict(ref, entry, *self._say(entry))
+        self._settled(entry, *self._say(entry))
 
-    def _unknown(self, entry: _Entry, externals: Mapping[Ref, Policy]) -> str:
+    def _settled(self, entry: _Entry, reason: str, message: str) -> None:
+        ref, accepted = entry.ref, entry.accepted
+        written = accepted.written if accepted else None
+        self._verdicts[ref] = Verdict(ref, entry.uid, entry.generation, reason == "Accepted", reason, message, written)
+        if entry.brings is None:
+            return
+        if accepted is None:
+            self._accepted[entry.brings].pop(ref, None)
+        else:
+            self._accepted[entry.brings][ref] = accepted.parsed
+
+    def _unknown(self, entry: _Entry) -> str:
         """What leads nowhere. An external service that was deleted is there for those only who named it before."""
         if entry.candidate is None or not isinstance(entry.candidate.parsed, Rule):
             return ""
@@ -234,7 +251,7 @@ class PolicyBook:
         missing = [
             str(ref)
             for ref in entry.candidate.parsed.destinations
-            if ref not in externals or (self._entries[ref].written is None and ref not in before)
+            if ref not in self._externals or (self._entries[ref].written is None and ref not in before)
         ]
         where = KINDS[entry.candidate.written.resource].targets
         return f"{where}: not found, or not accepted: {', '.join(missing)}" if missing else ""
@@ -248,14 +265,14 @@ class PolicyBook:
         stays = "; the last accepted version stays in force" if entry.accepted and entry.accepted.readable else ""
         return "Invalid", f"{entry.problem}{stays}"
 
-    def _drop_unused(self, externals: dict[Ref, Policy], rules: list[Rule], verdicts: dict[Ref, Verdict]) -> None:
+    def _drop_unused(self) -> None:
         """Deleted external services go when the last rule that names them has gone."""
-        deleted = [ref for ref in externals if self._entries[ref].written is None]
-        used = {ref for rule in rules for ref in rule.destinations} if deleted else set()
-        for ref in deleted:
-            if ref in used:
-                continue
-            del self._entries[ref], externals[ref], verdicts[ref]
+        deleted = [ref for ref in self._externals if self._entries[ref].written is None]
+        if deleted:
+            rules = (one for one in self._accepted[Brings.RULE].values() if isinstance(one, Rule))
+            used = {ref for rule in rules for ref in rule.destinations}
+            for ref in [ref for ref in deleted if ref not in used]:
+                self._forget(ref)
 
 
 def _age(written: PolicyObject) -> tuple[str, str, str, str]:
@@ -275,8 +292,3 @@ def _barrier(written: PolicyObject) -> _Version | None:
     ref, tier = ref_of(kind, written), kind.tier
     source = Source(SourceKind.NAMESPACE, ref.namespace) if ref.namespace else Source(SourceKind.CLUSTER)
     return _Version(written, Rule(ref, tier, 0, Action.DENY, source, (ref,), log=False), readable=False)
-
-
-def _verdict(ref: Ref, entry: _Entry, reason: str, message: str) -> Verdict:
-    accepted = entry.accepted.written if entry.accepted else None
-    return Verdict(ref, entry.uid, entry.generation, reason == "Accepted", reason, message, accepted)

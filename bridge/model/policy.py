@@ -322,12 +322,12 @@ class Rule:
     accept_shared: bool = False
     sequence: int = 0
 
-    # The sort key of SEMANTICS 4, tier first; creation time is no part of it. Kept, because policies are sorted at every edit.
-    order: tuple[int, int, int, int, str, str] = field(init=False, repr=False, compare=False)
+    # The sort key of SEMANTICS 4, tier first; creation time is no part of it. A text that is kept, as policies are sorted at every edit.
+    order: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        place = (self.tier.rank, self.priority, self.sequence, self.action.rank, self.ref.namespace, self.ref.name)
-        object.__setattr__(self, "order", place)
+        numbers = f"{self.tier.rank}{self.priority:05}{self.sequence:012}{self.action.rank}"
+        object.__setattr__(self, "order", f"{numbers}{self.ref.namespace}\0{self.ref.name}")
 
 
 @dataclass(frozen=True, slots=True)
