@@ -4,20 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
+from operator import attrgetter, itemgetter
 
 from bridge.dialects.annotations import Groups
 from bridge.intake.policies import InForce
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import DeviceObject, RuleEntry, RuleList
-from bridge.model.policy import Governance, Ref, Source, Tier
+from bridge.model.intent import DeviceObject, RuleList
+from bridge.model.kinds import BY_REF
+from bridge.model.policy import Governance, Ref, Source
 from bridge.model.reasons import Reason
 from bridge.model.rendering import digest_of, digest_of_list, entry_line
 from bridge.policy.compile import ClusterPolicy, Compiled, Remark, Target, compile_policy
-from bridge.policy.memory import Memory
+from bridge.policy.memory import Memory, runs
 from bridge.state.batch import DesiredObject, Placement, Verdict
 
 _BARRED = (Reason.UNSUPPORTED, Reason.OVER_BROAD)  # reasons for which a rule cannot be accepted as it stands
-_RUN = 64  # lines, about, that are digested together
 SELECTED = "selected"  # the digest of a group whose members live in the member table
 
 Place = tuple[str, ObjectKey]
@@ -63,7 +65,6 @@ def outline(
         names,
         shared,
     )
-    tiers = {rule.ref.kind: rule.tier for rule in in_force.rules}
     memory = memory or Memory()
     result = Outline()
     for target in targets:
@@ -73,9 +74,8 @@ def outline(
         result.definitions.update(compiled.groups)
         result.watched.update(compiled.watched)
         result.notes[target.name] = tuple(compiled.notes)
-        result.placements.update(
-            ((one.ref, target.name), one) for one in _placements(compiled, target.name, tiers, known)
-        )
+        for some in _placements(compiled, target.name, known):
+            result.placements.update(some)
     return result
 
 
@@ -89,38 +89,43 @@ def _desired(compiled: Compiled, device: str, memory: Memory) -> list[DesiredObj
 
     found = memory.each("fixed", zip(compiled.objects.values()), fixed)
     texts.keep({str(one.key) for one in found if one.key.kind is Kind.RULE_LIST})
-    return found + memory.each("selected", ((key, device) for key in compiled.groups), _selected)
+    given = ((run[0], run, device) for run in runs(tuple(compiled.groups), attrgetter("name")))
+    return [*found, *chain.from_iterable(memory.each("selected", given, _selected))]
 
 
 def _digest_of_list(body: RuleList, texts: Memory) -> str:
-    given = ((run[0], run) for run in _runs(body.entries))
+    given = ((run[0], run) for run in runs(body.entries, attrgetter("name")))
     return digest_of_list(texts.each(str(body.key), given, lambda _, run: ", ".join(map(entry_line, run))))
 
 
-def _runs(entries: tuple[RuleEntry, ...]) -> Iterator[tuple[RuleEntry, ...]]:
-    """The lines in short runs, cut where names say so: an edit makes another run of the one that it is in, and of no other."""
-    start = 0
-    for end, one in enumerate(entries, 1):
-        if hash(one.name) % _RUN == 0 or end == len(entries):
-            yield entries[start:end]
-            start = end
+def _selected(_: ObjectKey, keys: tuple[ObjectKey, ...], device: str) -> list[DesiredObject]:
+    return [DesiredObject(device, key, None, SELECTED) for key in keys]
 
 
-def _selected(key: ObjectKey, device: str) -> DesiredObject:
-    return DesiredObject(device, key, None, SELECTED)
+def _placements(compiled: Compiled, device: str, memory: Memory) -> Iterator[Mapping[tuple[Ref, str], Placement]]:
+    """In runs, with what there is to remark about them."""
+    remark = compiled.remarks.get
+    given = (
+        (run[0][0], run, tuple(remark(ref) for ref, _ in run), device)
+        for run in runs(tuple(compiled.placed.items()), itemgetter(0))
+    )
+    yield from memory.each("placements", given, _placed)
 
 
-def _placements(compiled: Compiled, device: str, tiers: Mapping[str, Tier], memory: Memory) -> list[Placement]:
-    remark, tier = compiled.remarks.get, tiers.get
-    given = ((keys, ref, device, tier(ref.kind), remark(ref)) for ref, keys in compiled.placed.items())
-    return memory.each("placements", given, _placement)
-
-
-def _placement(
-    keys: AbstractSet[ObjectKey], ref: Ref, device: str, tier: Tier | None, remark: Remark | None
-) -> Placement:
-    said = (remark.reason, remark.message) if remark else ("", "")
-    return Placement(ref, device, tuple(sorted(keys)), tier, *said)
+def _placed(
+    _: Ref, run: tuple[tuple[Ref, AbstractSet[ObjectKey]], ...], remarks: tuple[Remark | None, ...], device: str
+) -> dict[tuple[Ref, str], Placement]:
+    return {
+        (ref, device): Placement(
+            ref,
+            device,
+            tuple(sorted(keys)),
+            BY_REF[ref.kind].tier,
+            remark.reason if remark else "",
+            remark.message if remark else "",
+        )
+        for (ref, keys), remark in zip(run, remarks, strict=True)
+    }
 
 
 def changes(before: Mapping[Place, str], after: Mapping[Place, DesiredObject]) -> tuple[list[Place], list[Place]]:

@@ -5,7 +5,7 @@ of, and no result depends on whether anything was remembered. All of one kind ar
 forgotten.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
 A = TypeVar("A")
@@ -13,6 +13,7 @@ T = TypeVar("T")
 Given = TypeVarTuple("Given")
 
 _ONE = object()
+_RUN = 64  # items, about
 
 
 class Memory:
@@ -52,3 +53,12 @@ class Memory:
             found.append(one[1])
         self._made[kind] = fresh
         return found
+
+
+def runs(items: Sequence[A], name: Callable[[A], Hashable]) -> Iterator[tuple[A, ...]]:
+    """The items in short runs, cut where names say so: an edit makes another run of the one that it is in, and of no other."""
+    start = 0
+    for end in [at for at, found in enumerate(map(hash, map(name, items)), 1) if not found % _RUN] + [len(items)]:
+        if end > start:
+            yield tuple(items[start:end])
+            start = end
