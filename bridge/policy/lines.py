@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from bridge.model import addresses
 from bridge.model.identity import Kind, ObjectKey, Scope
@@ -44,7 +45,7 @@ class Lines:
 
 def list_key(cluster: str, rule: Rule) -> ObjectKey:
     """The list that a rule's lines stand in: one for each tier and namespace. Where namespaces share addresses, one for the tier."""
-    return ObjectKey(Kind.RULE_LIST, cluster, SCOPES[rule.tier], "" if _shares(rule) else rule.ref.namespace)
+    return _key(Kind.RULE_LIST, cluster, SCOPES[rule.tier], "" if _shares(rule) else rule.ref.namespace, "")
 
 
 def _shares(rule: Rule) -> bool:
@@ -60,7 +61,13 @@ def source_key(cluster: str, rule: Rule) -> ObjectKey:
     scope, namespace, name = _place(rule)
     if (source.pods.requirements or source.service_accounts) and scope is Scope.NAMESPACE:
         scope, namespace, name = Scope.RULE, ref.namespace, ref.label
-    return ObjectKey(Kind.GROUP, cluster, scope, namespace, name)
+    return _key(Kind.GROUP, cluster, scope, namespace, name)
+
+
+@lru_cache(maxsize=65_536)
+def _key(kind: Kind, cluster: str, scope: Scope, namespace: str, name: str) -> ObjectKey:
+    """The same object for the same key: parts of a policy name the same groups, and are laid together at every edit."""
+    return ObjectKey(kind, cluster, scope, namespace, name)
 
 
 def _place(rule: Rule) -> tuple[Scope, str, str]:
@@ -188,7 +195,7 @@ def _no_destination(rule: Rule, result: Compiled) -> None:
 
 
 def _external_group(cluster: str, service: ExternalService, outside: Iterable[str]) -> Group:
-    key = ObjectKey(Kind.GROUP, cluster, _scope(service), service.ref.namespace, service.ref.label)
+    key = _key(Kind.GROUP, cluster, _scope(service), service.ref.namespace, service.ref.label)
     return Group(key, frozenset(outside), frozenset(service.fqdns))
 
 
@@ -196,7 +203,7 @@ def _ports(cluster: str, service: ExternalService, traffic: Traffic) -> Ports | 
     if not traffic.ports:
         return None
     name = f"{service.ref.label}.{traffic.protocol.lower()}"
-    return Ports(ObjectKey(Kind.PORTS, cluster, _scope(service), service.ref.namespace, name), traffic.ports)
+    return Ports(_key(Kind.PORTS, cluster, _scope(service), service.ref.namespace, name), traffic.ports)
 
 
 def _scope(service: ExternalService) -> Scope:

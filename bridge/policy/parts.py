@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
+from typing import TypeVar
 
 from bridge.model import addresses
 from bridge.model.identity import ObjectKey
@@ -23,6 +24,7 @@ _LOCAL = (SourceKind.SERVICE, SourceKind.NAMESPACE)  # of pods of one namespace,
 _SMALL = 64  # rules, about, of a part where rules are parted by name
 _V6 = 1 << 33  # IPv6 addresses are counted from here on, apart from those of IPv4
 
+T = TypeVar("T")
 Rules = tuple[Rule, ...]
 
 
@@ -73,24 +75,35 @@ def compile_parts(
     return result
 
 
-def scattered(rules: Iterable[Rule]) -> list[Rules]:
-    """The rules in small parts, those of a namespace with the same destinations mostly together. Others that come and go move none."""
-    by_home: dict[str, list[Rule]] = {}
-    for rule in rules:
-        by_home.setdefault(rule.ref.namespace, []).append(rule)
+def scattered(together: Iterable[Rules]) -> list[Rules]:
+    """Rules in small parts, these mostly together. Others that come and go move none of them."""
+    by_home: dict[str, list[Rules]] = {}
+    for rules in together:
+        by_home.setdefault(rules[0].ref.namespace, []).append(rules)
     found: list[Rules] = []
     for here in by_home.values():
-        for part in _scattered(here, lambda rule: hash(rule.destinations)):
-            found += [part] if len(part) <= 4 * _SMALL else _scattered(part, lambda rule: hash(rule.ref.name))
+        for part in _scattered(here, sum(map(len, here)), lambda rules: hash(rules[0].destinations)):
+            rules = tuple(chain.from_iterable(part))
+            found += (
+                [rules] if len(rules) <= 4 * _SMALL else _scattered(rules, len(rules), lambda rule: hash(rule.ref.name))
+            )
     return found
 
 
-def _scattered(rules: Sequence[Rule], place: Callable[[Rule], int]) -> list[Rules]:
-    most = (1 << (len(rules) // _SMALL).bit_length()) - 1
-    parts: list[list[Rule]] = [[] for _ in range(most + 1)]
+def _scattered(items: Iterable[T], count: int, place: Callable[[T], int]) -> list[tuple[T, ...]]:
+    most = (1 << (count // _SMALL).bit_length()) - 1
+    parts: dict[int, list[T]] = {}
+    for item in items:
+        parts.setdefault(place(item) & most, []).append(item)
+    return [tuple(part) for part in parts.values()]
+
+
+def alike(rules: Iterable[Rule]) -> list[Rules]:
+    """The rules of a namespace with the same destinations, together."""
+    found: dict[tuple[str, tuple[Ref, ...]], list[Rule]] = {}
     for rule in rules:
-        parts[place(rule) & most].append(rule)
-    return [tuple(part) for part in parts if part]
+        found.setdefault((rule.ref.namespace, rule.destinations), []).append(rule)
+    return [tuple(some) for some in found.values()]
 
 
 def provinces(policy: ClusterPolicy, target: Target, memory: Memory) -> list[Rules]:
@@ -99,26 +112,26 @@ def provinces(policy: ClusterPolicy, target: Target, memory: Memory) -> list[Rul
         return []
     known = policy.externals if policy.meant is None else policy.meant
     lands = memory.one("lands", _lands, *known.values())
-    alike: dict[tuple[str, tuple[Ref, ...]], list[Rule]] = {}
+    aims: dict[tuple[str, tuple[Ref, ...]], list[Rule]] = {}
     for rule in policy.rules:
-        alike.setdefault((_home(rule), rule.destinations), []).append(rule)
-    wide = {lands.get(ref) for home, refs in alike if not home for ref in refs}
-    lost = {home for home, refs in alike for ref in refs if ref not in lands}  # where nobody knows where a rule leads
+        aims.setdefault((_home(rule), rule.destinations), []).append(rule)
+    wide = {lands.get(ref) for home, refs in aims if not home for ref in refs}
+    lost = {home for home, refs in aims for ref in refs if ref not in lands}  # where nobody knows where a rule leads
     shared = any(view.source is not AddressSource.POD for view in target.views)
     if shared or "" in lost or (lost and wide):
         return [policy.rules]
     joined = _Joined()
     found: dict[object, list[Rule]] = {}
     places = {}
-    for home, refs in alike:
+    for home, refs in aims:
         lies = (lands.get(ref) for ref in refs)
         places[home, refs] = [land if land in wide else (home, None if home in lost else land) for land in lies]
         joined.together(places[home, refs])
-    for one, rules in alike.items():
+    for one, rules in aims.items():
         found.setdefault(joined.root(places[one][0]), []).extend(rules)
     stopped = [rules for rules in found.values() if any(rule.action is not Action.ALLOW for rule in rules)]
     free = [rules for rules in found.values() if all(rule.action is Action.ALLOW for rule in rules)]
-    return [*map(tuple, stopped), *scattered(chain.from_iterable(free))]
+    return [*map(tuple, stopped), *scattered(map(tuple, free))]
 
 
 def _home(rule: Rule) -> str:

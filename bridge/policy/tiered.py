@@ -7,7 +7,7 @@ exactly as one list over all of them would, and a change in one namespace leaves
 from bridge.policy.compiled import ClusterPolicy, Compiled, Target
 from bridge.policy.lines import add_lines
 from bridge.policy.memory import Memory
-from bridge.policy.parts import Draft, compile_parts, drafted, scattered
+from bridge.policy.parts import Draft, alike, compile_parts, drafted, scattered
 from bridge.policy.remainder import add_default
 from bridge.policy.standing import standing
 
@@ -16,7 +16,7 @@ def compile_tiered(policy: ClusterPolicy, target: Target, memory: Memory | None 
     """What `policy` asks of a device that has a place for each tier."""
     memory = memory or Memory()
     # What is not in force withholds what is below it, wherever that stands: such parts are not alone.
-    result = compile_parts(policy, target, scattered(policy.rules), _draft, memory)
+    result = compile_parts(policy, target, scattered(alike(policy.rules)), _draft, memory)
     add_default(policy, target, result)
     return result
 

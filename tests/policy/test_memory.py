@@ -17,7 +17,7 @@ from bridge.model.identity import Kind, Scope
 from bridge.model.policy import ExternalService, Ref, Rule, Validity
 from bridge.policy.compile import Target, compile_policy
 from bridge.policy.memory import Memory
-from bridge.policy.parts import provinces, scattered
+from bridge.policy.parts import alike, provinces, scattered
 from tests.policy.world import CLUSTER, GOVERNANCE, World, rules, worlds
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -72,7 +72,7 @@ def test_over_any_edits_the_result_is_that_of_a_fresh_mind(history: tuple[World,
 @given(data=st.data())
 def test_no_rule_is_in_two_parts_and_none_is_lost(form: Form, data: st.DataObject) -> None:
     world: World = data.draw(worlds(names=True, most=8))
-    for parts in (provinces(world.policy, world.target(form=form), Memory()), scattered(world.rules)):
+    for parts in (provinces(world.policy, world.target(form=form), Memory()), scattered(alike(world.rules))):
         listed = [rule.ref for part in parts for rule in part]
         assert sorted(listed) == sorted(rule.ref for rule in world.rules)
 
