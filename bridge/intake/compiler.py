@@ -106,7 +106,7 @@ def _placements(compiled: Compiled, device: str, memory: Memory) -> Iterator[Map
     """In runs, with what there is to remark about them."""
     remark = compiled.remarks.get
     given = (
-        (run[0][0], run, tuple(remark(ref) for ref, _ in run), device)
+        (run[0][0], run, tuple(map(remark, map(itemgetter(0), run))), device)
         for run in runs(tuple(compiled.placed.items()), itemgetter(0))
     )
     yield from memory.each("placements", given, _placed)

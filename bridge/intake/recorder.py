@@ -154,7 +154,8 @@ class Recorder:
         )
         batch.names_gone = index.names.settle(in_force.rules, in_force.externals, drawn.placements, self._targets)
         self.timetable.settle(in_force.rules, batch.at)
-        self._name_hours(drawn.placements, dirty)
+        others = _other(self._placements, drawn.placements)
+        self._name_hours(others, dirty)
         fresh, batch.desired_gone = compiler.changes(self._desired, drawn.desired)
         otherwise = self._beginning if first and not self._desired else together(dirty.causes.values()) or OF_OURSELVES
         causes = self._causes(dirty, drawn.placements)
@@ -168,7 +169,7 @@ class Recorder:
         }
         self._plain = {ref: self._said[ref] for ref in index.names.carriers}
         self._said |= {ref: index.names.told(verdict) for ref, verdict in self._plain.items()}
-        self._record_placements(drawn.placements, batch)
+        self._record_placements(drawn.placements, others, batch)
         self._log(drawn.notes)
         batch.groups, batch.groups_gone, strays = index.membership.established()
         dirty.addresses.update(dict.fromkeys(strays))
@@ -194,9 +195,9 @@ class Recorder:
             if ref in self._plain:
                 self._said[ref] = names.told(self._plain[ref])
 
-    def _name_hours(self, after: Mapping[tuple[Ref, str], Placement], dirty: Dirty) -> None:
+    def _name_hours(self, others: Iterable[tuple[tuple[Ref, str], Placement]], dirty: Dirty) -> None:
         """Rules that count or do not because of the hour, named among the causes where nothing else happened to them."""
-        for place, one in _other(self._placements, after):
+        for place, one in others:
             before = self._placements.get(place)
             if before is None or before.reason == one.reason or place[0] in dirty.causes:
                 continue
@@ -219,9 +220,14 @@ class Recorder:
                         found.setdefault(key, {})[words] = None
         return {key: together(words) for key, words in found.items()}
 
-    def _record_placements(self, after: dict[tuple[Ref, str], Placement], batch: Batch) -> None:
+    def _record_placements(
+        self,
+        after: dict[tuple[Ref, str], Placement],
+        others: Iterable[tuple[tuple[Ref, str], Placement]],
+        batch: Batch,
+    ) -> None:
         before, self._placements = self._placements, after
-        batch.placements = [one for place, one in _other(before, after) if before.get(place) != one]
+        batch.placements = [one for place, one in others if before.get(place) != one]
         batch.placements_gone = list(before.keys() - after.keys())
 
     def _record_verdicts(self, about: Iterable[Ref], batch: Batch) -> None:

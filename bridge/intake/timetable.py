@@ -16,7 +16,7 @@ class Timetable:
 
     def settle(self, rules: Iterable[Rule], at: datetime) -> None:
         """These rules were compiled as of this moment."""
-        times = {rule.validity for rule in rules if rule.validity != ALWAYS}
+        times = {rule.validity for rule in rules if rule.validity is not ALWAYS}
         self._settled_at = at if times else None
         self._next = next_change(times, at)
 

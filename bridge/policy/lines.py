@@ -41,6 +41,7 @@ class Lines:
     entries: tuple[RuleEntry, ...]
     group: tuple[tuple[ObjectKey, tuple[Source, ...]], ...]
     placed: frozenset[ObjectKey]
+    order: str  # of the rule
 
 
 def list_key(cluster: str, rule: Rule) -> ObjectKey:
@@ -163,9 +164,10 @@ def _lines(rule: Rule, cluster: str, destinations: tuple[Destination | None, ...
         for number in range(len(one.ports))
     )
     if not made:
-        return Lines(rule, key, (), (), frozenset())
+        return Lines(rule, key, (), (), frozenset(), rule.order)
     group = () if rule.source.whole_cluster else ((source, (replace(rule.source, governed_only=True),)),)
-    return Lines(rule, key, made, group, frozenset((key, *(ref for entry in made for ref in entry.references()))))
+    placed = frozenset((key, *(ref for entry in made for ref in entry.references())))
+    return Lines(rule, key, made, group, placed, rule.order)
 
 
 def _entry(rule: Rule, source: ObjectKey, to: Destination, number: int, withheld: bool) -> RuleEntry:

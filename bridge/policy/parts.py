@@ -4,6 +4,7 @@ Rules have to do with each other where they can meet in one packet and one of th
 part is large.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from bridge.policy.memory import Memory
 from bridge.policy.remainder import exempt
 
 _LOCAL = (SourceKind.SERVICE, SourceKind.NAMESPACE)  # of pods of one namespace, whose addresses are nobody else's
-_SMALL = 64  # rules, about, of a part where rules are parted by name
+_SMALL = 16  # rules, about, of a part where rules are parted by name
 _V6 = 1 << 33  # IPv6 addresses are counted from here on, apart from those of IPv4
 
 T = TypeVar("T")
@@ -99,10 +100,10 @@ def _scattered(items: Iterable[T], count: int, place: Callable[[T], int]) -> lis
 
 
 def alike(rules: Iterable[Rule]) -> list[Rules]:
-    """The rules of a namespace with the same destinations, together."""
-    found: dict[tuple[str, tuple[Ref, ...]], list[Rule]] = {}
+    """The rules with the same destinations, together."""
+    found: defaultdict[tuple[Ref, ...], list[Rule]] = defaultdict(list)
     for rule in rules:
-        found.setdefault((rule.ref.namespace, rule.destinations), []).append(rule)
+        found[rule.destinations].append(rule)
     return [tuple(some) for some in found.values()]
 
 
@@ -265,5 +266,5 @@ def _add_lists(made: Iterable[Draft], policy: ClusterPolicy, result: Compiled, m
 
 
 def _list(head: Lines, parts: tuple[tuple[Lines, ...], ...], first: tuple[RuleEntry, ...]) -> RuleList:
-    lines = sorted(chain.from_iterable(parts), key=attrgetter("rule.order"))
+    lines = sorted(chain.from_iterable(parts), key=attrgetter("order"))
     return RuleList(head.key, (*first, *chain.from_iterable(one.entries for one in lines)))

@@ -109,7 +109,7 @@ class Lists:
             raise Inexpressible(f"more than {self.cap(rule)} lines would be added to its list")
         if found:
             refs = frozenset((key, *(ref for line in found for ref in line.references())))
-            self.made.append(Lines(_meant(rule), key, found, (), refs))
+            self.made.append(Lines(_meant(rule), key, found, (), refs, rule.order))
             for one in (rule, *involved):
                 self.result.place(one.ref, *refs)
 
