@@ -99,10 +99,11 @@ class Container:
         lines = [f"mount -t tmpfs -o mode=755 none {root}", f"cd {root}", "mkdir -p etc proc dev"]
         lines += [_same(path) for path in _PROGRAMS if Path(path).exists()]
         lines += [f"cp -L /etc/{name} etc/" for name in _KNOWN if Path("/etc", name).exists()]
-        lines += [f"mkdir -p .{place} && {_bound(place, place)}" for place in sorted(places)]
         lines += ["mount --rbind /dev dev", "mount -t proc none proc || mount --rbind /proc proc"]
         for mount in self.mounts:
             lines.append(f"mkdir -p .{mount.path} && {_bound(str(mount.source), mount.path, writable=mount.writable)}")
+        # Last of all: one of them may lie below a folder of the pod, /tmp for one.
+        lines += [f"mkdir -p .{place} && {_bound(place, place)}" for place in sorted(places)]
         lines.append("mount -o remount,ro,bind . .")
         account = f"--reuid={self.uid} --regid={self.gid} --clear-groups --no-new-privs --bounding-set=-all"
         path = self.environment.get("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
