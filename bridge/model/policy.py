@@ -220,7 +220,8 @@ class Source:
     """Who a rule or group is about. Which fields count depends on `kind`; a source that selects nobody matches nothing.
 
     Members are the addresses of those selected, as `view` sees them; with `also` and `unless` only addresses that are members of every one
-    of `also` too and of none of `unless`, which all have the same view. BUILTIN "everyone" is the pod ranges less the exempt and less `unless`, whoever is known there: its members are prefixes.
+    of `also` too and of none of `unless`, which all have the same view. BUILTIN "everyone" is the pod ranges less the exempt and less
+    `unless`, whoever is known there: its members are prefixes.
     """
 
     kind: SourceKind
