@@ -38,7 +38,7 @@ def change_lines(before: DeviceObject | None, after: DeviceObject | None) -> tup
     was, now = list(_content(before)), list(_content(after))
     left, joined = sorted(set(was) - set(now)), sorted(set(now) - set(was))
     moved = " in another order" if isinstance(after, RuleList) and not left and not joined and was != now else ""
-    return f"{digest_of(before)} -{left}", f"{digest_of(after)} +{joined}{moved}"
+    return f"{digest_of_list(was)} -{left}", f"{digest_of_list(now)} +{joined}{moved}"
 
 
 def digest_in(line: str) -> str:
@@ -65,5 +65,5 @@ def digest_of(value: DeviceObject | None) -> str:
 
 
 def digest_of_list(lines: Iterable[str]) -> str:
-    """The digest of a rule list with these lines, which may be many."""
+    """The digest of an object of which these are the lines or members, in order; there may be many."""
     return hashlib.sha256(("{" + ", ".join(lines) + "}").encode()).hexdigest()[:_DIGITS]

@@ -188,7 +188,8 @@ class Transition:
 
     def _merged(self, key: ObjectKey) -> RuleList:
         old, new = self._without(self._have[key]), self._without(self._want[key])
-        left = [entry for entry in old.entries if entry not in new.entries]
+        staying = frozenset(new.entries)
+        left = [entry for entry in old.entries if entry not in staying]
         # Two lines of one name cannot stand in one list, and no line of ours is called like this.
         renamed = (replace(entry, name=f"was_{number}") for number, entry in enumerate(left))
         return replace(new, entries=(*new.entries, *renamed))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 
 import msgspec
@@ -119,6 +120,12 @@ _decode_slim: Mapping[Resource, Callable[[str], Slim]] = {
 }
 
 
+@lru_cache(maxsize=65_536)
+def _key(text: str) -> ObjectKey:
+    """Lists name the same few thousand groups and ports in each of their lines."""
+    return ObjectKey.parse(text)
+
+
 def json_text(value: object) -> str:
     """Plain values (and slim objects) as JSON."""
     return _encode(value).decode()
@@ -153,7 +160,7 @@ def decode_object(key: ObjectKey, body: str) -> DeviceObject:
         case _Policy():
             return Policy(key, _keys(wire.lists))
         case _Attachment():
-            return Attachment(key, ObjectKey.parse(wire.policy))
+            return Attachment(key, _key(wire.policy))
 
 
 def _to_wire(value: DeviceObject) -> _Wire:
@@ -195,7 +202,7 @@ def _from_entry(entry: _Entry) -> RuleEntry:
         _keys(entry.sources),
         _keys(entry.destinations),
         entry.protocol,
-        ObjectKey.parse(entry.ports) if entry.ports else None,
+        _key(entry.ports) if entry.ports else None,
         entry.log,
         entry.withheld,
         entry.icmp,
@@ -209,7 +216,7 @@ def _texts(keys: Iterable[ObjectKey]) -> Texts:
 
 
 def _keys(texts: Iterable[str]) -> tuple[ObjectKey, ...]:
-    return tuple(ObjectKey.parse(one) for one in texts)
+    return tuple(_key(one) for one in texts)
 
 
 def encode_slim(value: Slim) -> str:
@@ -293,4 +300,4 @@ def encode_held(held: Iterable[Held]) -> str:
 
 def decode_held(body: str) -> tuple[Held, ...]:
     """The held parts of a plan."""
-    return tuple(Held(ObjectKey.parse(one.key), frozenset(one.members), one.reason) for one in _decode_held(body))
+    return tuple(Held(_key(one.key), frozenset(one.members), one.reason) for one in _decode_held(body))
