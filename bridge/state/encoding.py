@@ -10,6 +10,7 @@ import msgspec
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
 from bridge.model.observed import (
+    NO_LABELS,
     EndpointSlice,
     Labels,
     Namespace,
@@ -273,7 +274,7 @@ class PodReader:
             name=name,
             resource_version=rest.resource_version,
             labels=self._shared(labels),
-            annotations=rest.annotations,
+            annotations=rest.annotations or NO_LABELS,
             service_account=intern(service_account),
             owner=intern(owner),
             node=intern(node),

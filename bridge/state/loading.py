@@ -1,6 +1,6 @@
 """What the database knows of one cluster, read as of one moment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from sys import intern
@@ -24,14 +24,17 @@ def load(connection: Connection, cluster: str) -> Recorded:
     row = connection.execute(query, [cluster]).fetchone()
     if row is None:
         raise StateError(f"cluster {cluster} is not registered in this database")
+    pods = _pods(connection, cluster)
+    # A fleet is addresses and uids: each is in memory once, whoever names it.
+    texts = {text: text for pod in pods.values() for text in (pod.uid, *pod.addresses)}
     return Recorded(
         revision=row[0],
         uid=row[1],
         seen_at=row[2],
-        pods=_pods(connection, cluster),
+        pods=pods,
         objects=_objects(connection, cluster),
-        leases=_leases(connection, cluster),
-        members=_members(connection, cluster),
+        leases=_leases(connection, cluster, texts),
+        members=_members(connection, cluster, texts),
         desired=_desired(connection, cluster),
         verdicts=verdicts(connection, cluster),
         placements=placements(connection, cluster),
@@ -62,20 +65,21 @@ def _objects(connection: Connection, cluster: str) -> dict[tuple[Resource, str, 
     return found
 
 
-def _leases(connection: Connection, cluster: str) -> dict[str, OpenLease]:
+def _leases(connection: Connection, cluster: str, texts: Mapping[str, str]) -> dict[str, OpenLease]:
     query = "SELECT address, uid FROM lease_open WHERE cluster = %(cluster)s"
     rows = stream(connection, query, {"cluster": cluster})
-    return {address: OpenLease(intern(address), uid) for address, uid in rows}
+    known = ((texts.get(address, address), texts.get(uid, uid)) for address, uid in rows)
+    return {address: OpenLease(address, uid) for address, uid in known}
 
 
-def _members(connection: Connection, cluster: str) -> dict[ObjectKey, frozenset[str]]:
+def _members(connection: Connection, cluster: str, texts: Mapping[str, str]) -> dict[ObjectKey, frozenset[str]]:
     query = """
         SELECT g.key, m.address FROM address_group g LEFT JOIN member_open m ON m.group_id = g.id
         WHERE g.cluster = %(cluster)s AND NOT g.gone ORDER BY g.id
     """
     rows = stream(connection, query, {"cluster": cluster})
     return {
-        ObjectKey.parse(key): frozenset(intern(address) for _, address in many if address is not None)
+        ObjectKey.parse(key): frozenset(texts.get(address, address) for _, address in many if address is not None)
         for key, many in groupby(rows, itemgetter(0))
     }
 
