@@ -19,8 +19,10 @@ from bridge.model.intent import (
     RuleEntry,
     RuleList,
     Shard,
+    whole,
 )
 from bridge.model.policy import NUMBERS, Action, PortRange, Protocol, Tier
+from bridge.model.ports import merged
 from bridge.model.tiers import attachment
 
 
@@ -33,10 +35,10 @@ def normalize(intent: Intent, *, attach: bool, form: Form = Form.TIERED) -> Obje
     problems: dict[str, str] = {}
     for key, value in intent.objects.items():
         try:
-            whole = _whole(value, intent.objects)
-            if whole is not None:
-                objects[key] = canonical(whole)
-                _check_passes(whole, form)
+            gathered = whole(value, intent.objects)
+            if gathered is not None:
+                objects[key] = canonical(gathered)
+                _check_passes(gathered, form)
         except ValueError as error:
             problems[str(key)] = str(error)
     if problems:
@@ -44,19 +46,6 @@ def normalize(intent: Intent, *, attach: bool, form: Form = Form.TIERED) -> Obje
     if attach:
         objects.update({one.key: one for one in map(attachment, Tier) if one.policy in objects})
     return objects
-
-
-def _whole(value: DeviceObject, objects: Objects) -> DeviceObject | None:
-    """A group with the members of its parts, for it needs none here; None for a part."""
-    if isinstance(value, Shard) and value.key.group in objects:
-        return None
-    if not isinstance(value, Group) or not value.shards:
-        return value
-    parts = [objects.get(key) for key in value.references()]
-    if not all(isinstance(part, Shard) for part in parts):
-        raise ValueError("this device takes members one by one, and parts of the group are not in the intent")
-    held = value.members.union(*(part.members for part in parts if isinstance(part, Shard)))
-    return replace(value, members=held, shards=0)
 
 
 def _check_passes(value: DeviceObject, form: Form) -> None:
@@ -100,7 +89,7 @@ def _ports(value: Ports) -> tuple[PortRange, ...]:
     for port in value.ports:
         if not 0 <= port.first <= port.last <= 65535:
             raise ValueError(f"{port} is no range of ports from 0 to 65535")
-    return members.ports(value.ports)
+    return merged(value.ports)
 
 
 def _rule_list(value: RuleList) -> RuleList:

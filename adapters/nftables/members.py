@@ -13,6 +13,7 @@ from typing import Any
 from adapters.nftables.names import BASE, Flavour
 from bridge.model.addresses import canonical_member, networks, sort_key
 from bridge.model.policy import PortRange
+from bridge.model.ports import merged
 
 _IPV4 = re.compile(r"\d+\.\d+\.\d+\.\d+\Z", re.ASCII)
 Element = str | int | dict[str, Any]
@@ -126,17 +127,6 @@ def marks(listed: Iterable[Any]) -> Mapping[str, str]:
     return found
 
 
-def ports(spans: Iterable[PortRange]) -> tuple[PortRange, ...]:
-    """Ports in order, what overlaps or touches joined."""
-    joined: list[PortRange] = []
-    for span in sorted(spans):
-        if joined and span.first <= joined[-1].last + 1:
-            joined[-1] = PortRange(joined[-1].first, max(joined[-1].last, span.last))
-        else:
-            joined.append(span)
-    return tuple(joined)
-
-
 def port_elements(spans: Iterable[PortRange]) -> list[Element]:
     """Ports as nft takes them."""
     return [span.first if span.first == span.last else {"range": [span.first, span.last]} for span in spans]
@@ -153,4 +143,4 @@ def read_ports(listed: Iterable[Any]) -> tuple[PortRange, ...]:
                 found.append(PortRange(first, last))
             case other:
                 raise ValueError(f"{other!r} is no port")
-    return ports(found)
+    return merged(found)

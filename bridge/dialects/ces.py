@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from bridge.dialects import fields, specs
 from bridge.dialects.dialect import Context, Dialect, Policy, ref_of
 from bridge.dialects.specs import Label, ObjectName, Spec
-from bridge.dialects.traffic import ANY, merged
+from bridge.dialects.traffic import ANY
 from bridge.errors import PolicyError
 from bridge.model.addresses import sort_key, subtract
 from bridge.model.kinds import Brings, Kind, Resource
@@ -34,6 +34,7 @@ from bridge.model.policy import (
     Tier,
     Traffic,
 )
+from bridge.model.ports import merged
 
 NAME: Final = "ces"
 GROUP: Final = "kubeovn.io"

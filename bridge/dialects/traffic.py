@@ -6,6 +6,7 @@ from typing import Literal
 
 from bridge.dialects.specs import PortSpec
 from bridge.model.policy import IcmpType, PortRange, Protocol, Traffic
+from bridge.model.ports import merged
 
 ANY = (Traffic(Protocol.ANY),)
 
@@ -36,14 +37,3 @@ def _of(protocol: str | int, ports: list[PortSpec]) -> Traffic:
 def _fewest(types: Iterable[IcmpType]) -> tuple[IcmpType, ...]:
     listed = set(types)
     return tuple(sorted(one for one in listed if one.code is None or IcmpType(one.type) not in listed))
-
-
-def merged(ranges: Iterable[PortRange]) -> tuple[PortRange, ...]:
-    """The same ports in as few ranges as there can be, in order."""
-    result: list[PortRange] = []
-    for span in sorted(ranges):
-        if result and span.first <= result[-1].last + 1:
-            result[-1] = PortRange(result[-1].first, max(result[-1].last, span.last))
-        else:
-            result.append(span)
-    return tuple(result)

@@ -1,7 +1,7 @@
 """What a device should hold, and what it does hold: the same values for both, so that they can be compared."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol, Tier
@@ -119,6 +119,21 @@ class Attachment:
 
 DeviceObject = Group | Shard | Ports | RuleList | Policy | Attachment
 Objects = Mapping[ObjectKey, DeviceObject]
+
+
+def whole(value: DeviceObject, objects: Objects) -> DeviceObject | None:
+    """A group with the members of its parts, for a device that takes groups of any size; None for a part of one that is there.
+
+    ValueError where a part is not among the objects.
+    """
+    if isinstance(value, Shard) and value.key.group in objects:
+        return None
+    if not isinstance(value, Group) or not value.shards:
+        return value
+    held = [part.members for key in value.references() if isinstance(part := objects.get(key), Shard)]
+    if len(held) != value.shards:
+        raise ValueError("groups have no parts here, and parts of this one are not in the intent")
+    return replace(value, members=value.members.union(*held), shards=0)
 
 
 @dataclass(frozen=True, slots=True)

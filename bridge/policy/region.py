@@ -17,6 +17,7 @@ from bridge.model.policy import (
     Protocol,
     Traffic,
 )
+from bridge.model.ports import merged
 from bridge.policy.who import Who
 
 _WITH_PORTS = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
@@ -110,7 +111,7 @@ def what(traffic: Iterable[Traffic]) -> What:
     for line in traffic:
         for protocol in _PROTOCOLS if line.protocol is Protocol.ANY else (line.protocol,):
             own = (PortRange(line.number, line.number),) if line.number else line.spans
-            found[protocol] = _merged((*found.get(protocol, ()), *(own or _FULL[protocol])))
+            found[protocol] = merged((*found.get(protocol, ()), *(own or _FULL[protocol])))
     return What(found)
 
 
@@ -138,19 +139,9 @@ def less(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
     return addresses.subtract(left, right)
 
 
-def _merged(ports: Iterable[PortRange]) -> Ports:
-    merged: list[PortRange] = []
-    for one in sorted(ports):
-        if merged and one.first <= merged[-1].last + 1:
-            merged[-1] = PortRange(merged[-1].first, max(merged[-1].last, one.last))
-        else:
-            merged.append(one)
-    return tuple(merged)
-
-
 def _meet(left: Ports, right: Ports) -> Ports:
     pairs = ((max(a.first, b.first), min(a.last, b.last)) for a in left for b in right)
-    return _merged(PortRange(first, last) for first, last in pairs if first <= last)
+    return merged(PortRange(first, last) for first, last in pairs if first <= last)
 
 
 def _less_ports(ports: Ports, holes: Ports) -> Ports:
@@ -162,7 +153,7 @@ def _less_ports(ports: Ports, holes: Ports) -> Ports:
             for a, b in ((one.first, min(one.last, hole.first - 1)), (max(one.first, hole.last + 1), one.last))
         )
         left = [PortRange(a, b) for a, b in pieces if a <= b]
-    return _merged(left)
+    return merged(left)
 
 
 _ALL = (PortRange(0, 65535),)

@@ -19,8 +19,7 @@ from bridge.report.amiss import AWAITING, OK, STATED, Situation, amiss, late
 from bridge.report.considered import Considered, Piece, Verdict
 from bridge.report.held import Fact, Holdings, Line, Lines, list_key, prefixes_of
 from bridge.report.naming import named
-from bridge.report.sender import Sender
-from bridge.report.trace_model import OnDevice
+from bridge.report.trace_model import OnDevice, Sender
 from bridge.state.batch import Placement
 from bridge.state.policy_picture import DeviceRow
 from bridge.state.trace_store import Reading, Stood

@@ -19,8 +19,7 @@ from bridge.report.considered import Considered, Piece, Verdict
 from bridge.report.enforced import Enforcement, Seen, of_view, place_of
 from bridge.report.held import Line, list_key
 from bridge.report.naming import named, place
-from bridge.report.sender import Sender
-from bridge.report.trace_model import OnDevice
+from bridge.report.trace_model import OnDevice, Sender
 from bridge.state.trace_store import Reading
 
 _MOST = 50  # lines of one device that are told about one sender

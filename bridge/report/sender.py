@@ -11,6 +11,7 @@ from bridge.policy.select import service_selects
 from bridge.report.attribution import Certainty, answer, holding
 from bridge.report.attribution import Verdict as Held
 from bridge.report.times import time_text
+from bridge.report.trace_model import Sender
 from bridge.state.past import Watched
 from bridge.state.reported import LeaseRecord
 from bridge.state.trace_store import Reading
@@ -39,26 +40,6 @@ class From:
     namespace: str = ""
     name: str = ""
     kinds: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """One workload at one address; without a `pod` nobody is known to hold it. `note` says what is not certain about that."""
-
-    cluster: str
-    address: str
-    namespace: str = ""
-    pod: str = ""
-    uid: str = ""
-    service_account: str = ""
-    owner: str = ""
-    node: str = ""
-    note: str = ""
-
-    @property
-    def name(self) -> str:
-        """As people call it."""
-        return f"{self.namespace}/{self.pod}" if self.pod else self.address
 
 
 @dataclass(frozen=True, slots=True)

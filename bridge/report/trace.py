@@ -23,9 +23,9 @@ from bridge.report.enforced import Enforcement, allows
 from bridge.report.leftover import Leftovers
 from bridge.report.meant import Names
 from bridge.report.meant import meant as is_meant
-from bridge.report.sender import From, NotTraceable, Place, Sender, Senders
+from bridge.report.sender import From, NotTraceable, Place, Senders
 from bridge.report.times import time_text
-from bridge.report.trace_model import SCHEMA, Answer, Decided, OnDevice, Trace
+from bridge.report.trace_model import SCHEMA, Answer, Decided, OnDevice, Sender, Trace
 from bridge.report.written import (
     Policy,
     policy_of,
@@ -145,7 +145,7 @@ class Tracer:
         decided = self._all_decided(case, site, to, names)
         enforcement.load(sorted({one.rule.ref for each in decided for one in each.considered if one.meets}))
         return Answer(
-            senders=(words.sent(case.sender),),
+            senders=(case.sender,),
             decisions=tuple(one for each in decided for one in _decisions(each, to)),
             rules=words.looked(decided[0].considered, decided[0].pieces, case.policy, enforcement, site.targets),
             devices=tuple(row for each in decided for row in _rows(each, case, to, enforcement, leftovers, names)),

@@ -13,7 +13,7 @@ from bridge.report.model import Value
 SCHEMA = 1  # rises when a name goes or changes its meaning
 
 
-class Sent(Value, frozen=True):
+class Sender(Value, frozen=True):
     """Who sends: a workload at one address, or an address that nobody is known to hold. `note` tells what is not certain about it."""
 
     cluster: str
@@ -111,7 +111,7 @@ class OnDevice(Value, frozen=True):
 class Answer(Value, frozen=True):
     """The same decisions for all of these senders."""
 
-    senders: tuple[Sent, ...]
+    senders: tuple[Sender, ...]
     decisions: tuple[Decided, ...]
     rules: tuple[Looked, ...]
     devices: tuple[OnDevice, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bridge.report.trace_model import Answer, Looked, OnDevice, Sent, Trace
+from bridge.report.trace_model import Answer, Looked, OnDevice, Sender, Trace
 from bridge.report.trace_words import decision_text
 from bridge.report.words import clock
 
@@ -49,7 +49,7 @@ def _answer(answer: Answer, *, several: bool) -> Iterator[Sheet]:
     yield from _devices(answer.devices)
 
 
-def _senders(senders: Sequence[Sent]) -> str:
+def _senders(senders: Sequence[Sender]) -> str:
     names = [f"{one.name} ({one.address})" if one.pod else one.address for one in senders[:_NAMED]]
     more = len(senders) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

@@ -9,27 +9,11 @@ from bridge.policy.region import What
 from bridge.report.considered import Considered, Piece, Verdict
 from bridge.report.destination import Destination, traffic_text
 from bridge.report.enforced import Enforcement
-from bridge.report.sender import Sender
-from bridge.report.trace_model import Answer, Decided, Looked, OnDevice, Remarked, Sent
+from bridge.report.trace_model import Answer, Decided, Looked, OnDevice, Remarked, Sender
 from bridge.report.written import Policy
 
 EVERYTHING_ELSE = "everything else"
 _LONG = 8  # lines of traffic that are still read
-
-
-def sent(sender: Sender) -> Sent:
-    """Who sends."""
-    return Sent(
-        sender.cluster,
-        sender.address,
-        sender.namespace,
-        sender.pod,
-        sender.uid,
-        sender.service_account,
-        sender.owner,
-        sender.node,
-        sender.note,
-    )
 
 
 def anybody(sender: Sender) -> Pod:
@@ -42,7 +26,7 @@ def anybody(sender: Sender) -> Pod:
         labels={},
         annotations={},
         service_account=sender.service_account,
-        owner=sender.owner,
+        owner=sender.workload,
         node=sender.node,
         phase="Running",
         host_network=False,

@@ -15,7 +15,7 @@ from bridge.policy.evaluate import is_source
 from bridge.policy.lines import source_key
 from bridge.policy.select import namespace_labels, service_selects
 from bridge.policy.validity import Rest, resting
-from bridge.report.sender import Sender
+from bridge.report.trace_model import Sender
 from bridge.state.trace_store import Reading, Written
 
 _ANYBODY = Source(SourceKind.CLUSTER)

@@ -37,9 +37,9 @@ from bridge.report.considered import Piece, Verdict
 from bridge.report.destination import destination
 from bridge.report.enforced import Enforcement
 from bridge.report.held import Holdings
-from bridge.report.sender import NotTraceable, Sender, source
+from bridge.report.sender import NotTraceable, source
 from bridge.report.trace import Site, Tracer
-from bridge.report.trace_model import OnDevice, Trace, trace_document, trace_schema
+from bridge.report.trace_model import OnDevice, Sender, Trace, trace_document, trace_schema
 from bridge.report.trace_text import trace_sheets
 from bridge.state.batch import Batch, DesiredObject, MemberChange, Placement
 from bridge.state.batch import Verdict as Said

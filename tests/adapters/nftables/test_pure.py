@@ -14,6 +14,7 @@ from bridge.model.addresses import covers, overlap
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group, Ports, RuleEntry, RuleList
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol
+from bridge.model.ports import merged
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9/._-]*\Z")  # what nft's grammar takes for a name without quotes
 _FIELDS = st.text(min_size=0, max_size=300)
@@ -85,7 +86,7 @@ def test_canonical_members_cover_the_same_and_never_overlap(given_: frozenset[st
 
 @given(st.lists(st.builds(lambda a, b: PortRange(a, a + b), st.integers(1, 90), st.integers(0, 9)), min_size=1))
 def test_ports_are_the_same_ports_and_apart(spans: list[PortRange]) -> None:
-    found = members.ports(spans)
+    found = merged(spans)
     assert {port for span in found for port in range(span.first, span.last + 1)} == {
         port for span in spans for port in range(span.first, span.last + 1)
     }

@@ -25,8 +25,10 @@ from bridge.model.intent import (
     RuleEntry,
     RuleList,
     Shard,
+    whole,
 )
 from bridge.model.policy import NUMBERS, Action, IcmpType, PortRange, Protocol, Tier
+from bridge.model.ports import merged
 from bridge.model.tiers import attachment
 
 _WITH_PORTS, _WITH_TYPES = (Protocol.TCP, Protocol.UDP, Protocol.SCTP), (Protocol.ICMP, Protocol.ICMPV6)
@@ -84,9 +86,9 @@ class Translator:
         problems: dict[str, str] = {}
         for key, value in intent.objects.items():
             try:
-                whole = _whole(value, intent.objects)
-                if whole is not None:
-                    found[key] = self.canonical(whole)
+                gathered = whole(value, intent.objects)
+                if gathered is not None:
+                    found[key] = self.canonical(gathered)
             except ValueError as error:
                 problems[str(key)] = str(error)
         if problems:
@@ -209,29 +211,12 @@ def _key(name: str, keys: Mapping[str, ObjectKey]) -> ObjectKey:
     return keys.get(name) or ObjectKey(Kind.GROUP, "?", Scope.BUILTIN, "", name)
 
 
-def _whole(value: DeviceObject, objects: Objects) -> DeviceObject | None:
-    """A group with the members of its parts; None for a part."""
-    if isinstance(value, Shard) and value.key.group in objects:
-        return None
-    if not isinstance(value, Group) or not value.shards:
-        return value
-    parts = [objects.get(key) for key in value.references()]
-    held = [part.members for part in parts if isinstance(part, Shard)]
-    if len(held) != value.shards:
-        raise ValueError("groups have no parts here, and parts of this one are not in the intent")
-    return replace(value, members=value.members.union(*held), shards=0)
-
-
 def _joined(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
-    """Ports in order, what overlaps or touches joined. ValueError where there are none, or one is no port."""
-    joined: list[PortRange] = []
-    for span in sorted(ports):
-        if not 0 <= span.first <= span.last <= 65535:
-            raise ValueError(f"{span} is no range of ports from 0 to 65535")
-        if joined and span.first <= joined[-1].last + 1:
-            joined[-1] = PortRange(joined[-1].first, max(joined[-1].last, span.last))
-        else:
-            joined.append(span)
-    if not joined:
+    """Ports in as few ranges as there can be. ValueError where there are none, or one is no port."""
+    spans = merged(ports)
+    if not spans:
         raise ValueError("an empty set of ports would match nothing where its line says every port")
-    return tuple(joined)
+    wrong = next((span for span in ports if not 0 <= span.first <= span.last <= 65535), None)
+    if wrong:
+        raise ValueError(f"{wrong} is no range of ports from 0 to 65535")
+    return spans
