@@ -14,7 +14,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env check format test acceptance demo bench control-plane lock sbom clean
+.PHONY: help env check format test acceptance demo bench soak control-plane lock sbom clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ demo: $(ENV) ## The main job on simulated devices, about a minute; report in bui
 bench: $(ENV) ## The figures that we publish; also in build/bench.json
 	@mkdir -p build
 	$(BIN)/python -m tests.bench
+
+soak: $(ENV) ## The proofs of survival at length, an hour or more; also in build/soak.json (ARGS="--only kill --seed 7")
+	$(BIN)/python -m tests.soak --long $(ARGS)
 
 control-plane: ## Build the Kubernetes control plane for tests (needs Go; minutes, once)
 	tests/control_plane/build/build.sh
