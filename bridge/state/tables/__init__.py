@@ -16,7 +16,7 @@ from bridge.state.tables.devices import device, device_object, held_plan
 from bridge.state.tables.evidence import audit, audit_checkpoint, report, verified
 from bridge.state.tables.history import address_group, lease, member, name, name_address, version
 from bridge.state.tables.policy import feedback, placement, policy_object
-from bridge.state.tables.replicas import replica_lease
+from bridge.state.tables.replicas import replica, replica_lease
 
 __all__ = [
     "AUDIT_CHANNEL",
@@ -42,6 +42,7 @@ __all__ = [
     "placement",
     "pod",
     "policy_object",
+    "replica",
     "replica_lease",
     "report",
     "verified",
