@@ -12,6 +12,7 @@ JSON is kept as `json`, not `jsonb`: exactly as encoded, "\\u0000" included. `js
 
 from bridge.state.tables.base import AUDIT_CHANNEL, CHANNEL, KEY, TIME, metadata
 from bridge.state.tables.clusters import cluster, installation, observed, outage, pod
+from bridge.state.tables.decisions import decision, stop
 from bridge.state.tables.devices import device, device_object, held_plan
 from bridge.state.tables.evidence import audit, audit_checkpoint, report, verified
 from bridge.state.tables.history import address_group, lease, member, name, name_address, version
@@ -27,6 +28,7 @@ __all__ = [
     "audit",
     "audit_checkpoint",
     "cluster",
+    "decision",
     "device",
     "device_object",
     "feedback",
@@ -45,6 +47,7 @@ __all__ = [
     "replica",
     "replica_lease",
     "report",
+    "stop",
     "verified",
     "version",
 ]

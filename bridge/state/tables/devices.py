@@ -1,6 +1,7 @@
 """Devices, what each should hold and how that stands, and what waits there for a person."""
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from bridge.state.tables.base import KEY, TIME, count, flag, metadata, one_of, words
 
@@ -21,6 +22,7 @@ device = Table(
     count("standing_revision"),  # + 1 whenever the device or one of its objects stands otherwise than before
     count("audit_number"),  # of the last row of its audit, whose hash is the head of the chain
     words("audit_head"),
+    Column("stopped_by", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # uids of the stops that it obeys
     one_of("mode", ("apply", "plan")),
     one_of("state", ("ok", "busy", "denied", "unreachable", "stopped", "not read yet")),
 )
