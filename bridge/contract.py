@@ -12,10 +12,13 @@ Diff, guard, retries, ownership policy and persistence stay outside. Each error 
 Adapters are found by entry point in the group `fusion_bridge.adapters`; each names an AdapterFactory.
 """
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
+from bridge.errors import Denied
 from bridge.model.capabilities import Capabilities, Limits
 from bridge.model.intent import Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
@@ -42,7 +45,44 @@ class DeviceConfig:
     attach: Mapping[str, Any] = field(default_factory=dict)
     tls_verify: bool = True
     ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
     timeout: float = 30.0
+
+
+def trust(config: DeviceConfig) -> ssl.SSLContext:
+    """How a device's certificate is judged, and which of ours it is shown, from the files as they are now.
+
+    Denied, naming the file, where one cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=config.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise Denied(config.name, f"caFile {config.ca_file} cannot be used: {error}") from None
+    if not config.tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if config.cert_file is not None:
+        try:
+            # An empty password: a key that needs one is refused, instead of asking whoever sits at the terminal.
+            context.load_cert_chain(config.cert_file, config.key_file, password="")
+        except (OSError, ssl.SSLError) as error:
+            files = " and ".join(filter(None, (config.cert_file, config.key_file)))
+            raise Denied(config.name, f"certFile and keyFile ({files}) cannot be used: {error}") from None
+    return context
+
+
+def trust_mark(config: DeviceConfig) -> tuple[object, ...]:
+    """Another one whenever a file behind `trust` was changed: then connections are to be made anew."""
+    return tuple(_mark(path) for path in (config.ca_file, config.cert_file, config.key_file) if path is not None)
+
+
+def _mark(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 class Adapter(Protocol):

@@ -5,16 +5,20 @@ No exception leaves here with a request hanging on it: requests carry passwords 
 
 import logging
 import re
-import ssl
 from collections.abc import Mapping
 
 import httpx
 import tenacity
 
-from bridge.contract import DeviceConfig
+from bridge.contract import DeviceConfig, trust, trust_mark
 from bridge.errors import Busy, Denied, DeviceError
 
 _TOKEN_PATH = re.compile(r"(/authz/tokens/)[^/?\s\"]+")
+
+# The alerts by which a TLS server says so (RFC 8446, 6.2), as OpenSSL names them.
+_REFUSES_OURS = re.compile(
+    r"ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)"
+)
 
 
 class _TokenFree(logging.Filter):
@@ -38,6 +42,7 @@ class Transport:
         self.calls = 0
         self._config = config
         self._client: httpx.Client | None = None
+        self._mark: tuple[object, ...] = ()
 
     def send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, repeatable: bool
@@ -73,30 +78,29 @@ class Transport:
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             text = "its certificate is not trusted; give its authority in caFile, or switch verification off for this device"
             return Denied(self.device, f"{text} ({reason})")
+        if _REFUSES_OURS.search(reason):
+            text = "it does not accept the certificate that it was shown, if any; give one that it trusts in certFile and keyFile"
+            return Denied(self.device, f"{text} ({reason})")
+        if "UNEXPECTED_EOF" in reason:
+            reason += "; a device that asks for a certificate of ours may end a call so: see certFile and keyFile"
         if repeatable or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return Busy(self.device, f"no answer ({reason})")
         return Busy(self.device, f"no answer to a write, which may have taken effect: read again ({reason})")
 
     def _opened(self) -> httpx.Client:
+        mark = trust_mark(self._config)
+        if self._client is not None and mark != self._mark:
+            self.close()  # a certificate was changed: what was made with the old one ends
         if self._client is None:
             # A quarter each for connecting and sending, half for the answer: together the longest that a call may take.
             part = self._config.timeout / 4
             self._client = httpx.Client(
                 base_url=self._config.url,
-                verify=self._trust() if self._config.url.startswith("https:") else False,
+                verify=trust(self._config) if self._config.url.startswith("https:") else False,
                 timeout=httpx.Timeout(part, read=2 * part),
                 limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
                 headers={"User-Agent": "fusion-bridge"},
                 trust_env=False,
             )
+            self._mark = mark
         return self._client
-
-    def _trust(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=self._config.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise Denied(self.device, f"caFile {self._config.ca_file} cannot be used: {error}") from None
-        if not self._config.tls_verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context

@@ -84,8 +84,10 @@ def _warnings(settings: "Settings") -> dict[str, str]:
         at = f"devices[{index}]"
         for name, words in Credentials(device.credentials).absent().items():
             found[f"{at}.credentials.{name}"] = words.removeprefix(f"{name}: ")
-        if device.tls.ca_file and not device.tls.ca_file.is_file():
-            found[f"{at}.tls.caFile"] = f"{device.tls.ca_file} is not there"
+        files = {"caFile": device.tls.ca_file, "certFile": device.tls.cert_file, "keyFile": device.tls.key_file}
+        found |= {
+            f"{at}.tls.{key}": f"{path} is not there" for key, path in files.items() if path and not path.is_file()
+        }
         if not device.tls.verify:
             found[f"{at}.tls.verify"] = "whoever answers is trusted with the credentials"
         if device.url.startswith("http://"):

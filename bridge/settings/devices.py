@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, WrapValidator, model_validator
@@ -31,8 +32,15 @@ class TlsSettings(Section):
     verify: bool = Field(True, description="False trusts whoever answers: for laboratories only.")
     ca_file: FilePath | None = Field(None, description="Certificate authorities to trust in place of the system's.")
 
+    cert_file: FilePath | None = Field(
+        None, description="A certificate of ours, for a device that asks for one; read anew when it changes."
+    )
+    key_file: FilePath | None = Field(None, description="Its key, without a passphrase; without it, in certFile.")
+
     @model_validator(mode="after")
     def _meant(self) -> Self:
+        if self.key_file and not self.cert_file:
+            raise ValueError("keyFile needs certFile")
         if self.ca_file and not self.verify:
             raise ValueError("caFile has no effect while verify is false")
         return self
@@ -128,6 +136,12 @@ class DeviceSettings(Section):
             scope=dict(self.own()),
             attach=dict(self.attach),
             tls_verify=self.tls.verify,
-            ca_file=str(self.tls.ca_file) if self.tls.ca_file else None,
+            ca_file=_path(self.tls.ca_file),
+            cert_file=_path(self.tls.cert_file),
+            key_file=_path(self.tls.key_file),
             timeout=self.timeout,
         )
+
+
+def _path(file: Path | None) -> str | None:
+    return str(file) if file else None

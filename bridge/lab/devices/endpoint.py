@@ -86,6 +86,7 @@ class Endpoint:
         self.latency = 0.0
         self.url = ""
         self.ca: str | None = None
+        self.client_ca: str | None = None  # whose certificates callers must show; set before `start`
 
     def start(self) -> None:
         """Bind and serve; returns when calls are answered."""
@@ -161,6 +162,10 @@ class Endpoint:
         self.ca = str(path)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+        if self.client_ca is not None:
+            context.load_verify_locations(self.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.maximum_version = ssl.TLSVersion.TLSv1_2  # where a refusal is part of the handshake
         return context
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - the ASGI types
