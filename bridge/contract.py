@@ -13,7 +13,7 @@ Adapters are found by entry point in the group `fusion_bridge.adapters`; each na
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,9 +32,17 @@ class Credentials(Protocol):
         ...
 
 
+def always() -> None:
+    """The permit of those who need none."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceConfig:
-    """One device as the settings describe it; `scope` and `attach` hold what only its adapter understands, already checked."""
+    """One device as the settings describe it; `scope` and `attach` hold what only its adapter understands, already checked.
+
+    `permit` raises LostLease once it is not certain any more that the device is ours. An adapter calls it immediately before each request
+    that changes something on the device, repetitions included, lets the error through, and sends nothing more. Logins need none.
+    """
 
     name: str
     kind: str
@@ -48,6 +56,7 @@ class DeviceConfig:
     cert_file: str | None = None
     key_file: str | None = None
     timeout: float = 30.0
+    permit: Callable[[], None] = field(default=always, repr=False, compare=False)
 
 
 def trust(config: DeviceConfig) -> ssl.SSLContext:
@@ -123,7 +132,7 @@ class Adapter(Protocol):
         ...
 
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
-        """Make the plan true: safe to repeat, safe to stop after any call.
+        """Make the plan true: safe to repeat, safe to stop after any call. The permit is asked before each call that changes something.
 
         Refuses with FencedOff when a higher epoch or another installation stands in the fence object, with NotOwned when an
         object to change carries no mark of ours. Returns what was observed of each object, never what was sent. Raises Busy,

@@ -37,7 +37,7 @@ class BigipAdapter:
         self._known = Known(self._names, scope.route_domain)
         transport = Transport(config)
         tokens = Tokens(transport, config.credentials, provider=scope.provider, seconds=scope.token_seconds)
-        self._client = Client(transport, tokens, scope.page_size)
+        self._client = Client(transport, tokens, scope.page_size, config.permit)
         self._records = Records(self._client, self._names)
         self._keeper = Keeper(config.name, self._records, self._known)
         self._slots = Slots(self._client, self._names, scope.slots)

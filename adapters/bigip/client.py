@@ -6,7 +6,7 @@
 any other 4xx                Refusal: what it means depends on the write
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ import msgspec
 from adapters.bigip import wire
 from adapters.bigip.tokens import Tokens, retry_after
 from adapters.bigip.transport import Transport
+from bridge.contract import always
 from bridge.errors import Busy, Denied
 
 _T = TypeVar("_T")
@@ -32,13 +33,16 @@ class Refusal(Exception):
 
 
 class Client:
-    """Calls below /mgmt/tm."""
+    """Calls below /mgmt/tm. Whatever is no GET needs the permit, the steps of a transaction included."""
 
-    def __init__(self, transport: Transport, tokens: Tokens, page_size: int) -> None:
+    def __init__(
+        self, transport: Transport, tokens: Tokens, page_size: int, permit: Callable[[], None] = always
+    ) -> None:
         self.device = transport.device
         self._transport = transport
         self._tokens = tokens
         self._page_size = page_size
+        self._permit = permit
 
     @property
     def calls(self) -> int:
@@ -110,7 +114,8 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = msgspec.json.encode(body)
-        return self._transport.send(method, f"/mgmt/tm/{path}", content, headers, repeatable=repeatable)
+        permit = always if method == "GET" else self._permit
+        return self._transport.send(method, f"/mgmt/tm/{path}", content, headers, repeatable=repeatable, permit=permit)
 
     def _judged(self, method: str, path: str, answer: httpx.Response) -> bytes:
         status = answer.status_code

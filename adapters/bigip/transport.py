@@ -5,12 +5,12 @@ No exception leaves here with a request hanging on it: requests carry passwords 
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import httpx
 import tenacity
 
-from bridge.contract import DeviceConfig, trust, trust_mark
+from bridge.contract import DeviceConfig, always, trust, trust_mark
 from bridge.errors import Busy, Denied, DeviceError
 
 _TOKEN_PATH = re.compile(r"(/authz/tokens/)[^/?\s\"]+")
@@ -45,14 +45,25 @@ class Transport:
         self._mark: tuple[object, ...] = ()
 
     def send(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, repeatable: bool
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        repeatable: bool,
+        permit: Callable[[], None] = always,
     ) -> httpx.Response:
-        """One call; the answer, whatever its status. Busy when there is none, Denied when the certificate is not trusted."""
+        """One call; the answer, whatever its status. Busy when there is none, Denied when the certificate is not trusted.
+
+        `permit` is asked at the last moment, once more for a repetition.
+        """
         client = self._opened()
         failure: httpx.TransportError
         try:
             for attempt in self._attempts(repeatable):
                 with attempt:
+                    permit()
                     self.calls += 1
                     return client.request(method, path, content=body, headers=dict(headers))
         except httpx.TransportError as error:

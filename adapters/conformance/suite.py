@@ -5,11 +5,12 @@ from adapters.conformance.between import Between
 from adapters.conformance.forms import Forms
 from adapters.conformance.limits import Limits
 from adapters.conformance.ownership import Ownership
+from adapters.conformance.permits import Permits
 from adapters.conformance.stopping import Stopping
 from adapters.conformance.troubles import Troubles
 
 
-class Conformance(Applying, Stopping, Between, Ownership, Limits, Troubles, Forms):
+class Conformance(Applying, Stopping, Between, Ownership, Limits, Troubles, Permits, Forms):
     """What an adapter and its device have to show; bound by a subclass whose name begins with Test."""
 
     def test_skips_are_exactly_what_is_not_declared(self) -> None:

@@ -44,7 +44,8 @@ class NftablesAdapter:
         self._config = config
         self._scope = Scope.of(config)
         self._names = Names(config.owner)
-        self._client = Client(config.name, way or transport(config, self._scope), self._scope.program)
+        way = way or transport(config, self._scope)
+        self._client = Client(config.name, way, self._scope.program, config.permit)
         self._reader = Reader(self._names, self._scope)
         self._known: Known | None = None
         self._identity: str | None = None

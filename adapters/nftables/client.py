@@ -5,13 +5,14 @@ not root, no nft, ssh refused                         Denied
 anything else                                         Refusal: what it means is found out by reading again
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn
 
 import msgspec
 
 from adapters.nftables import wire
 from adapters.nftables.transport import Answer, Transport, store
+from bridge.contract import always
 from bridge.errors import Busy, Denied
 
 Json = dict[str, Any]
@@ -51,12 +52,13 @@ class Refusal(Exception):
 
 
 class Client:
-    """Lists and changes the tables of one gateway."""
+    """Lists and changes the tables of one gateway. The permit is asked before each change."""
 
-    def __init__(self, device: str, transport: Transport, program: str) -> None:
+    def __init__(self, device: str, transport: Transport, program: str, permit: Callable[[], None] = always) -> None:
         self.device = device
         self._transport = transport
         self._program = program
+        self._permit = permit
 
     @property
     def calls(self) -> int:
@@ -65,14 +67,16 @@ class Client:
 
     def commit(self, commands: Iterable[Json]) -> None:
         """One transaction: all of it, or nothing. Raises Refusal, Busy, Denied."""
-        said = self._commands(commands, "-j", "-f", "-")
+        document = _document(commands)
+        self._permit()
+        said = self._run(document, "-j", "-f", "-")
         if said.strip():
             raise Busy(self.device, "what answers a transaction is not nft, which says nothing; read again")
 
     def objection(self, commands: Iterable[Json]) -> str:
         """What the kernel would say to a transaction; empty when it would take it. Nothing is changed."""
         try:
-            self._commands(commands, "-c", "-j", "-f", "-")
+            self._run(_document(commands), "-c", "-j", "-f", "-")
         except Refusal as refusal:
             return refusal.text
         return ""
@@ -108,6 +112,7 @@ class Client:
 
     def store(self, path: str, content: bytes) -> None:
         """Replace a file on the gateway. Denied when that is refused."""
+        self._permit()
         answer = store(self._transport, path, content)
         if answer.code != 0:
             raise Denied(self.device, f"{path} cannot be written: {answer.words or f'code {answer.code}'}")
@@ -124,8 +129,7 @@ class Client:
             reason = refusal.text
         raise Busy(self.device, f"nft {' '.join(words)}: {reason}")
 
-    def _commands(self, commands: Iterable[Json], *words: str) -> bytes:
-        document = msgspec.json.encode({"nftables": list(commands)})
+    def _run(self, document: bytes, *words: str) -> bytes:
         return self._judged(self._transport.run((self._program, *words), document)).output
 
     def _judged(self, answer: Answer) -> Answer:
@@ -153,3 +157,7 @@ class Client:
         except msgspec.MsgspecError as error:
             reason = str(error)
         raise Busy(self.device, f"an answer of nft is not what it documents: {reason}")
+
+
+def _document(commands: Iterable[Json]) -> bytes:
+    return msgspec.json.encode({"nftables": list(commands)})

@@ -151,6 +151,7 @@ class MemoryAdapter:
         self.calls = 0
         self._server = SERVERS[config.url]
         self._password = config.credentials.value("password")
+        self._permit = config.permit
 
     device = "edge"
 
@@ -234,7 +235,11 @@ class MemoryAdapter:
         return self.send(self._server.read, write=False)
 
     def tell(self, changes: Mapping[str, Record | None]) -> State:
+        self.permitted()
         return self.send(lambda: self._server.write(changes), write=True)
+
+    def permitted(self) -> None:
+        self._permit()
 
     def send(self, call: Callable[[], State | str], *, write: bool) -> State:
         self.calls += 1

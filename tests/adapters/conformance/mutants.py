@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from adapters.conformance import Conformance
 from bridge.contract import DeviceConfig
-from bridge.errors import Busy, DeviceError, Drifted, Rejected
+from bridge.errors import Busy, DeviceError, Drifted, LostLease, Rejected
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import (
@@ -397,3 +397,37 @@ class DeclaresLess(MemoryAdapter):
     """Bound with a skip list that was right for another."""
 
     can = Capabilities(Form.TIERED, ipv6=False, icmp_types=True, protocols=True)
+
+
+# ---- permits
+
+
+@caught_by(
+    "test_a_permit_is_asked_for_each_change",
+    "test_no_call_is_made_once_the_permit_is_withdrawn",
+    "test_no_fence_is_raised_without_a_permit",
+)
+class AsksForNoPermit(MemoryAdapter):
+    def permitted(self) -> None:
+        pass
+
+
+@caught_by("test_a_permit_is_asked_for_each_change")
+class AsksOnce(MemoryAdapter):
+    def apply(self, plan: Plan, fence: Fence) -> Outcome:
+        self._permit()
+        permit, self._permit = self._permit, lambda: None
+        try:
+            return super().apply(plan, fence)
+        finally:
+            self._permit = permit
+
+
+@caught_by("test_no_call_is_made_once_the_permit_is_withdrawn")
+class LooksAgainWithoutAPermit(MemoryAdapter):
+    def permitted(self) -> None:
+        try:
+            super().permitted()
+        except LostLease:
+            self.ask()
+            raise

@@ -191,7 +191,7 @@ class MemoryAdapter:
 
     def _raised(self, before: Claim | None, after: Claim) -> Claim:
         owner = self._config.owner
-        return self._send(lambda: self._device.claim(self._token, owner, before, after))
+        return self._change(lambda: self._device.claim(self._token, owner, before, after))
 
     def _done(self, step: Step, fence: Fence) -> DeviceObject | None:
         """The step done, once; what the device then holds."""
@@ -230,7 +230,7 @@ class MemoryAdapter:
         if step.after is not None:
             after = Stored(self._terms.mark(step.key), self._terms.body(step.after), 0)
         owner = self._config.owner
-        answer = self._send(lambda: self._device.write(self._token, owner, claim, name, version, after), step.key)
+        answer = self._change(lambda: self._device.write(self._token, owner, claim, name, version, after), step.key)
         return known.note(step.key, answer)
 
     def _bound(self, step: Step, known: Known) -> DeviceObject | None:
@@ -241,8 +241,13 @@ class MemoryAdapter:
         if place not in ("", name) or place == after:
             return self._wanted(step)
         claim, owner = known.contents.claims.get(self._config.owner), self._config.owner
-        held = self._send(lambda: self._device.occupy(self._token, owner, claim, tier, place, after), step.key)
+        held = self._change(lambda: self._device.occupy(self._token, owner, claim, tier, place, after), step.key)
         return known.place(tier, held)
+
+    def _change(self, call: Callable[[], T], key: ObjectKey | None = None) -> T:
+        """One call that changes something."""
+        self._config.permit()
+        return self._send(call, key)
 
     def _send(self, call: Callable[[], T], key: ObjectKey | None = None) -> T:
         """One call, and what its refusal means."""
