@@ -45,7 +45,7 @@ def needed(settings: "Settings", cluster: str | None = None) -> "tuple[Right, ..
     """What the bridge does in this cluster by these settings. SettingsError where it is not there, or not named among several."""
     from bridge.cli import assembly
     from bridge.cluster.rights import rights as needed_for
-    from bridge.model.observed import CORE_RESOURCES
+    from bridge.model.observed import ALWAYS_WATCHED
 
     names = [one.name for one in settings.clusters]
     if cluster is None and len(names) == 1:
@@ -54,7 +54,7 @@ def needed(settings: "Settings", cluster: str | None = None) -> "tuple[Right, ..
         words = f"there is no cluster {cluster}" if cluster else "name one of the clusters"
         raise SettingsError({"CLUSTER": f"{words}; there are {', '.join(names)}"}, "the command line")
     kinds = assembly.dialects(settings.cluster(cluster)).kinds
-    return needed_for((*CORE_RESOURCES, *kinds), _secrets(settings, cluster))
+    return needed_for((*ALWAYS_WATCHED, *kinds), _secrets(settings, cluster))
 
 
 def _secrets(settings: "Settings", cluster: str) -> "set[tuple[str, str]]":

@@ -8,7 +8,7 @@ from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.worker import WorkerSettings
 from bridge.dialects.dialect import Dialects
 from bridge.intake.policies import NATIVE
-from bridge.model.observed import CORE_RESOURCES, Resource
+from bridge.model.observed import ALWAYS_WATCHED, Resource
 from bridge.model.policy import Governance
 from bridge.names.settings import NamesSettings
 from bridge.policy.compile import Target
@@ -26,7 +26,7 @@ class ClusterUnit:
     @property
     def resources(self) -> tuple[Resource, ...]:
         """What is watched there."""
-        return (*CORE_RESOURCES, *self.dialects.kinds)
+        return (*ALWAYS_WATCHED, *self.dialects.kinds)
 
 
 @dataclass(frozen=True, slots=True)

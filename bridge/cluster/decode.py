@@ -16,6 +16,7 @@ from bridge.cluster.depth import senseless
 from bridge.cluster.kinds import FIELD_MANAGER
 from bridge.cluster.sharing import LabelMaps
 from bridge.model.addresses import canonical_address
+from bridge.model.gate import CONDITION, gated
 from bridge.model.kinds import NAMESPACE_ANNOTATIONS
 from bridge.model.observed import (
     NO_LABELS,
@@ -24,6 +25,7 @@ from bridge.model.observed import (
     Namespace,
     Node,
     Observed,
+    Order,
     Pod,
     PolicyObject,
     Resource,
@@ -75,6 +77,8 @@ class Codec:
             Resource.ENDPOINT_SLICES: self._endpoint_slice,
             Resource.PODS: self._pod,
             Resource.NODES: self._node,
+            Resource.DECISIONS: self._order,
+            Resource.STOPS: self._order,
         }
         self._make = makers.get(resource, self._policy_object)
 
@@ -124,7 +128,8 @@ class Codec:
         metadata = item.metadata
         spec = item.spec or _NO_SPEC
         status = item.status or _NO_STATUS
-        gates = spec.readiness_gates
+        gates = tuple(intern(gate.condition_type) for gate in spec.readiness_gates) if spec.readiness_gates else ()
+        annotations = self._annotations(metadata.annotations)
         owners = metadata.owner_references
         return Pod(
             metadata.uid,
@@ -132,7 +137,7 @@ class Codec:
             metadata.name,
             metadata.resource_version,
             self._labels(metadata.labels),
-            self._annotations(metadata.annotations),
+            annotations,
             intern(spec.service_account_name or ""),
             intern(_owner(owners)) if owners else "",
             intern(spec.node_name or ""),
@@ -141,7 +146,8 @@ class Codec:
             _pod_addresses(status),
             status.start_time,
             metadata.deletion_timestamp is not None,
-            tuple(intern(gate.condition_type) for gate in gates) if gates else (),
+            gates,
+            (bool(gates) or bool(annotations)) and gated(gates, annotations) and _programmed(status.conditions),
         )
 
     def _namespace(self, item: wire.PlainWire) -> Namespace:
@@ -211,6 +217,18 @@ class Codec:
             created=metadata.creation_timestamp or "",
         )
 
+    def _order(self, item: wire.OrderWire) -> Order:
+        metadata = item.metadata
+        return Order(
+            resource=self._resource,
+            uid=metadata.uid,
+            name=metadata.name,
+            resource_version=metadata.resource_version,
+            spec=_anything(item.spec),
+            created=metadata.creation_timestamp or "",
+            state=_state(item.status),
+        )
+
     def _annotations(self, raw: Raw, others: AbstractSet[str] = frozenset()) -> Labels:
         """Those of our domain that people write, and `others`: what we tell them there ourselves is no news."""
         # The cheap look at the bytes spares decoding what hardly any object has.
@@ -227,8 +245,35 @@ class Codec:
 
 _ANNOTATION_BYTES = ANNOTATION_DOMAIN.encode()
 _annotation_maps = msgspec.json.Decoder(dict[str, str])
+_conditions = msgspec.json.Decoder(list[wire.Condition] | None)
+_statuses = msgspec.json.Decoder(wire.OrderStatus)
 _NO_SPEC = wire.PodSpec()
 _NO_STATUS = wire.PodStatus()
+
+
+def _programmed(raw: Raw) -> bool:
+    """Whether the condition of the gate is True. Of conditions that make no sense, it is not."""
+    try:
+        found = _conditions.decode(raw) or ()
+    except ValueError:
+        return False
+    return any(one.type == CONDITION and one.status == "True" for one in found)
+
+
+def _anything(raw: Raw) -> Any:  # noqa: ANN401 (any JSON)
+    """Plain JSON; None for what is nested too deeply to mean anything."""
+    try:
+        found = msgspec.json.decode(raw)
+    except RecursionError:
+        return None
+    return None if senseless(found) else found
+
+
+def _state(raw: Raw) -> str:
+    try:
+        return _statuses.decode(raw).state
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _named(path: str, decode: Callable[[Raw], Labels], raw: Raw) -> Labels:

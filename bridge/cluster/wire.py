@@ -91,6 +91,14 @@ class PodStatus(msgspec.Struct, gc=False, rename="camel"):
     pod_ip: str | None = field(default=None, name="podIP")
     pod_ips: list[PodIP] | None = field(default=None, name="podIPs")
     start_time: datetime | None = None
+    conditions: Raw = NO_MAP
+
+
+class Condition(msgspec.Struct, gc=False):
+    """One entry of status.conditions."""
+
+    type: str = ""
+    status: str = ""
 
 
 class PodWire(msgspec.Struct, gc=False):
@@ -161,13 +169,27 @@ class PolicyWire(msgspec.Struct, gc=False):
     spec: dict[str, Any] | None = None
 
 
+class OrderStatus(msgspec.Struct, gc=False):
+    """What we said became of it."""
+
+    state: str = ""
+
+
+class OrderWire(msgspec.Struct, gc=False):
+    """A Decision or a Stop. An order to stop is not to be missed for the sake of its form: what it says is looked at later."""
+
+    metadata: ManagedMetadata
+    spec: Raw = NO_MAP
+    status: Raw = NO_MAP
+
+
 class BareWire(msgspec.Struct, gc=False):
     """Any object, of which only the place is wanted."""
 
     metadata: Bare
 
 
-Wire = PodWire | PlainWire | ServiceWire | EndpointSliceWire | NodeWire | PolicyWire | BareWire
+Wire = PodWire | PlainWire | ServiceWire | EndpointSliceWire | NodeWire | PolicyWire | OrderWire | BareWire
 
 WIRES: dict[Resource, type[Wire]] = {
     Resource.NAMESPACES: PlainWire,
@@ -175,8 +197,10 @@ WIRES: dict[Resource, type[Wire]] = {
     Resource.ENDPOINT_SLICES: EndpointSliceWire,
     Resource.PODS: PodWire,
     Resource.NODES: NodeWire,
+    Resource.DECISIONS: OrderWire,
+    Resource.STOPS: OrderWire,
 }
-"""Of Kubernetes' own; everything else is policy."""
+"""Of Kubernetes' own, and of orders; everything else is policy."""
 
 W = TypeVar("W")
 

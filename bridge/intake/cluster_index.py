@@ -15,9 +15,10 @@ from bridge.intake.policies import NATIVE, PolicyBook
 from bridge.intake.workloads import Workloads
 from bridge.model.kinds import is_policy
 from bridge.model.observed import (
-    CORE_RESOURCES,
+    ALWAYS_WATCHED,
     KINDS,
     NO_LABELS,
+    ORDER_RESOURCES,
     Change,
     EndpointSlice,
     Event,
@@ -25,6 +26,7 @@ from bridge.model.observed import (
     Namespace,
     Node,
     Observed,
+    Order,
     Pod,
     PolicyObject,
     Resource,
@@ -57,6 +59,7 @@ class Dirty:
     causes: dict[Ref, str] = field(default_factory=dict)  # of everything but the pods of groups, in words
     names: dict[str, None] = field(default_factory=dict)  # of which there is something new
     named: dict[Ref, None] = field(default_factory=dict)  # external services that hold one of them
+    orders: dict[tuple[Resource, str], tuple[Change, Order]] = field(default_factory=dict)  # by name, what happened last
 
     def changed(self, uid: str) -> bool:
         """Whether the pod itself changed or went."""
@@ -96,7 +99,7 @@ class ClusterIndex:
 
     def forget_unread(self, recorded: Iterable[_Place]) -> None:
         """Of what a dialect that is no longer in use brought, nobody will say that it is gone."""
-        watched = {*CORE_RESOURCES, *self._dialects.kinds}
+        watched = {*ALWAYS_WATCHED, *self._dialects.kinds}
         self.dirty.objects_gone |= {place for place in recorded if place[0] not in watched}
 
     def take_name(self, found: Resolution) -> None:
@@ -201,6 +204,8 @@ class ClusterIndex:
                     return
                 value = self.policies.stamped(value)
                 self._take_policy(change, value)
+            case Order():
+                self.dirty.orders[value.resource, value.name] = change, value
             case Node():
                 self._take_node(change, value)
         self._mark_object(value, gone)
@@ -294,7 +299,11 @@ class ClusterIndex:
 
     def _take_unreadable(self, change: Change, value: Undecodable) -> None:
         """The last good version stays until the object is gone; about a policy object its author is told."""
-        if is_policy(value.resource):
+        if value.resource in ORDER_RESOURCES:
+            # What can be told of it is who bears the name: that it is an order is known all the same.
+            if value.uid and value.name:
+                self._take_object(change, Order(value.resource, value.uid, value.name, value.resource_version, None))
+        elif is_policy(value.resource):
             if change is Change.UPSERT:
                 self.policies.put_unreadable(value)
             else:

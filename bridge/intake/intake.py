@@ -15,7 +15,7 @@ from bridge.intake import collector
 from bridge.intake.cluster_index import ClusterIndex
 from bridge.intake.policies import NATIVE
 from bridge.intake.recorder import Recorder
-from bridge.model.observed import CORE_RESOURCES, Change, Event, Observed, Resource, Synced
+from bridge.model.observed import ALWAYS_WATCHED, Change, Event, Observed, Resource, Synced
 from bridge.model.policy import AddressSource, Governance
 from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
@@ -44,7 +44,7 @@ def required(targets: Sequence[Target], dialects: Dialects = NATIVE) -> frozense
     """What must have been listed whole before anything is concluded: nodes only where a device sees their addresses."""
     views = [view.source for target in targets for view in target.views]
     nodes = frozenset() if AddressSource.NODE in views else frozenset({Resource.NODES})
-    return (frozenset(CORE_RESOURCES) | dialects.kinds.keys()) - nodes
+    return (frozenset(ALWAYS_WATCHED) | dialects.kinds.keys()) - nodes
 
 
 class Intake:

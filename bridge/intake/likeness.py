@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bridge.model.observed import Namespace, Pod, PolicyObject, Service
+from bridge.model.observed import Namespace, Order, Pod, PolicyObject, Service
 from bridge.state.batch import Slim, Verdict
 
 
@@ -10,12 +10,23 @@ def alike(known: Pod | Slim, value: Pod | Slim) -> bool:
     """Versions are not looked at, nor who wrote last."""
     match known, value:
         case Pod(), Pod():
-            level = replace(known, resource_version=value.resource_version, deleting=value.deleting, phase=value.phase)
+            level = replace(
+                known,
+                resource_version=value.resource_version,
+                deleting=value.deleting,
+                phase=value.phase,
+                programmed=value.programmed,
+            )
             return level == value and known.terminal == value.terminal
         case Namespace() | Service() | PolicyObject(), Namespace() | Service() | PolicyObject():
             return replace(known, resource_version=value.resource_version, actor=value.actor) == value
         case _:
             return replace(known, resource_version=value.resource_version) == value
+
+
+def same_order(known: Order, order: Order) -> bool:
+    """Whether it says what it said: what we told of it ourselves is no news."""
+    return replace(known, resource_version=order.resource_version, state=order.state) == order
 
 
 def same_verdict(known: Verdict | None, verdict: Verdict) -> bool:

@@ -8,18 +8,20 @@ from typing import TypeVar
 
 import structlog
 
+from bridge.dialects import orders
 from bridge.dialects.annotations import annotation_groups
 from bridge.errors import PolicyError
 from bridge.intake import compiler
 from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
 from bridge.intake.cluster_index import ClusterIndex, Dirty
 from bridge.intake.counting import Counting
-from bridge.intake.likeness import alike, same_verdict
+from bridge.intake.gates import Gates
+from bridge.intake.likeness import alike, same_order, same_verdict
 from bridge.intake.timetable import Timetable
 from bridge.intake.unreached import Unreached
 from bridge.intake.workloads import held
 from bridge.model.identity import ObjectKey
-from bridge.model.observed import Pod
+from bridge.model.observed import Change, Order, Pod, Resource
 from bridge.model.policy import Governance, Ref
 from bridge.model.reasons import RESTING, Reason
 from bridge.policy.compile import Target
@@ -53,6 +55,7 @@ class Recorder:
         self._counting = Counting(index)
         self._notes: Mapping[str, tuple[str, ...]] = {}
         self._memory = Memory()
+        self._gates = Gates(index, recorded.gates)
         self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
         self._placements = dict(recorded.placements)
@@ -81,6 +84,7 @@ class Recorder:
         batch = Batch(at)
         moved, doubtful = MemberCauses(), self._unreached.doubtful
         self._record_pods(dirty, batch)
+        self._record_orders(dirty, batch)
         self._record_objects(dirty, batch)
         if dirty.namespaces:
             self._index.membership.forget_cache()
@@ -98,6 +102,7 @@ class Recorder:
             for uid in doubtful(address):
                 suspects[uid] = None
         self._record_changes(dirty, batch, moved)
+        self._gates.record(dirty, batch, first=first)
         batch.causes |= moved.lines(dirty.changed, together(dirty.causes.values()))
         about = self._unreached.update(suspects) | dirty.named.keys()
         if dirty.policy:
@@ -131,6 +136,25 @@ class Recorder:
         for key in dirty.objects_gone:
             if self._objects.pop(key, None) is not None:
                 batch.objects_gone.append(key)
+
+    def _record_orders(self, dirty: Dirty, batch: Batch) -> None:
+        """What people decided. A stop that is merely absent stays in force: only its deletion, seen, ends it as lifting it does."""
+        serving = [target.name for target in self._targets]
+        for (resource, name), (change, order) in dirty.orders.items():
+            known = self._objects.get((resource, "", name))
+            if change is Change.UPSERT and isinstance(known, Order) and same_order(known, order):
+                continue
+            if resource is Resource.DECISIONS:
+                if change is Change.UPSERT:
+                    batch.decisions.append(orders.decision(order, self._cluster, serving, batch.at))
+                else:
+                    batch.decisions_gone.append(order.uid)
+            elif change is Change.UPSERT:
+                batch.stops.append(orders.stop(order, self._cluster, batch.at))
+            elif change is Change.DELETED:
+                batch.stops_deleted.append(name)
+            else:
+                log.warning("a stop is absent, and stays in force", cluster=self._cluster, stop=name)
 
     def _record_policy(self, dirty: Dirty, batch: Batch, *, first: bool) -> None:
         """Compile anew, and mark the namespaces whose members must be looked at for that."""

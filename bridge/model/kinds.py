@@ -30,6 +30,8 @@ class Resource(str):
     CLUSTER_EXTERNAL_SERVICES: ClassVar["Resource"]
     EXTERNAL_SERVICES: ClassVar["Resource"]
     ADDRESS_GROUPS: ClassVar["Resource"]
+    DECISIONS: ClassVar["Resource"]
+    STOPS: ClassVar["Resource"]
 
     _known: ClassVar[dict[str, "Resource"]] = {}
 
@@ -49,19 +51,22 @@ Resource.SERVICE_RULES = Resource("serviceegressrules")
 Resource.CLUSTER_EXTERNAL_SERVICES = Resource("clusterexternalservices")
 Resource.EXTERNAL_SERVICES = Resource("externalservices")
 Resource.ADDRESS_GROUPS = Resource("addressgroups")
+Resource.DECISIONS = Resource("decisions")
+Resource.STOPS = Resource("stops")
 
 
 class Brings(StrEnum):
-    """What an object of a kind is to policy."""
+    """What an object of a kind is to us: policy, or an order about devices."""
 
     RULE = "rule"
     EXTERNAL_SERVICE = "external service"
     ADDRESS_GROUP = "address group"
+    ORDER = "order"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of object. `brings` is None for Kubernetes' own, which are no policy.
+    """One kind of object. `brings` is None for Kubernetes' own, which are neither policy nor orders.
 
     Of rules, `tier` is theirs, `allows` are the words of spec.action that let through and stop nothing, and `targets` is the field that
     names external services. `phases` are what another program's status.phase says of an object that every device holds, and of one that is
@@ -87,9 +92,14 @@ class Kind:
         return self.api_version.rpartition("/")[0]
 
     @property
+    def is_policy(self) -> bool:
+        """Policy as somebody wrote it."""
+        return self.brings not in (None, Brings.ORDER)
+
+    @property
     def foreign(self) -> bool:
         """Policy in the words of others, whose definitions are not ours."""
-        return self.brings is not None and self.group != GROUP
+        return self.is_policy and self.group != GROUP
 
     @property
     def ref(self) -> str:
@@ -142,6 +152,8 @@ EXTERNAL_SERVICE = Kind(
 ADDRESS_GROUP = Kind(
     Resource.ADDRESS_GROUPS, "AddressGroup", API_VERSION, namespaced=False, brings=Brings.ADDRESS_GROUP
 )
+DECISION = Kind(Resource.DECISIONS, "Decision", API_VERSION, namespaced=False, brings=Brings.ORDER)
+STOP = Kind(Resource.STOPS, "Stop", API_VERSION, namespaced=False, brings=Brings.ORDER)
 
 CORE = (
     Kind(Resource.NAMESPACES, "Namespace", "v1", namespaced=False),
@@ -159,6 +171,9 @@ OURS = (
     EXTERNAL_SERVICE,
     ADDRESS_GROUP,
 )
+"""Policy in our own words."""
+ORDERS = (DECISION, STOP)
+"""What people decide about devices; it is heard whatever dialects are in use."""
 
 KINDS: dict[Resource, Kind] = {}
 """Every kind that this program knows. Filled before anything is watched, and never emptied: a name means one thing."""
@@ -186,7 +201,7 @@ def brings(ref_kind: str) -> Brings | None:
 def is_policy(resource: Resource) -> bool:
     """Whether objects of this kind are policy as somebody wrote it."""
     kind = KINDS.get(resource)
-    return kind is not None and kind.brings is not None
+    return kind is not None and kind.is_policy
 
 
-register((*CORE, *OURS))
+register((*CORE, *OURS, *ORDERS))

@@ -6,13 +6,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from bridge.model.kinds import CORE, OURS, Resource
+from bridge.model.gate import gated
+from bridge.model.kinds import CORE, ORDERS, OURS, Resource
 from bridge.model.kinds import REF_KINDS as KINDS
 
 __all__ = [
+    "ALWAYS_WATCHED",
     "CORE_RESOURCES",
     "KINDS",
     "NO_LABELS",
+    "ORDER_RESOURCES",
     "POLICY_RESOURCES",
     "RESOURCES",
     "Change",
@@ -22,6 +25,7 @@ __all__ = [
     "Namespace",
     "Node",
     "Observed",
+    "Order",
     "Pod",
     "PolicyObject",
     "Resource",
@@ -39,12 +43,17 @@ CORE_RESOURCES = tuple(kind.resource for kind in CORE)
 """What is watched of Kubernetes itself."""
 POLICY_RESOURCES = tuple(kind.resource for kind in OURS)
 """Where policy in our own kinds stands."""
-RESOURCES = (*CORE_RESOURCES, *POLICY_RESOURCES)
+ORDER_RESOURCES = tuple(kind.resource for kind in ORDERS)
+"""What people decide about devices."""
+ALWAYS_WATCHED = (*CORE_RESOURCES, *ORDER_RESOURCES)
+"""What is watched whatever dialects are in use."""
+RESOURCES = (*ALWAYS_WATCHED, *POLICY_RESOURCES)
 
 
 @dataclass(slots=True, unsafe_hash=True)
 class Pod:
-    """A pod as policy sees it. `addresses` are canonical; `started` is status.startTime, None until the node took it.
+    """A pod as policy sees it. `addresses` are canonical; `started` is status.startTime, None until the node took it; `programmed` is
+    whether a pod that is gated has been told that it need not wait.
 
     A value like the others and never changed. It is not marked frozen because that makes the one value of which there are hundreds of
     thousands nine times slower to make (1.9 µs against 0.2).
@@ -65,6 +74,12 @@ class Pod:
     started: datetime | None
     deleting: bool
     gates: tuple[str, ...]
+    programmed: bool = False
+
+    @property
+    def gated(self) -> bool:
+        """Whether it waits for the firewalls to know it, or did."""
+        return bool(self.gates or self.annotations) and gated(self.gates, self.annotations)
 
     @property
     def terminal(self) -> bool:
@@ -143,7 +158,23 @@ class PolicyObject:
     sequence: int = 0
 
 
-Observed = Pod | Namespace | Service | EndpointSlice | Node | PolicyObject
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A Decision or a Stop as it was written: `spec` is any JSON, or None where it makes no sense at all.
+
+    `created` is when, as the API server wrote it. `state` is what its status says became of it: our word, which outlives our record.
+    """
+
+    resource: Resource
+    uid: str
+    name: str
+    resource_version: str
+    spec: Any
+    created: str = ""
+    state: str = ""
+
+
+Observed = Pod | Namespace | Service | EndpointSlice | Node | PolicyObject | Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +192,7 @@ class Undecodable:
 def resource_of(value: Observed | Undecodable) -> Resource:
     """The resource that a value came from."""
     match value:
-        case PolicyObject() | Undecodable():
+        case PolicyObject() | Order() | Undecodable():
             return value.resource
         case Pod():
             return Resource.PODS

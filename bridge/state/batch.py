@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bridge.model.decisions import DecisionRecord, StopRecord
+from bridge.model.gate import Need
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
-from bridge.model.observed import EndpointSlice, Namespace, Node, Pod, PolicyObject, Resource, Service
+from bridge.model.observed import EndpointSlice, Namespace, Node, Order, Pod, PolicyObject, Resource, Service
 from bridge.model.policy import Ref, Tier
 from bridge.model.resolution import Resolution
 
-Slim = Namespace | Service | EndpointSlice | Node | PolicyObject
+Slim = Namespace | Service | EndpointSlice | Node | PolicyObject | Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,21 @@ class Placement:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class GateStart:
+    """A pod that waits until the firewalls know it, or need not (`open`).
+
+    `needs` are the groups that its addresses are in. `reason` is why it need not wait; of one that waits, why no device can help it.
+    `told`: the pod says already that it need not wait.
+    """
+
+    pod: Pod
+    needs: tuple[Need, ...] = ()
+    open: bool = False
+    reason: str = ""
+    told: bool = False
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that one intake batch changes; committed whole or not at all. `at` is the time of all its changes."""
@@ -104,6 +121,13 @@ class Batch:
     placements_gone: list[tuple[Ref, str]] = field(default_factory=list)  # object, device
     names: list[Resolution] = field(default_factory=list)  # each as it stands now
     names_gone: list[str] = field(default_factory=list)  # followed no more
+    decisions: list[DecisionRecord] = field(default_factory=list)
+    decisions_gone: list[str] = field(default_factory=list)  # uids
+    stops: list[StopRecord] = field(default_factory=list)
+    stops_deleted: list[str] = field(default_factory=list)  # names, of those that were seen going
+    gates: list[GateStart] = field(default_factory=list)
+    gates_opened: list[str] = field(default_factory=list)  # uids, of those that say so themselves
+    gates_gone: list[str] = field(default_factory=list)  # uids
     causes: dict[ObjectKey, str] = field(
         default_factory=dict
     )  # why the members of a group change, or an object is to go
@@ -112,7 +136,7 @@ class Batch:
 
     @property
     def of_policy(self) -> bool:
-        """Whether more changes than pods and members: policy, what it becomes on the devices, or what is said about it."""
+        """Whether more changes than pods and members: policy, what it becomes on the devices, orders, or what is said about them."""
         parts = (
             self.verdicts,
             self.verdicts_gone,
@@ -120,6 +144,10 @@ class Batch:
             self.placements_gone,
             self.desired,
             self.desired_gone,
+            self.decisions,
+            self.decisions_gone,
+            self.stops,
+            self.stops_deleted,
         )
         return any(parts)
 
@@ -152,3 +180,4 @@ class Recorded:
     placements: Mapping[tuple[Ref, str], Placement] = field(default_factory=dict)  # object, device
     seen_at: datetime | None = None  # up to when all that happened is in it
     names: Mapping[str, Resolution] = field(default_factory=dict)
+    gates: Mapping[str, bool] = field(default_factory=dict)  # uid -> whether it waits

@@ -15,13 +15,14 @@ from bridge.model.observed import (
     Labels,
     Namespace,
     Node,
+    Order,
     Pod,
     PolicyObject,
     Resource,
     Service,
     resource_of,
 )
-from bridge.model.plan import Held
+from bridge.model.plan import Held, HoldKind
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 from bridge.state.batch import Slim
 
@@ -87,6 +88,7 @@ class _Held(msgspec.Struct):
     key: str
     members: Texts
     reason: str
+    kind: HoldKind = HoldKind.REMOVAL
 
 
 _SLIM: Mapping[Resource, type[Slim]] = {
@@ -94,6 +96,8 @@ _SLIM: Mapping[Resource, type[Slim]] = {
     Resource.SERVICES: Service,
     Resource.ENDPOINT_SLICES: EndpointSlice,
     Resource.NODES: Node,
+    Resource.DECISIONS: Order,
+    Resource.STOPS: Order,
 }
 
 
@@ -117,7 +121,7 @@ _decode_labels = msgspec.json.Decoder(dict[str, str]).decode
 _decode_held = msgspec.json.Decoder(tuple[_Held, ...]).decode
 _decode_policy_object = msgspec.json.Decoder(PolicyObject, dec_hook=_named).decode
 _decode_slim: Mapping[Resource, Callable[[str], Slim]] = {
-    resource: msgspec.json.Decoder(kind).decode for resource, kind in _SLIM.items()
+    resource: msgspec.json.Decoder(kind, dec_hook=_named).decode for resource, kind in _SLIM.items()
 }
 
 
@@ -237,7 +241,7 @@ def decode_policy_object(body: str) -> PolicyObject:
 
 def place_of(value: Slim) -> tuple[Resource, str, str]:
     """Resource, namespace ("" when cluster-scoped) and name."""
-    namespace = "" if isinstance(value, Namespace | Node) else value.namespace
+    namespace = "" if isinstance(value, Namespace | Node | Order) else value.namespace
     return resource_of(value), namespace, value.name
 
 
@@ -296,9 +300,9 @@ class PodReader:
 
 def encode_held(held: Iterable[Held]) -> str:
     """The held parts of a plan, in a stable order."""
-    return json_text([_Held(str(one.key), tuple(sorted(one.members)), one.reason) for one in held])
+    return json_text([_Held(str(one.key), tuple(sorted(one.members)), one.reason, one.kind) for one in held])
 
 
 def decode_held(body: str) -> tuple[Held, ...]:
     """The held parts of a plan."""
-    return tuple(Held(_key(one.key), frozenset(one.members), one.reason) for one in _decode_held(body))
+    return tuple(Held(_key(one.key), frozenset(one.members), one.reason, one.kind) for one in _decode_held(body))

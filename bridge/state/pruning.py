@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
-from bridge.state import resolutions
+from bridge.state import orders, resolutions
 from bridge.state.audit_store import AuditStore
 from bridge.state.database import Database
 from bridge.state.partitions import drop_months
@@ -62,6 +62,8 @@ def prune(database: Database, before: datetime) -> Pruned:
         connection.execute(_OUTAGES, {"before": before})
         connection.execute(resolutions.PRUNE, {"before": before})
         connection.execute(_VERSIONS, {"before": before})
+        connection.execute(orders.PRUNE_DECISIONS, {"before": before})
+        connection.execute(orders.PRUNE_STOPS, {"before": before})
     leases, members = drop_months(database, "lease_closed", before), drop_months(database, "member_closed", before)
     devices = AuditStore(database).devices()
     audit = sum(_delete(database, _AUDIT, before, device) for device in devices)

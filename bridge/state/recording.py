@@ -10,7 +10,7 @@ from bridge.errors import StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod
 from bridge.model.policy import Ref
-from bridge.state import resolutions
+from bridge.state import gates, orders, resolutions
 from bridge.state import statements as sql
 from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, Placement, Slim, Verdict
 from bridge.state.database import Connection
@@ -35,6 +35,7 @@ class Recording:
             self._cluster_side(batch)
             self._members(batch, groups)
             self._device_side(batch)
+            gates.write(self._run, batch)
             self.connection.execute(sql.NOTIFY, {"channel": CHANNEL, "cluster": self.cluster})
 
     def _run(self, statement: LiteralString, rows: Sequence[Any], **columns: object) -> None:
@@ -73,6 +74,7 @@ class Recording:
         self._placements(list({(one.ref, one.device): one for one in batch.placements}.values()))
         self._versions(dict(versions(batch)))
         resolutions.write(self._run, list({one.name: one for one in batch.names}.values()), batch.names_gone)
+        orders.write(self._run, batch)
         if batch.of_policy:
             self.connection.execute(sql.POLICY_REVISION, {"cluster": self.cluster, "revision": self.revision})
         self._run(sql.SYNCED, list(batch.synced), synced=json_text(batch.synced))

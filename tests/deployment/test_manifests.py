@@ -12,7 +12,7 @@ from bridge.cli.adapters import InstalledAdapters
 from bridge.cluster.rights import Right, bindings, rights, roles
 from bridge.dialects.dialect import load
 from bridge.errors import SettingsError
-from bridge.model.observed import CORE_RESOURCES
+from bridge.model.observed import ALWAYS_WATCHED
 from bridge.resources import shipped
 from bridge.settings import Settings
 from bridge.settings import load as load_settings
@@ -29,7 +29,7 @@ def documents(*names: str) -> list[dict[str, Any]]:
 
 def needed(*dialects: str) -> tuple[Right, ...]:
     """What it takes to serve a cluster with these dialects, and no Secrets."""
-    return rights((*CORE_RESOURCES, *load(dialects).kinds))
+    return rights((*ALWAYS_WATCHED, *load(dialects).kinds))
 
 
 def site() -> Settings:

@@ -28,7 +28,7 @@ from bridge.feedback import telling
 from bridge.feedback.account import Account, Body, Due
 from bridge.feedback.writer import Fate, Writer
 from bridge.model.kinds import KINDS, Kind
-from bridge.model.observed import CORE_RESOURCES, Resource
+from bridge.model.observed import ALWAYS_WATCHED, Resource
 from bridge.model.policy import Ref
 from bridge.resources import shipped
 from bridge.settings.credentials import SecretKey
@@ -37,7 +37,7 @@ from tests.control_plane.plane import ControlPlane
 from tests.deployment.account import ServiceAccount
 from tests.dialects.test_ces_on_the_api_server import DEFINITIONS
 
-WATCHED = (*CORE_RESOURCES, *load(["native", "ces"]).kinds)
+WATCHED = (*ALWAYS_WATCHED, *load(["native", "ces"]).kinds)
 HOME = "test-rights"
 NEEDED = rights(WATCHED, [(HOME, "edge")])
 _PORTS = {"ports": "Any", "addresses": ["192.0.2.1"]}

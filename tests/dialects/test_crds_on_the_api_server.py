@@ -9,6 +9,7 @@ import yaml
 
 from bridge.dialects import kinds, native
 from bridge.dialects.manifests import Severity, check
+from bridge.model.kinds import ORDERS
 from bridge.resources import shipped
 from tests.control_plane.plane import ControlPlane
 from tests.dialects.objects import (
@@ -32,7 +33,7 @@ TRY = "?dryRun=All&fieldValidation=Strict"
 def server(control_plane: ControlPlane) -> ControlPlane:
     """The control plane with our definitions."""
     names = control_plane.install_crds(shipped("config/crd"))
-    assert sorted(names) == sorted(f"{kind.resource}.{kinds.GROUP}" for kind in kinds.KINDS)
+    assert sorted(names) == sorted(f"{kind.resource}.{kinds.GROUP}" for kind in (*kinds.KINDS, *ORDERS))
     return control_plane
 
 
@@ -45,7 +46,7 @@ def create(server: ControlPlane, kind: str, spec: Any) -> Spec:  # noqa: ANN401
 
 
 def test_definitions_are_without_objection(server: ControlPlane) -> None:
-    for kind in kinds.KINDS:
+    for kind in (*kinds.KINDS, *ORDERS):
         item = server.api.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.resource}.{kinds.GROUP}")
         conditions = {condition["type"]: condition["status"] for condition in item["status"]["conditions"]}
         assert conditions["Established"] == "True"

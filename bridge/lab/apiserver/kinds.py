@@ -147,6 +147,8 @@ OURS: tuple[Kind, ...] = (
     _ours("namespaceegressrules", "NamespaceEgressRule", namespaced=True),
     _ours("serviceegressrules", "ServiceEgressRule", namespaced=True),
     _ours("externalservices", "ExternalService", namespaced=True),
+    _ours("decisions", "Decision", namespaced=False),
+    _ours("stops", "Stop", namespaced=False),
 )
 
 
