@@ -4,22 +4,26 @@
      ▲                                                        │ 410, or lines that make no sense
      └────────────────────────────────────────────────────────┘
 
+A consumer may come and go: without one the picture alone is kept, and the next goes on from it.
+
 The waits, and the rule that a very short watch is a failure, are those of client-go's reflector.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from bridge.clock import Clock
+from bridge.cluster.absences import Absences, Listed
 from bridge.cluster.answers import RequestRefused, Throttled
 from bridge.cluster.backoff import Backoff, Uniform, uniform
 from bridge.cluster.client import Connection
 from bridge.cluster.decode import Line, Value
+from bridge.cluster.departures import Departures
 from bridge.cluster.gate import ClusterGate, no_namespaces
 from bridge.cluster.health import Health, State
 from bridge.cluster.kinds import KINDS
@@ -27,7 +31,7 @@ from bridge.cluster.listing import Lister, version_number
 from bridge.cluster.picture import Picture
 from bridge.cluster.settings import ReflectorSettings
 from bridge.cluster.watch import Garbled, Watch
-from bridge.errors import ClusterDenied, ClusterError, ClusterUnavailable, Expired
+from bridge.errors import ClusterDenied, ClusterError, Expired
 from bridge.model.observed import Change, Event, Resource, Synced
 
 Batch = Sequence[Event | Synced]
@@ -41,13 +45,18 @@ _PROMPT: Final = timedelta(seconds=5)
 _CATCH_UP: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A complete list: which objects it held. Not `certain` when one of them does not say which it is."""
+class _Replaced(Exception):
+    """Another consumer begins from a record of his own: what was under way for the one before is of no use."""
 
-    version: str
-    uids: Collection[str]
-    certain: bool
+
+@dataclass(slots=True)
+class _Basis:
+    """Who is served and what he was given. Replaced whole when the next consumer cannot go on from the picture."""
+
+    picture: Picture
+    sink: Sink | None
+    version: str = ""  # where the watch goes on; empty when a list is due
+    synced: bool = False
 
 
 class Reflector:
@@ -56,15 +65,16 @@ class Reflector:
     `known` is what the consumer holds already: objects equal to it are not delivered again, and what of it is no longer there is
     delivered as DELETED or GONE, by the same path as after an outage. `known_at` is when that knowledge was last fresh.
 
-    `sink` is called from this thread only. When it raises, the batch counts as not delivered and its changes come again. An
-    object may be delivered again unchanged; no change is left out. Synced follows each complete list whose absences are confirmed.
+    `sink` is called from this thread only, or from the one that calls `rebase`, while the other waits. When it raises, the batch counts
+    as not delivered and its changes come again. An object may be delivered again unchanged; no change is left out. Synced follows each
+    complete list whose absences are confirmed. Without a sink nothing is delivered; what is seen is kept for the next.
     """
 
     def __init__(
         self,
         connection: Connection,
         resource: Resource,
-        sink: Sink,
+        sink: Sink | None,
         clock: Clock,
         settings: ReflectorSettings | None = None,
         known: Iterable[Value] = (),
@@ -74,25 +84,26 @@ class Reflector:
         uniform: Uniform = uniform,
     ) -> None:
         settings = settings or ReflectorSettings()
-        self._connection = connection
         self._words = f"{connection.name}: {resource}"
+        self._connection = connection
         self._resource = resource
-        self._sink = sink
         self._clock = clock
-        self._gate = gate or ClusterGate(connection)
         self._lister = Lister(connection, resource, settings.limit(resource))
+        self._absences = Absences(self._words, self._lister, gate or ClusterGate(connection))
         self._watch = Watch(connection, resource, self._lister.codec, settings, clock, uniform)
         self._backoff = Backoff(settings.backoff, uniform)
-        self._picture = Picture(resource, known, known_at)
-        self._version = ""  # where the watch goes on; empty when a list is due
+        self._departures = Departures(clock.now)
+        self._basis = _Basis(Picture(resource, known, known_at, self._departures), sink)
+        self._lock = threading.RLock()  # held while something is delivered, and while the consumer changes
+        self._moved = threading.Condition(self._lock)
         self._newest = 0  # the newest version ever seen: no list may be older
         self._relisted = False  # a list at once was the answer to a version too old, and nothing went well since
         self._garbled_at = ""  # the version after which a line made no sense
         self._heard: float | None = None
         self._state = State.STARTING
         self._error = ""
-        self._synced = False
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{connection.name}/{resource}", daemon=True)
 
     def start(self) -> None:
@@ -102,6 +113,7 @@ class Reflector:
     def ask_to_stop(self) -> None:
         """Deliver nothing more, and end at the next opportunity."""
         self._stopping.set()
+        self._woken.set()
 
     def stop(self) -> None:
         """End now: calls in flight on the connection are broken (others on it are repeated by whoever made them)."""
@@ -119,146 +131,200 @@ class Reflector:
 
     def health(self) -> Health:
         """How it stands. From any thread."""
-        heard = self._heard
+        heard, basis = self._heard, self._basis
         return Health(
             resource=self._resource,
             state=self._state,
-            synced=self._synced,
+            synced=basis.synced,
             silent_for=None if heard is None else self._clock.elapsed() - heard,
-            resource_version=self._version,
-            objects=len(self._picture),
+            resource_version=basis.version,
+            objects=len(basis.picture),
             failures=self._backoff.failures,
             error=self._error,
         )
 
+    # ---- one consumer after another
+
+    def seen(self, uid: str) -> Value | None:
+        """The object as it is in the picture now. From any thread."""
+        return self._basis.picture.objects.get(uid)
+
+    def rebase(
+        self, sink: Sink, known: Sequence[Value], known_at: datetime | None, version: int, patience: float
+    ) -> bool:
+        """Go on for a consumer whose record holds `known`, made with what was seen up to `version`. From any thread.
+
+        What differs from the record is delivered as a list would have shown it, within this call; what happens from then on follows.
+        False where the picture cannot tell that: it is not whole, the watch does not stand, it is behind the record for more than
+        `patience` seconds, or something is gone that nobody saw going. Then a list is begun, as at a start.
+        """
+        with self._moved:
+            self._moved.wait_for(lambda: self._newest >= version or not self._stands, patience)
+            events = self._since(known, known_at) if self._newest >= version else None
+            if events is None:
+                self._basis = _Basis(Picture(self._resource, known, known_at, self._departures), sink)
+                # Neither a watch that stands nor a pause after a failure is to be waited for.
+                self._watch.interrupt()
+                self._woken.set()
+                return False
+            sink([*events, Synced(self._resource, self._basis.version, since=known_at)])
+            self._basis.sink = sink
+            return True
+
+    def release(self) -> None:
+        """The consumer takes no more: nothing reaches him after this call. What is seen is kept for the next."""
+        with self._lock:
+            self._basis.sink = None
+
+    def forget_departures(self, before: datetime) -> None:
+        """Whatever was seen to go before then is in every record."""
+        with self._lock:
+            self._departures.forget(before)
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the picture is whole and followed by a watch, or there is nothing to watch."""
+        basis = self._basis
+        watching = bool(basis.version) and self._state is State.WATCHING
+        return basis.synced and (watching or self._state is State.NOT_INSTALLED)
+
+    def _since(self, known: Sequence[Value], known_at: datetime | None) -> list[Event] | None:
+        if not self._stands:
+            return None
+        if self._state is State.NOT_INSTALLED:  # those that were known before stay
+            picture = Picture(self._resource, known, known_at, self._departures)
+            self._basis = _Basis(picture, None, synced=True)
+            return []
+        return self._basis.picture.since(known, known_at)
+
+    # ---- the thread
+
     def _run(self) -> None:
         while not self._stopping.is_set():
+            basis = self._basis
             try:
-                self._turn()
+                self._turn(basis)
             except Exception as error:  # noqa: BLE001 (a consumer's fault too must not end the thread)
-                if not self._stopping.is_set():
-                    self._clock.wait(self._stopping, self._after(error))
+                if basis is self._basis and not self._stopping.is_set():
+                    self._pause(self._after(error))
         self._state = State.STOPPED
 
-    def _turn(self) -> None:
+    def _pause(self, seconds: float) -> None:
+        self._clock.wait(self._woken, seconds)
+        if not self._stopping.is_set():
+            self._woken.clear()
+
+    def _turn(self, basis: _Basis) -> None:
         try:
-            self._follow()
+            self._follow(basis)
         except RequestRefused as error:
             if error.code != 404 or not KINDS[self._resource].optional:
                 raise
-            self._not_installed(error)
-            self._clock.wait(self._stopping, self._backoff.slow())
+            self._not_installed(basis, error)
+            self._pause(self._backoff.slow())
 
-    def _follow(self) -> None:
+    def _follow(self, basis: _Basis) -> None:
         """One list if it is due, one watch."""
-        if not self._version:
-            self._synchronize()
-        missed_since, opened = self._missed_since(), self._clock.elapsed()
-        with closing(self._watch.batches(self._version)) as batches:
+        if not basis.version:
+            self._synchronize(basis)
+        missed_since, opened = self._missed_since(basis), self._clock.elapsed()
+        with closing(self._watch.batches(basis.version)) as batches:
             for lines in batches:
-                if self._stopping.is_set():
+                if self._stopping.is_set() or basis is not self._basis:
                     return
                 self._state = State.WATCHING
                 if lines:
                     behind = self._clock.elapsed() < opened + _CATCH_UP
-                    self._take(lines, missed_since if behind else None)
+                    self._take(basis, lines, missed_since if behind else None)
                 else:
                     opened = self._clock.elapsed()
         self._well()
 
-    def _missed_since(self) -> datetime | None:
+    def _missed_since(self, basis: _Basis) -> datetime | None:
         """Since when nothing was heard, where that is so long ago that a watch begins with what happened meanwhile."""
-        fresh_at = self._picture.fresh_at
+        fresh_at = basis.picture.fresh_at
         return fresh_at if fresh_at and self._clock.now() > fresh_at + _PROMPT else None
 
     # ---- the list
 
-    def _synchronize(self) -> None:
+    def _synchronize(self, basis: _Basis) -> None:
         if self._state is State.STARTING:
             self._state = State.LISTING
         began, heard = self._clock.now(), self._clock.elapsed()
-        listed = self._list()
-        removals = self._removals(listed)
-        self._deliver([*removals, Synced(self._resource, listed.version, since=self._picture.fresh_at)])
-        self._picture.delivered(removals)
-        self._version = listed.version
-        self._synced = True
-        self._heard = heard  # a list is a picture of its beginning
-        self._picture.fresh(began)
+        listed = self._list(basis)
+        removals = self._removals(basis, listed)
+        with self._served(basis):
+            self._deliver(basis, [*removals, Synced(self._resource, listed.version, since=basis.picture.fresh_at)])
+            basis.picture.delivered(removals)
+            basis.picture.fresh(began)
+            basis.version, basis.synced = listed.version, True
+            self._heard = heard  # a list is a picture of its beginning
 
-    def _list(self) -> _Listed:
+    def _list(self, basis: _Basis) -> Listed:
         """Deliver what a complete list shows, page by page."""
         uids: set[str] = set()
-        version, certain = "", True
+        version = ""
         for page in self._lister.pages(not_before=self._newest):
             version = page.resource_version
-            events = self._picture.differing(page.values)
-            self._deliver(events)
-            self._picture.delivered(events, listed_at=self._clock.now())
+            with self._served(basis):
+                events = basis.picture.differing(page.values)
+                self._deliver(basis, events)
+                basis.picture.delivered(events, listed_at=self._clock.now())
             uids.update(value.uid for value in page.values)
         if self._resource is Resource.NAMESPACES and not uids:
             raise no_namespaces(self._connection)
-        certain = "" not in uids
         self._newest = version_number(version)
-        return _Listed(version, uids - {""}, certain)
+        return Listed(version, uids - {""}, "" not in uids)
 
-    def _removals(self, listed: _Listed) -> list[Event]:
-        missing = self._picture.missing(listed.uids)
+    def _removals(self, basis: _Basis, listed: Listed) -> list[Event]:
+        missing = basis.picture.missing(listed.uids)
         if not missing:
             return []
-        replaced = self._picture.replaced(missing, listed.uids)
-        ended = {value.uid for value in replaced}
-        gone = self._confirmed([value for value in missing if value.uid not in ended], listed)
-        picture = self._picture
-        ends = [picture.deletion(value, picture.last_seen(value)) for value in replaced]
-        return ends + [picture.vanished(value) for value in gone]
-
-    def _confirmed(self, suspects: list[Value], listed: _Listed) -> list[Value]:
-        """Those that a second list misses too. Raises when that cannot be told now; nothing is inferred then."""
-        if not suspects or not listed.certain:
-            return []
-        second = {value.uid: value for page in self._lister.pages(not_before=self._newest) for value in page.values}
-        self._check_against(listed, second.values())
-        self._gate.prove_populated()
-        return [] if "" in second else [value for value in suspects if value.uid not in second]
-
-    def _check_against(self, listed: _Listed, second: Iterable[Value]) -> None:
-        """An object that has not changed since the first list, and was not in it, proves that list incomplete."""
-        for value in second:
-            if value.uid not in listed.uids and value.uid and version_number(value.resource_version) <= self._newest:
-                raise ClusterUnavailable(f"{self._words}: a list left out {value.name!r}, which was there")
+        ends = basis.picture.ended(missing, listed.uids)
+        ended = {event.value.uid for event in ends}
+        gone = self._absences.confirmed([value for value in missing if value.uid not in ended], listed)
+        return ends + [basis.picture.vanished(value) for value in gone]
 
     # ---- the watch
 
-    def _take(self, lines: Sequence[Line], since: datetime | None) -> None:
+    def _take(self, basis: _Basis, lines: Sequence[Line], since: datetime | None) -> None:
         """Deliver a batch, and only then count it as seen. With `since` it happened at any time after that."""
-        events = [self._event(line.type, line.value, since) for line in lines if line.value is not None]
-        version = next((line.resource_version for line in reversed(lines) if line.resource_version), self._version)
+        version = next((line.resource_version for line in reversed(lines) if line.resource_version), basis.version)
         newest = version_number(version)
-        self._deliver(events)
-        self._picture.delivered(events)
-        if version != self._version:
-            self._version = version
-            self._newest = max(self._newest, newest)
-            self._well()
-        self._fresh()
+        with self._served(basis):
+            events = [self._event(basis, line.type, line.value, since) for line in lines if line.value is not None]
+            self._deliver(basis, events)
+            basis.picture.delivered(events)
+            if version != basis.version:
+                basis.version = version
+                self._newest = max(self._newest, newest)
+                self._well()
+                self._moved.notify_all()
+            self._heard = self._clock.elapsed()
+            basis.picture.fresh(self._clock.now())
 
-    def _event(self, kind: str, value: Value, since: datetime | None) -> Event:
+    def _event(self, basis: _Basis, kind: str, value: Value, since: datetime | None) -> Event:
         if kind != "DELETED":
             return Event(Change.UPSERT, self._resource, value, since)
         if not value.uid:
             raise Garbled(f"{self._words}: a deletion does not say of what")
-        return self._picture.deletion(value, since)
+        return basis.picture.deletion(value, since)
 
-    def _deliver(self, batch: Batch) -> None:
-        if batch and not self._stopping.is_set():
-            self._sink(batch)
+    # ---- delivery
+
+    @contextmanager
+    def _served(self, basis: _Basis) -> Iterator[None]:
+        """Nobody else comes in between. Raises _Replaced when that has happened already."""
+        with self._lock:
+            if basis is not self._basis:
+                raise _Replaced
+            yield
+
+    def _deliver(self, basis: _Basis, batch: Batch) -> None:
+        if batch and basis.sink is not None and not self._stopping.is_set():
+            basis.sink(batch)
 
     # ---- how it stands
-
-    def _fresh(self) -> None:
-        self._heard = self._clock.elapsed()
-        self._picture.fresh(self._clock.now())
 
     def _well(self) -> None:
         if self._error:
@@ -275,7 +341,7 @@ class Reflector:
         self._fail(State.FAILING, error)
         wait = self._backoff.next()
         if self._needs_list(error):
-            self._version = ""
+            self._basis.version = ""
         if isinstance(error, Throttled):
             return max(wait, error.retry_after)
         # Whoever says that a version is too old is there: list at once, unless that has just not helped.
@@ -286,18 +352,18 @@ class Reflector:
     def _needs_list(self, error: Exception) -> bool:
         """Whether going on from the last version cannot help: it is too old, refused, or what follows it made no sense twice."""
         if isinstance(error, Garbled):
-            again = self._garbled_at == self._version
-            self._garbled_at = self._version
+            version = self._basis.version
+            again, self._garbled_at = self._garbled_at == version, version
             return again
         return isinstance(error, Expired | RequestRefused)
 
-    def _not_installed(self, error: RequestRefused) -> None:
+    def _not_installed(self, basis: _Basis, error: RequestRefused) -> None:
         """A cluster without our kinds is a cluster with none of their objects to tell of; those that were known before stay."""
-        self._version = ""
-        if self._state is not State.NOT_INSTALLED:
-            self._deliver([Synced(self._resource, "")])
-        self._synced = True
-        self._fail(State.NOT_INSTALLED, error)
+        with self._served(basis):
+            if not basis.synced or self._state is not State.NOT_INSTALLED:
+                self._deliver(basis, [Synced(self._resource, "")])
+            basis.version, basis.synced = "", True
+            self._fail(State.NOT_INSTALLED, error)
 
     def _fail(self, state: State, error: Exception) -> None:
         words = str(error) if isinstance(error, ClusterError) else f"{self._words}: {type(error).__name__}: {error}"

@@ -1,6 +1,8 @@
 """A watch response as bytes: everything that one read of the socket gave, so that a burst arrives as one batch."""
 
 import http.client
+import socket
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -66,6 +68,14 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._response.close()
+
+    def interrupt(self) -> None:
+        """Make whoever reads notice at once that it is over. From any thread."""
+        opened = getattr(getattr(self._source, "raw", None), "_sock", None)
+        if opened is not None:
+            with suppress(OSError):
+                # On the descriptor, below TLS: the thread that reads still needs the TLS state to see the end.
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     def read(self) -> bytes:
         """What has arrived, at least one byte; empty at the proper end. Raises ClusterUnavailable when cut or silent too long."""

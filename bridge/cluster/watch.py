@@ -1,6 +1,7 @@
 """One watch: from a resource version on, batches of events as they come, until the server ends it or something is wrong with it."""
 
 from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 from bridge.clock import Clock
 from bridge.cluster.answers import stream_failure
@@ -9,6 +10,7 @@ from bridge.cluster.client import Connection
 from bridge.cluster.decode import Codec, Line
 from bridge.cluster.kinds import KINDS
 from bridge.cluster.settings import ReflectorSettings
+from bridge.cluster.stream import Stream
 from bridge.errors import ClusterUnavailable
 from bridge.model.observed import Resource
 
@@ -37,6 +39,12 @@ class Watch:
         self._settings = settings
         self._clock = clock
         self._uniform = uniform
+        self._stream: Stream | None = None  # the one that stands
+
+    def interrupt(self) -> None:
+        """Break the watch that stands, if any, so that whoever reads it notices at once. From any thread."""
+        if stream := self._stream:
+            stream.interrupt()
 
     def batches(self, version: str) -> Generator[Sequence[Line], None, None]:
         """What happened after `version`: an empty batch once the watch stands, then the events of each read. No ERROR is among them.
@@ -47,9 +55,10 @@ class Watch:
         started = self._clock.elapsed()
         fruitful = False
         rest = b""
-        with self._connection.stream(
-            self._what, self._path, self._params(version), self._settings.inactivity
-        ) as stream:
+        with (
+            self._connection.stream(self._what, self._path, self._params(version), self._settings.inactivity) as stream,
+            self._standing(stream),
+        ):
             yield ()
             while data := stream.read():
                 whole, _, rest = (rest + data).rpartition(b"\n")
@@ -63,6 +72,14 @@ class Watch:
             raise ClusterUnavailable(f"{self._words}: ended in the middle of an event")
         if not fruitful and self._clock.elapsed() - started < self._settings.short_watch:
             raise ClusterUnavailable(f"{self._words}: ended at once without any event")
+
+    @contextmanager
+    def _standing(self, stream: Stream) -> Generator[None, None, None]:
+        self._stream = stream
+        try:
+            yield
+        finally:
+            self._stream = None
 
     def _params(self, version: str) -> dict[str, str]:
         return {

@@ -1,7 +1,8 @@
 """All that is watched of one cluster."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from bridge.clock import Clock
 from bridge.cluster.client import Connection
@@ -12,18 +13,21 @@ from bridge.cluster.reflector import Reflector, Sink
 from bridge.cluster.settings import ReflectorSettings
 from bridge.model.observed import RESOURCES, Resource
 
+PATIENCE: Final = 1.0
+"""Seconds for which a picture may be behind the record of another."""
+
 
 class ClusterWatcher:
     """A reflector for each resource of one cluster, behind one gate.
 
     `sink` is called from a thread per resource: it must be safe for that, and quick. `known` and `known_at` as for Reflector. A
-    watcher is started once; a new take-over makes a new one.
+    watcher is started once, with or without a consumer; later ones go on from what it saw (`rebase`, `release`).
     """
 
     def __init__(
         self,
         connection: Connection,
-        sink: Sink,
+        sink: Sink | None,
         clock: Clock,
         *,
         settings: ReflectorSettings | None = None,
@@ -31,6 +35,7 @@ class ClusterWatcher:
         known_at: datetime | None = None,
         resources: Iterable[Resource] = RESOURCES,
     ) -> None:
+        self._clock = clock
         gate = ClusterGate(connection)
         held = known or {}
         self._reflectors = {
@@ -51,6 +56,48 @@ class ClusterWatcher:
             reflector.ask_to_stop()
         for reflector in self._reflectors.values():
             reflector.stop()
+
+    def rebase(
+        self,
+        sink: Sink,
+        known: Mapping[Resource, Sequence[Value]],
+        known_at: datetime | None,
+        versions: Mapping[Resource, int],
+        *,
+        patience: float = PATIENCE,
+    ) -> list[Resource]:
+        """Go on for a consumer whose record holds `known`, made with what was seen up to these versions.
+
+        Within this call, or by the list that is begun, he is told what a start would have told him. Returns the resources of which a
+        list was begun, because the picture could not tell (see Reflector). No resource is waited for longer than `patience` seconds.
+        """
+        until = self._clock.elapsed() + patience
+        return [
+            resource
+            for resource, reflector in self._reflectors.items()
+            if not reflector.rebase(
+                sink,
+                known.get(resource, ()),
+                known_at,
+                versions.get(resource, 0),
+                max(0.0, until - self._clock.elapsed()),
+            )
+        ]
+
+    def release(self) -> None:
+        """The consumer takes no more: nothing reaches him after this. What is seen is kept for the next."""
+        for reflector in self._reflectors.values():
+            reflector.release()
+
+    def seen_pod(self, uid: str) -> Value | None:
+        """A pod as it is in the picture now. From any thread."""
+        pods = self._reflectors.get(Resource.PODS)
+        return pods.seen(uid) if pods else None
+
+    def forget_departures(self, before: datetime) -> None:
+        """Whatever was seen to go before then is in every record."""
+        for reflector in self._reflectors.values():
+            reflector.forget_departures(before)
 
     @property
     def ended(self) -> list[Resource]:
