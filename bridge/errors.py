@@ -4,6 +4,7 @@
     ├── SettingsError        all problems of the settings at once                      exit code 2
     ├── StateError           the database
     │   ├── SchemaOutdated   the schema is not the one this version needs              exit code 2
+    │   │   └── SchemaNewer  … and never will be: a newer version has changed it       stop, exit code 2
     │   ├── StateUnavailable the database cannot be reached now                        retry
     │   └── LostLease        another replica owns what this one was about to write     stop, read again
     ├── ClusterError         the Kubernetes API
@@ -46,6 +47,10 @@ class StateError(BridgeError):
 
 class SchemaOutdated(StateError):
     """The schema differs from the one this version was written for; the message names the command that mends it."""
+
+
+class SchemaNewer(SchemaOutdated):
+    """A newer version has changed the schema in a way that this one cannot run on: it must not write one row more."""
 
 
 class StateUnavailable(StateError):

@@ -8,6 +8,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+stage = "pre"  # or "post", with `oldest`, the oldest revision that a program must know to run with it
 
 
 def upgrade() -> None:

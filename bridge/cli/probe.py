@@ -7,7 +7,7 @@ import structlog
 
 from bridge import metrics
 from bridge.clock import Clock
-from bridge.errors import SchemaOutdated, StateError
+from bridge.errors import SchemaNewer, SchemaOutdated, StateError
 from bridge.state.database import Database
 from bridge.state.measures import Measures, Standing, Urgent
 
@@ -29,6 +29,7 @@ class Probe:
         self._problem = "was not asked yet"
         self._since: float | None = None  # when it began to answer after it last did not
         self.schema = ""  # what is wrong with it
+        self._left_behind: SchemaNewer | None = None
         self.urgent = Urgent({}, {})
         self.standing = Standing({}, {})
         self.leases: dict[str, int] = {}
@@ -47,11 +48,17 @@ class Probe:
                 self._look_closer()
         except SchemaOutdated as error:
             self.schema = str(error)
+            self._left_behind = error if isinstance(error, SchemaNewer) else None
             self._well()
         except StateError as error:
             self._problem, self._since = str(error), None
         else:
             self._well()
+
+    def insist(self) -> None:
+        """Raises SchemaNewer once the schema has gone where this version cannot follow: the process has to end."""
+        if self._left_behind is not None:
+            raise self._left_behind
 
     @property
     def problem(self) -> str:
@@ -74,7 +81,7 @@ class Probe:
 
     def _look_closer(self) -> None:
         self._database.require_current()
-        self.schema = ""
+        self.schema, self._left_behind = "", None
         self.standing = self._measures.standing()
         self._standing_due = self._clock.elapsed() + _STANDING_INTERVAL
         if self._clock.elapsed() >= self._leases_due:

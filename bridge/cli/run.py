@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from bridge.state.database import Database
 
 
+_BEAT = 1.0  # seconds
+
+
 def run(context: typer.Context) -> None:
-    """Watch the clusters and keep the devices in step, until SIGTERM or Ctrl-C."""
+    """Watch the clusters and keep the devices in step, until SIGTERM or Ctrl-C, or until the schema is one for newer versions."""
     import structlog
 
     from bridge.cli.reporting import keep_of_schedule
@@ -40,9 +43,12 @@ def run(context: typer.Context) -> None:
             controller.start()
             names = {"clusters": [c.name for c in settings.clusters], "devices": [d.name for d in settings.devices]}
             log.info("running", monitoring=listening, **names)
-            stop.wait()
-            log.info("stopping")
-            controller.stop()
+            try:
+                while not stop.wait(_BEAT):
+                    controller.probe.insist()
+            finally:
+                log.info("stopping")
+                controller.stop()
 
 
 @contextmanager

@@ -1,27 +1,22 @@
 """The database behind the state: connections, their errors, and the schema's version."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
 import sqlalchemy.exc
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext, MigrationInfo
-from alembic.script import ScriptDirectory
 from psycopg import IsolationLevel
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
-from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy import Connection as CoreConnection
 
 from bridge import metrics
 from bridge.errors import SchemaOutdated, SettingsError, StateError, StateUnavailable
 from bridge.model.addresses import canonical_member
-from bridge.resources import shipped
+from bridge.state import schema
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -38,18 +33,19 @@ BY_KEY: LiteralString = ", ".join(
     )
 )
 
-_MIGRATION_LOCK = 0x6662_7363_6865_6D61  # "fbschema"
-_AWAY = ("08", "53", "57P", "40")  # SQLSTATE: connection, resources, shut down, and conflicts that a repetition solves
+_AWAY = ("08", "53", "57P", "40", "55P03")  # SQLSTATE: connection, resources, shut down, and conflicts that a repetition solves
 
 
 class Database:
     """One PostgreSQL database. `url` is postgresql://, postgres:// or postgresql+psycopg://; nothing is opened before the first use.
 
-    Safe to use from several threads. At most twice `pool_size` connections. SettingsError for a URL of anything else.
+    Safe to use from several threads. At most twice `pool_size` connections. SettingsError for a URL of anything else. `password` is asked
+    for each connection, in place of one in the URL; it may raise StateUnavailable.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, password: Callable[[], str] | None = None) -> None:
         self._url = _normal(url)
+        self._password = password
         self.engine: Engine = create_engine(
             self._url,
             pool_size=pool_size,
@@ -58,14 +54,17 @@ class Database:
             connect_args={"connect_timeout": 10, "application_name": "fusion-bridge"},
         )
         event.listen(self.engine, "connect", self._greet)
+        if password is not None:
+            event.listen(self.engine, "do_connect", self._with_password)
 
     def __repr__(self) -> str:
         return f"Database({self._url!r})"  # SQLAlchemy shows *** for a password
 
     @property
     def conninfo(self) -> str:
-        """For connections outside the pool. It holds the password: never to be shown."""
-        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        """For connections outside the pool, with the password of now. It holds the password: never to be shown."""
+        url = self._url if self._password is None else self._url.set(password=self._password())
+        return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False) -> Iterator[Connection]:
@@ -115,41 +114,29 @@ class Database:
         finally:
             metrics.database.seconds[kind].observe(time.perf_counter() - began)
 
-    def upgrade(self) -> list[str]:
-        """Bring the schema to the head, in one transaction and one process at a time. Returns the revisions applied, oldest first."""
-        applied: list[str] = []
-
-        def note(*, step: MigrationInfo, **_: object) -> None:
-            applied.extend(step.up_revision_ids)
-
+    def upgrade(self, stage: schema.Stage | None = None) -> schema.Upgraded:
+        """Bring the schema as far as `schema.upgrade` says, in one transaction and one process at a time."""
         with self.translating(), self.engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            config = _alembic()
-            config.attributes.update(connection=connection, on_version_apply=note)
-            command.upgrade(config, "head")
-        return applied
+            return schema.upgrade(connection, stage)
 
     def current(self) -> str | None:
         """The revision of the schema; None for a database without one."""
         with self.translating(), self.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return schema.current(connection)
 
     def head(self) -> str:
-        """The revision that this version of the code needs."""
-        return _head()
+        """The newest revision that this version of the code knows."""
+        return schema.head()
+
+    def waiting(self) -> tuple[schema.Revision, ...]:
+        """What this version brings and is not applied."""
+        with self.translating(), self.engine.connect() as connection:
+            return schema.waiting(connection)
 
     def require_current(self) -> None:
-        """Raises SchemaOutdated when the schema is another than this version needs."""
-        current, head = self.current(), self.head()
-        if current == head:
-            return
-        if current is not None and current not in _known():
-            raise SchemaOutdated(
-                f"the database is at schema {current}, made by a newer version: install that version of fusion-bridge"
-            )
-        raise SchemaOutdated(
-            f"the database is at schema {current or 'none'}, this version needs {head}: run `fusion-bridge db upgrade`"
-        )
+        """Raises SchemaOutdated when this version cannot run on the schema yet, SchemaNewer when it can no longer."""
+        with self.translating(), self.engine.connect() as connection:
+            schema.require(connection)
 
     def wait_until_reachable(self, seconds: float) -> None:
         """Try to connect until it works; StateUnavailable with the last reason after that time."""
@@ -175,6 +162,10 @@ class Database:
     def close(self) -> None:
         """Give back every idle connection. The database may be used again."""
         self.engine.dispose()
+
+    def _with_password(self, _dialect: object, _record: object, _args: object, named: dict[str, Any]) -> None:
+        assert self._password is not None  # noqa: S101 (listens only then)
+        named["password"] = self._password()
 
     def _greet(self, connection: Connection, _record: object) -> None:
         check_version(connection)
@@ -229,21 +220,3 @@ def _normal(url: str) -> URL:
             {"database.url": f"{parsed.drivername}:// is not PostgreSQL; write postgresql://user@host/database"}
         )
     return parsed.set(drivername="postgresql+psycopg")
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(shipped("migrations")).replace("%", "%%"))
-    return config
-
-
-@cache
-def _head() -> str:
-    revision = ScriptDirectory.from_config(_alembic()).get_current_head()
-    if revision is None:
-        raise StateError("the installation brings no migrations")
-    return revision
-
-
-def _known() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}

@@ -20,8 +20,10 @@ def test_on_a_url_only_the_command_migrates(empty_url: str, tmp_path: Path) -> N
     upgraded = run("db", "upgrade", "--output", "json", env=env)
     assert (upgraded.code, upgraded.json["current"]) == (0, head)
     assert upgraded.json["applied"][-1] == head
-    assert run("db", "upgrade", "--output", "json", env=env).json == {"applied": [], "current": head}
-    assert run("db", "current", "--output", "json", env=env).json == {"current": head, "head": head}
+    again = run("db", "upgrade", "--output", "json", env=env).json
+    assert again == {"applied": [], "current": head, "waiting": [], "heldUpBy": []}
+    found = run("db", "current", "--output", "json", env=env).json
+    assert found == {"current": head, "head": head, "waiting": {"pre": [], "post": []}, "problem": ""}
     assert run("status", env=env).code == 0
 
 

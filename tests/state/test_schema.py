@@ -41,10 +41,10 @@ def test_an_upgrade_is_told_once_and_then_has_nothing_to_do(empty_url: str) -> N
     assert database.current() is None
     with pytest.raises(SchemaOutdated, match=r"schema none.*fusion-bridge db upgrade"):
         database.require_current()
-    first = database.upgrade()
+    first = database.upgrade().applied
     assert first[0] == "0001"
     assert first[-1] == database.head() == database.current()
-    assert database.upgrade() == []
+    assert database.upgrade().applied == ()
     database.require_current()
     database.close()
 
@@ -54,7 +54,7 @@ def test_upgrades_at_the_same_moment_take_turns(empty_url: str) -> None:
 
     def upgrade() -> None:
         database = Database(empty_url)
-        applied.append(database.upgrade())
+        applied.append(database.upgrade().applied)
         database.close()
 
     threads = [threading.Thread(target=upgrade) for _ in range(3)]
