@@ -14,8 +14,9 @@ from typing import Any
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from bridge import metrics
+from bridge import __version__, metrics
 from bridge.cli import gauges
+from bridge.cli.keeper import Keeper
 from bridge.cli.loops import Loops, Pulse
 from bridge.cli.probe import Probe
 from bridge.cli.tenure import Tenure
@@ -70,7 +71,6 @@ class Controller:
         self._settings = settings or ControllerSettings()
         self._intake_store = IntakeStore(database)
         self._delivery_store = DeliveryStore(database)
-        self._leases = ReplicaLeases(database)
         self.holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._stop = threading.Event()
         self._schedule: Any = None  # APScheduler's own
@@ -78,11 +78,13 @@ class Controller:
         self.running = False
         self.loops = Loops(clock)
         self.probe = Probe(database, clock)
+        leases, times = ReplicaLeases(database), self._settings.lease
         self.tenures = {
-            (role, name): Tenure(role, name, self.holder, self._leases, clock, self._settings.lease)
+            (role, name): Tenure(role, name, self.holder, leases, clock, times)
             for role, names in (("cluster", self.cluster_names), ("device", self.device_names))
             for name in names
         }
+        self.keeper = Keeper(self.holder, self.tenures, leases, clock, times, (__version__, database.head()))
         self.intakes: dict[str, Intake] = {}
         self.watchers: dict[str, ClusterWatcher] = {}
         self.feedbacks: dict[str, Feedback] = {}
@@ -131,7 +133,7 @@ class Controller:
         schedule()
         self._scheduler.add_job(schedule, "interval", seconds=_SCHEDULE_BEAT)
         self._scheduler.start()
-        self.loops.start("leases", self._renew)
+        self.loops.start("leases", partial(self.keeper.run, self._stop))
         self.loops.start("probe", partial(self.probe.run, self._stop))
         self.running = True
 
@@ -160,23 +162,22 @@ class Controller:
         self._stop.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        for worker in list(self.workers.values()):
-            worker.wake()
-        for intake in list(self.intakes.values()):
-            intake.sink(())
+        for tenure in self.tenures.values():
+            tenure.close()
         self.loops.join()
+        self.keeper.depart()
         self._wakeups.close()
 
     def _begin(self, role: str, name: str, serve: Callable[[Tenure, Pulse], None]) -> None:
         self.loops.start(f"{role} {name}", partial(self._hold, self.tenures[role, name], serve))
 
     def _hold(self, tenure: Tenure, serve: Callable[[Tenure, Pulse], None], clock: Pulse) -> None:
-        """Take the lease, serve until it is lost or something breaks, and begin again: no failure of one ends the others."""
-        while not self._stop.is_set():
+        """Serve whenever the lease is ours, until it is given up or lost, or something breaks: no failure of one ends the others."""
+        while tenure.await_grant(clock):
             pause = self._settings.retry
             try:
-                if tenure.take():
-                    serve(tenure, clock)
+                serve(tenure, clock)
+                pause = 0.0
             except LostLease as error:
                 metrics.tenure(tenure.role, tenure.name).lost.inc()
                 log.warning("lease lost", role=tenure.role, name=tenure.name, error=str(error))
@@ -188,8 +189,7 @@ class Controller:
             except Exception:
                 log.exception("begins again", role=tenure.role, name=tenure.name, retry_in=pause)
             finally:
-                tenure.release()
-            clock.wait(self._stop, pause)
+                tenure.release(pause)
 
     def _serve_cluster(self, unit: ClusterUnit, tenure: Tenure, clock: Pulse) -> None:
         name = unit.config.name
@@ -211,7 +211,8 @@ class Controller:
             self.intakes[name], self.watchers[name] = intake, watcher
             try:
                 with self._feedback(unit.config, tenure), self._names(unit, intake):
-                    intake.run(self._stop, tenure.epoch)
+                    tenure.wake = partial(intake.sink, ())
+                    intake.run(tenure.over, tenure.epoch)
             finally:
                 del self.intakes[name], self.watchers[name]
                 watcher.stop()
@@ -275,22 +276,17 @@ class Controller:
 
     def _serve_device(self, unit: DeviceUnit, tenure: Tenure, clock: Pulse) -> None:
         name = unit.config.name
-        adapter = Timed(unit.factory.open(unit.config), self.clock)
+        adapter = Timed(unit.factory.open(replace(unit.config, permit=tenure.permit)), self.clock)
         clock.follow(lambda: adapter.calls)  # a long plan is many calls: each shows that it goes on
         worker = Worker(adapter, self._delivery_store, clock, self._installation, unit.settings, unit.clusters)
         self.workers[name] = worker
         try:
-            worker.run(self._stop, tenure.epoch)
+            tenure.wake = worker.wake
+            worker.run(tenure.over, tenure.epoch)
         finally:
             del self.workers[name]
             clock.follow(None)
             adapter.close()
-
-    def _renew(self, clock: Pulse) -> None:
-        while not self._stop.is_set():
-            for tenure in self.tenures.values():
-                tenure.renew()
-            clock.wait(self._stop, self._settings.lease.renewal)
 
     def _wake(self, cluster: str) -> None:
         for name, feedback in list(self.feedbacks.items()):

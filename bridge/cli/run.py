@@ -97,6 +97,7 @@ def composed(settings: "Settings", database: "Database") -> "Controller":
         for one in settings.devices
     ]
     times = ControllerSettings(
+        lease=assembly.lease_times(settings),
         watch=assembly.reflector_settings(settings),
         history_days=settings.history.days,
         names=assembly.names_settings(settings),

@@ -1,6 +1,7 @@
 """The right of this process to act for one cluster or device: a lease row, renewed in time, with an epoch that fences others."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,49 +12,67 @@ from bridge.errors import LostLease, StateError
 
 log = structlog.get_logger(__name__)
 
+_LOOK = 5.0  # seconds; a grant wakes at once
+
+
+def _nothing() -> None:
+    """Nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Seconds: how long a lease lasts, how often it is renewed, how long after a renewal calls may still be started, and how often to
+    look for a lease that is free."""
+
+    term: float = 6.0
+    renewal: float = 1.5
+    deadline: float = 4.0
+    attempt: float = 0.5
+
 
 class Leases(Protocol):
-    """The lease rows."""
-
-    def acquire(self, role: str, name: str, holder: str, seconds: float, floor: int = 0) -> int | None:
-        """The epoch, or None while another holds it."""
-        ...
-
-    def renew(self, role: str, name: str, holder: str, epoch: int, seconds: float) -> bool:
-        """False when it is lost."""
-        ...
+    """What a tenure does to its lease row by itself."""
 
     def release(self, role: str, name: str, holder: str, epoch: int) -> None:
         """Give it up."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class LeaseTimes:
-    """Seconds: how long a lease lasts, how often it is renewed, and how long after a renewal calls may still be started."""
-
-    term: float = 10.0
-    renewal: float = 2.5
-    deadline: float = 7.0
+    def settle(self, role: str, name: str, holder: str, epoch: int) -> None:
+        """The take-over is complete."""
+        ...
 
 
 class Tenure:
-    """Held from `take` until lost or released. `epoch` is asked before every write and raises LostLease past the deadline."""
+    """Held from `grant` until it is lost or released; `epoch` is asked before every write and raises LostLease past the deadline.
+
+    One thread serves it and releases it, another grants and renews it.
+    """
 
     def __init__(self, role: str, name: str, holder: str, leases: Leases, clock: Clock, times: LeaseTimes) -> None:
         self.role, self.name = role, name
         self._holder, self._leases, self._clock, self._times = holder, leases, clock, times
         self._epoch: int | None = None
-        self._until = self._taken = 0.0
+        self._until = self._taken = self._rests_until = 0.0
+        self._taking_over = False
+        self._serving = self._closed = False
+        self._granted = threading.Event()
         self._lock = threading.Lock()
+        self.over = threading.Event()  # of this grant: end between two turns, and release
+        self.wake: Callable[[], None] = _nothing  # whoever serves it and may be waiting, to look at `over`
 
-    def take(self) -> bool:
-        """Try to get the lease. Raises StateUnavailable."""
-        started = self._clock.elapsed()
-        epoch = self._leases.acquire(self.role, self.name, self._holder, self._times.term)
-        with self._lock:
-            self._epoch, self._until, self._taken = epoch, started + self._times.deadline, started
-        return epoch is not None
+    # ---- whoever serves
+
+    def await_grant(self, clock: Clock) -> bool:
+        """Wait until it is ours; False when it will never be again."""
+        while not self._closed:
+            if clock.wait(self._granted, _LOOK):
+                with self._lock:
+                    self._granted.clear()
+                    if self._epoch is not None and not self._closed:
+                        self._serving = True
+                        return True
+        self.release()
+        return False
 
     def epoch(self) -> int:
         """The epoch under which to write; LostLease when it is no longer certain that it is ours."""
@@ -62,9 +81,80 @@ class Tenure:
                 raise LostLease(f"the lease of {self.role} {self.name} was not renewed in time")
             return self._epoch
 
+    def permit(self) -> None:
+        """`epoch`, for those who only need leave."""
+        self.epoch()
+
+    def settle(self) -> None:
+        """What the owner before may have left behind is made good. Raises StateUnavailable, LostLease."""
+        self._leases.settle(self.role, self.name, self._holder, self.epoch())
+        self._taking_over = False
+        log.info("take-over complete", role=self.role, name=self.name)
+
+    def release(self, rest: float = 0.0) -> None:
+        """Give it up, so that another need not wait, and do not take it again for so long."""
+        with self._lock:
+            epoch, self._epoch = self._epoch, None
+            self._serving, self._rests_until = False, self._clock.elapsed() + rest
+            self.wake = _nothing
+        if epoch is None:
+            return
+        try:
+            self._leases.release(self.role, self.name, self._holder, epoch)
+        except StateError as error:
+            log.warning("lease not released", role=self.role, name=self.name, error=str(error))
+
+    # ---- whoever keeps it
+
+    @property
+    def free(self) -> bool:
+        """Whether it may be granted now: nobody serves it here, or is to leave it alone for a while."""
+        with self._lock:
+            idle = self._epoch is None and not self._serving and not self._closed
+            return idle and self._clock.elapsed() >= self._rests_until
+
+    @property
+    def renewable(self) -> int | None:
+        """The epoch to renew; None when there is nothing to renew."""
+        with self._lock:
+            return self._epoch
+
+    def grant(self, epoch: int, asked: float, *, taking_over: bool) -> None:
+        """It is ours since it was asked for, at this time."""
+        with self._lock:
+            self._epoch, self._until, self._taken = epoch, asked + self._times.deadline, asked
+            self._taking_over = taking_over
+            self.over = threading.Event()
+            closed = self._closed
+        if closed:
+            self.release()
+        self._granted.set()
+
+    def renewed(self, epoch: int, asked: float, *, kept: bool) -> None:
+        """What came of a renewal that was asked for at this time; without an answer the deadline stays where it was."""
+        with self._lock:
+            if self._epoch == epoch and kept:
+                self._until = asked + self._times.deadline
+            elif self._epoch == epoch:
+                self._epoch = None
+
+    def give_up(self) -> None:
+        """Whoever serves it is to end and release it."""
+        self.over.set()
+        self.wake()
+
+    def close(self) -> None:
+        """For good."""
+        with self._lock:
+            self._closed = True
+        self.give_up()
+        self._granted.set()
+
+    # ---- whoever looks, from any thread
+
     @property
     def current(self) -> int | None:
-        """The epoch while the tenure is certain, None otherwise. From any thread."""
+        """The epoch while the tenure is certain, None otherwise."""
         with self._lock:
             return self._epoch if self._clock.elapsed() <= self._until else None
 
@@ -74,35 +164,11 @@ class Tenure:
         return self.current is not None
 
     @property
+    def taking_over(self) -> bool:
+        """Whether the owner before did not give it up, and what he may have left behind is not made good yet."""
+        return self._taking_over and self.held
+
+    @property
     def held_for(self) -> float:
         """Seconds since it was taken; 0 while it is not held."""
         return self._clock.elapsed() - self._taken if self.held else 0.0
-
-    def renew(self) -> None:
-        """Prolong it; a failure leaves the deadline where it was, a refusal ends the tenure."""
-        with self._lock:
-            epoch = self._epoch
-        if epoch is None:
-            return
-        started = self._clock.elapsed()
-        try:
-            kept = self._leases.renew(self.role, self.name, self._holder, epoch, self._times.term)
-        except StateError as error:
-            log.warning("lease not renewed", role=self.role, name=self.name, error=str(error))
-            return
-        with self._lock:
-            if kept:
-                self._until = started + self._times.deadline
-            elif self._epoch == epoch:
-                self._epoch = None
-
-    def release(self) -> None:
-        """Give it up, so that another need not wait."""
-        with self._lock:
-            epoch, self._epoch = self._epoch, None
-        if epoch is None:
-            return
-        try:
-            self._leases.release(self.role, self.name, self._holder, epoch)
-        except StateError as error:
-            log.warning("lease not released", role=self.role, name=self.name, error=str(error))

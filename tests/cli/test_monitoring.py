@@ -11,8 +11,8 @@ import pytest
 
 from bridge import __version__
 from bridge.cli import probe
+from bridge.cli.keeper import Keeper
 from bridge.cli.monitoring import Monitoring
-from bridge.cli.tenure import Tenure
 from bridge.errors import Busy
 from bridge.lab.apiserver import ApiServer, LabCluster
 from bridge.lab.apiserver.faults import Fault
@@ -153,10 +153,10 @@ def test_a_loop_that_died_is_not_alive(database: Database, monkeypatch: pytest.M
         one.controller.start()
         assert one.get("/livez")[0] == 200
 
-        def fault(_tenure: Tenure) -> None:
+        def fault(_keeper: Keeper) -> None:
             raise ValueError("a fault of ours")
 
-        monkeypatch.setattr(Tenure, "renew", fault)
+        monkeypatch.setattr(Keeper, "round", fault)
         eventually("dead", lambda: one.get("/livez") == (503, "leases: its loop died"))
 
 

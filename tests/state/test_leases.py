@@ -19,10 +19,10 @@ def test_another_waits_until_the_lease_is_given_up(database: Database) -> None:
 def test_a_lease_that_ran_out_is_anybodys(database: Database) -> None:
     leases = ReplicaLeases(database)
     assert leases.acquire("cluster", "east", "a", -1) == 1
-    assert not leases.renew("cluster", "east", "a", 1, 60)
+    assert not _renewed(leases, "a", 1)
     assert leases.acquire("cluster", "east", "b", 60) == 2
-    assert not leases.renew("cluster", "east", "a", 1, 60)
-    assert leases.renew("cluster", "east", "b", 2, 60)
+    assert not _renewed(leases, "a", 1)
+    assert _renewed(leases, "b", 2)
 
 
 def test_one_who_comes_back_after_giving_up_has_a_new_epoch(database: Database) -> None:
@@ -59,3 +59,7 @@ def test_of_many_at_once_one_wins(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert sorted(won, key=str) == [1, None, None, None, None, None]
+
+
+def _renewed(leases: ReplicaLeases, holder: str, epoch: int) -> bool:
+    return leases.renew(holder, {("cluster", "east"): epoch, ("cluster", "nowhere"): 1}, 60) == {("cluster", "east")}

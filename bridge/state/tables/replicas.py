@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Table, Text
 
-from bridge.state.tables.base import KEY, TIME, flag, metadata, one_of
+from bridge.state.tables.base import KEY, TIME, flag, metadata, one_of, words
 
 replica = Table(
     "replica",
@@ -23,6 +23,7 @@ replica_lease = Table(
     Column("holder", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("expires_at", TIME, nullable=False),
+    words("wanted_by"),  # a holder with less to do, who waits for this one to give it up
     flag("taking_over"),  # a holder went without giving it up, and what he may have sent last is not made good yet
     CheckConstraint("epoch > 0", name="epoch"),
     one_of("role", ("cluster", "device")),
