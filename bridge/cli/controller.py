@@ -15,7 +15,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge import __version__, metrics
-from bridge.cli import gauges
+from bridge.cli import gating, gauges
 from bridge.cli.keeper import Keeper
 from bridge.cli.loops import Loops, Pulse
 from bridge.cli.probe import Probe
@@ -23,12 +23,13 @@ from bridge.cli.tenure import Tenure
 from bridge.cli.units import ClusterUnit, ControllerSettings, DeviceUnit
 from bridge.clock import Clock
 from bridge.cluster.client import Connection
-from bridge.cluster.settings import ClusterConfig
 from bridge.cluster.watcher import ClusterWatcher
+from bridge.delivery.take_over import TakeOver
 from bridge.delivery.timed import Timed
 from bridge.delivery.worker import Worker
 from bridge.errors import BridgeError, FencedOff, LostLease, Refused
 from bridge.feedback.feedback import Feedback
+from bridge.feedback.gatekeeper import Gatekeeper
 from bridge.intake import collector
 from bridge.intake.intake import Intake
 from bridge.model.observed import Resource
@@ -89,6 +90,7 @@ class Controller:
         self.watchers: dict[str, ClusterWatcher] = {}
         self.feedbacks: dict[str, Feedback] = {}
         self.followers: dict[str, Follower] = {}
+        self.gatekeepers: dict[str, Gatekeeper] = {}
         self.workers: dict[str, Worker] = {}
         self._wakeups = Wakeups(database)
         self._scheduler = BackgroundScheduler(timezone="UTC")
@@ -121,6 +123,7 @@ class Controller:
         make_months(self._database, self.clock.now())
         self._wakeups.register(self._wake)
         self._wakeups.register_audits(self._audit)
+        self._wakeups.register_gates(partial(gating.wake, self.gatekeepers))
         self._wakeups.start()
         for cluster in self._clusters:
             self._begin("cluster", cluster.config.name, partial(self._serve_cluster, cluster))
@@ -210,7 +213,7 @@ class Controller:
             watcher.start()
             self.intakes[name], self.watchers[name] = intake, watcher
             try:
-                with self._feedback(unit.config, tenure), self._names(unit, intake):
+                with self._feedback(unit, tenure), self._names(unit, intake):
                     tenure.wake = partial(intake.sink, ())
                     intake.run(tenure.over, tenure.epoch)
             finally:
@@ -220,13 +223,16 @@ class Controller:
             connection.close()
 
     @contextlib.contextmanager
-    def _feedback(self, config: ClusterConfig, tenure: Tenure) -> Iterator[None]:
+    def _feedback(self, unit: ClusterUnit, tenure: Tenure) -> Iterator[None]:
         """Tell the cluster's objects what becomes of them, over a connection of its own: nobody waits for it, and it gives up soon."""
+        config, serving = unit.config, [target.name for target in unit.targets]
         brief = replace(config, read_timeout=min(config.read_timeout, _FEEDBACK_SECONDS))
         connection, stop = Connection(brief, self.clock), threading.Event()
 
         def tell(clock: Pulse) -> None:
-            feedback = Feedback(config.name, connection, FeedbackStore(self._database), clock, tenure.epoch)
+            feedback = Feedback(
+                config.name, connection, FeedbackStore(self._database), clock, tenure.epoch, None, serving
+            )
             self.feedbacks[config.name] = feedback
             feedback.run(stop)
 
@@ -278,7 +284,11 @@ class Controller:
         name = unit.config.name
         adapter = Timed(unit.factory.open(replace(unit.config, permit=tenure.permit)), self.clock)
         clock.follow(lambda: adapter.calls)  # a long plan is many calls: each shows that it goes on
-        worker = Worker(adapter, self._delivery_store, clock, self._installation, unit.settings, unit.clusters)
+        settle = tenure.settle if tenure.taking_over else None
+        take_over = TakeOver(clock, unit.config.timeout, settle)
+        worker = Worker(
+            adapter, self._delivery_store, clock, self._installation, unit.settings, unit.clusters, take_over
+        )
         self.workers[name] = worker
         try:
             tenure.wake = worker.wake

@@ -1,7 +1,7 @@
 """The loop that tells the objects of one cluster what became of them."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -70,7 +70,8 @@ class Feedback:
     """Compares how policy stands with what was told, and tells the difference; for one cluster, in one thread.
 
     It reads the markers, and the whole picture when one moved. What is to be told is recorded before it is written and again after, so
-    that after a crash the same words are written again, which changes nothing, and no Event is created twice.
+    that after a crash the same words are written again, which changes nothing, and no Event is created twice. `serving` are the devices
+    of the cluster.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class Feedback:
         clock: Clock,
         epoch: Callable[[], int],
         settings: FeedbackSettings | None = None,
+        serving: Collection[str] = (),
     ) -> None:
         self._cluster = cluster
+        self._serving = serving
         self._store = store
         self._clock = clock
         self._epoch = epoch
@@ -177,7 +180,7 @@ class Feedback:
 
     def _consider(self, picture: PolicyPicture, accounts: dict[Ref, Account], now: datetime) -> datetime | None:
         """Compare the picture with what was told; returns when something may be otherwise by the mere passing of time."""
-        narrator = Narrator(picture, now, self._patience, self._began)
+        narrator = Narrator(picture, now, self._patience, self._began, self._serving)
         unsettled: dict[Ref, datetime] = {}
         failed: set[Ref] = set()
         times: list[datetime] = []

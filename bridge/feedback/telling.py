@@ -1,12 +1,12 @@
 """What each object of a cluster is to be told, by one picture at one moment."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from bridge.feedback import annotation, status
+from bridge.feedback import annotation, orders, status
 from bridge.feedback.account import NEVER, Account, Body, Content, Due
 from bridge.feedback.standing import ALWAYS, Asked, Standing, Standings, Unsettled
 from bridge.feedback.wording import announced, text
@@ -29,7 +29,7 @@ class Telling:
     uid: str
     content: Content = ""
     marks: Mapping[str, str] = field(default_factory=dict)
-    events: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)  # by mark: what an Event says
+    events: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by mark: what an Event says
 
     def after(self, account: Account | None) -> Account:
         """The account of it: as it was where nothing is new; else with what is now to be written and announced."""
@@ -47,7 +47,7 @@ class Telling:
 
     def _due(self, told: Mapping[str, str]) -> Iterator[Due]:
         """One Event for each reason that is new."""
-        fresh: dict[Reason, list[str]] = {}
+        fresh: dict[str, list[str]] = {}
         for mark, (reason, _) in self.events.items():
             if mark not in told:
                 fresh.setdefault(reason, []).append(mark)
@@ -59,19 +59,31 @@ class Telling:
 class Narrator:
     """Says of each object what it is to be told."""
 
-    def __init__(self, picture: PolicyPicture, now: datetime, patience: timedelta, began: datetime = ALWAYS) -> None:
+    def __init__(
+        self,
+        picture: PolicyPicture,
+        now: datetime,
+        patience: timedelta,
+        began: datetime = ALWAYS,
+        serving: Collection[str] = (),
+    ) -> None:
         self._picture = picture
         self._now = now
+        self._patience = patience
+        self._serving = serving  # the devices of the cluster
         self._standings = Standings(picture, now, patience, began)
 
     def refs(self) -> Iterable[Ref]:
         """Every object that somebody is told about."""
         picture = self._picture
         judged = (ref for ref, one in picture.judged.items() if one.reason != _GONE)
-        return dict.fromkeys((*judged, *(ref for ref in picture.placed if ref.kind in _CARRIERS)))
+        carriers = (ref for ref in picture.placed if ref.kind in _CARRIERS)
+        return dict.fromkeys((*judged, *carriers, *picture.decisions, *picture.stops))
 
     def tell(self, ref: Ref, account: Account | None, *, hurry: bool = False) -> Telling | Unsettled | None:
         """What the object is to be told; None where that cannot be known yet."""
+        if ref in self._picture.decisions or ref in self._picture.stops:
+            return self._order(ref, hurry=hurry)
         judged = self._picture.judged.get(ref)
         uid = (judged.uid if judged else "") or self._picture.uids.get(ref, "")
         body = account.body if account and account.uid == uid else Body()
@@ -83,6 +95,19 @@ class Narrator:
             content = annotation.complaint(judged) if ref.kind in _CARRIERS else ""
             return Telling(ref, uid, content, *_of_judgement(judged))
         return self._carrier(ref, uid, body, hurry=hurry)
+
+    def _order(self, ref: Ref, *, hurry: bool) -> Telling | Unsettled:
+        """What became of an order. That it is still on its way is told only where it takes its time: another word follows soon."""
+        picture = self._picture
+        if record := picture.decisions.get(ref):
+            uid, said = record.decision.uid, orders.about_decision(record)
+        else:
+            stop = picture.stops[ref]
+            uid, said = stop.stop.uid, orders.about_stop(stop, picture.devices, self._serving)
+        if not said.reason and not hurry:
+            return Unsettled(self._now + self._patience)
+        mark = {f":{said.reason}": ""} if said.reason else {}
+        return Telling(ref, uid, dict(said.status), mark, dict.fromkeys(mark, (said.reason, said.words)))
 
     def _ours(self, ref: Ref, judged: Judged, body: Body, *, hurry: bool) -> Telling | Unsettled:
         before = body.content if isinstance(body.content, dict) else {}
@@ -106,7 +131,7 @@ class Narrator:
         before = annotation.groups(body.content) if isinstance(body.content, str) else {}
         groups: dict[str, list[Standing]] = {}
         marks: dict[str, str] = {}
-        events: dict[str, tuple[Reason, str]] = {}
+        events: Events = {}
         for name, placed in _by_group(self._picture.placed.get(ref, ())):
             known = before.get(name, {}).get(placed.device)
             one = self._standings.of(ref, placed, Asked(known is None, None, hurry))
@@ -120,7 +145,7 @@ class Narrator:
 
 
 Marks = dict[str, str]
-Events = dict[str, tuple[Reason, str]]
+Events = dict[str, tuple[str, str]]
 
 
 def _of_judgement(judged: Judged) -> tuple[Marks, Events]:

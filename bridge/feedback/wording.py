@@ -24,9 +24,10 @@ def advised(said: str, reason: Reason, longest: int = LONGEST) -> str:
     return said[: longest - len(end)].rstrip(". ") + end
 
 
-def announced(reason: Reason, said: Sequence[str]) -> str:
+def announced(reason: str, said: Sequence[str]) -> str:
     """The message of an Event."""
-    return advised("; ".join(dict.fromkeys(said)), reason, _LONGEST_EVENT)
+    words = "; ".join(dict.fromkeys(said))
+    return advised(words, Reason(reason), _LONGEST_EVENT) if reason in MEANINGS else words[:_LONGEST_EVENT]
 
 
 def on_devices(standings: Iterable[Standing]) -> str:

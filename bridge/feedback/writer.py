@@ -13,6 +13,7 @@ from bridge.cluster.writes import Notice, apply_annotations, apply_status, creat
 from bridge.errors import ClusterDenied, ClusterError, ClusterUnavailable
 from bridge.feedback.account import Account
 from bridge.feedback.annotation import STATUS, summary
+from bridge.feedback.orders import GOOD_NEWS
 from bridge.model.kinds import BY_REF, Kind
 from bridge.model.observed import Resource
 
@@ -94,7 +95,7 @@ class Writer:
     def _announce(self, account: Account) -> None:
         self._allowed()
         ref, due = account.ref, account.body.due[0]
-        notice = Notice(due.reason, due.message, warning=True, name=due.name)
+        notice = Notice(due.reason, due.message, warning=due.reason not in GOOD_NEWS, name=due.name)
         place = (BY_REF[ref.kind].resource, ref.namespace, ref.name, account.uid)
         try:
             create_event(self._connection, *place, notice, self._clock.now())

@@ -36,9 +36,15 @@ UPDATE device SET stopped_by = %(uids)s::text[], standing_revision = standing_re
 WHERE name = %(device)s AND stopped_by <> %(uids)s::text[]
 """
 _NOTIFY = "SELECT pg_notify(%s, %s)"
-_OF_CLUSTER: LiteralString = f"SELECT {_DECISION}, state, message FROM decision WHERE cluster = %s ORDER BY at, name"  # noqa: S608
+_PRESENT: LiteralString = """(NOT %(present)s OR EXISTS (
+    SELECT FROM observed o WHERE o.cluster = x.cluster AND o.resource = %(resource)s AND o.namespace = '' AND o.name = x.name
+    AND o.uid = x.uid))"""
+_OF_CLUSTER: LiteralString = f"""
+SELECT {_DECISION}, state, message FROM decision x WHERE cluster = %(cluster)s AND {_PRESENT} ORDER BY at, name
+"""  # noqa: S608 - no value in it
 _STOPS_OF_CLUSTER: LiteralString = f"""
-SELECT {_STOP}, ended_at IS NOT NULL, lifted_by, lifted_reason, message FROM stop WHERE cluster = %s ORDER BY name
+SELECT {_STOP}, ended_at IS NOT NULL, lifted_by, lifted_reason, message FROM stop x
+WHERE cluster = %(cluster)s AND {_PRESENT} ORDER BY name
 """  # noqa: S608 - no value in it
 
 
@@ -66,15 +72,15 @@ def note_stops(connection: Connection, device: str, obeyed: Iterable[Stop]) -> N
         connection.execute(_NOTIFY, [CHANNEL, found[0].cluster if found else ""])
 
 
-def decisions(connection: Connection, cluster: str) -> tuple[DecisionRecord, ...]:
-    """Every decision that was written in the cluster, oldest first, with what became of it."""
-    rows = connection.execute(_OF_CLUSTER, [cluster])
+def decisions(connection: Connection, cluster: str, *, present: bool = False) -> tuple[DecisionRecord, ...]:
+    """Every decision that was written in the cluster, oldest first, with what became of it; `present`: whose object is still there."""
+    rows = connection.execute(_OF_CLUSTER, {"cluster": cluster, "resource": "decisions", "present": present})
     return tuple(DecisionRecord(_decision(row), Settled(row[9]), row[10]) for row in rows)
 
 
-def stops(connection: Connection, cluster: str) -> tuple[StopRecord, ...]:
-    """The stops of the cluster, by name: of each name the last, in force or ended."""
-    rows = connection.execute(_STOPS_OF_CLUSTER, [cluster])
+def stops(connection: Connection, cluster: str, *, present: bool = False) -> tuple[StopRecord, ...]:
+    """The stops of the cluster, by name: of each name the last, in force or ended; `present`: whose object is still there."""
+    rows = connection.execute(_STOPS_OF_CLUSTER, {"cluster": cluster, "resource": "stops", "present": present})
     return tuple(
         StopRecord(_stop(row), Lifted(by, reason) if ended else None, message)
         for *row, ended, by, reason, message in rows

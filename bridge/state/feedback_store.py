@@ -6,9 +6,11 @@ from typing import Any
 from bridge.errors import LostLease, StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import RuleList
+from bridge.model.kinds import DECISION, STOP
 from bridge.model.observed import KINDS, Resource
 from bridge.model.policy import Ref
 from bridge.state.database import Connection, Database
+from bridge.state.decisions import decisions, stops
 from bridge.state.desired import ObjectState
 from bridge.state.encoding import decode_object
 from bridge.state.policy_picture import DeviceRow, Judged, Markers, Placed, PolicyPicture, Told, Unfinished
@@ -39,7 +41,7 @@ WHERE o.cluster = %(cluster)s AND NOT o.gone AND (
     o.state <> 'Programmed' OR o.desired_generation > o.applied_generation
     OR o.kind = 'rules' AND o.verified_at > coalesce(d.last_read, '-infinity'))
 """
-_DEVICES = "SELECT name, state, message, mode, attached, attach_by, last_read FROM device"
+_DEVICES = "SELECT name, state, message, mode, attached, attach_by, last_read, stopped_by FROM device"
 _LISTS = """
 SELECT device, key, body::text FROM device_object
 WHERE cluster = %(cluster)s AND kind = 'rules' AND NOT gone AND device = ANY(%(device)s)
@@ -100,6 +102,11 @@ class FeedbackStore:
                 devices={name: _device(row) for name, *row in connection.execute(_DEVICES)},
                 lists=_lists(connection, cluster, troubled),
                 uids=_uids(connection, cluster, {*judged, *placed}),
+                decisions={
+                    Ref(DECISION.ref, "", one.decision.name): one
+                    for one in decisions(connection, cluster, present=True)
+                },
+                stops={Ref(STOP.ref, "", one.stop.name): one for one in stops(connection, cluster, present=True)},
             )
 
     def told(self, cluster: str) -> tuple[Told, ...]:
@@ -153,8 +160,8 @@ def _unfinished(connection: Connection, cluster: str) -> tuple[dict[tuple[str, s
 
 
 def _device(row: Sequence[Any]) -> DeviceRow:
-    state, message, mode, attached, attach_by, last_read = row
-    return DeviceRow(state, message, mode, attached or {}, attach_by or {}, last_read)
+    state, message, mode, attached, attach_by, last_read, stopped_by = row
+    return DeviceRow(state, message, mode, attached or {}, attach_by or {}, last_read, tuple(stopped_by))
 
 
 def _lists(connection: Connection, cluster: str, devices: Iterable[str]) -> dict[str, dict[ObjectKey, RuleList]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bridge.model.decisions import DecisionRecord, StopRecord
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import RuleList
 from bridge.model.policy import Ref
@@ -60,7 +61,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """One device as last heard of."""
+    """One device as last heard of. `stopped_by` are the uids of the stops that it obeys."""
 
     state: str
     message: str = ""
@@ -68,6 +69,7 @@ class DeviceRow:
     attached: Mapping[str, bool] = field(default_factory=dict)  # by tier
     attach_by: Mapping[str, str] = field(default_factory=dict)
     last_read: datetime | None = None
+    stopped_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class PolicyPicture:
 
     `unfinished` holds, by device and text of the key, what is not simply in force: whatever is not in it is. Also in it are the rule
     lists that are younger than the last reading of their device. `lists` are the rule lists of devices that refused something. `uids`
-    are those of Namespaces, Services and pods.
+    are those of Namespaces, Services and pods. Of decisions and stops those are there whose objects are.
     """
 
     judged: Mapping[Ref, Judged]
@@ -85,6 +87,8 @@ class PolicyPicture:
     devices: Mapping[str, DeviceRow]
     lists: Mapping[str, Mapping[ObjectKey, RuleList]]
     uids: Mapping[Ref, str]
+    decisions: Mapping[Ref, DecisionRecord] = field(default_factory=dict)
+    stops: Mapping[Ref, StopRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
