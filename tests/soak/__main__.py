@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -17,7 +18,8 @@ from tests.soak.proofs import BY_NAME
 def main() -> int:
     """Run, print, write the same as JSON."""
     options = _options()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
     print(f"seed {options.seed}, {'long' if options.long else 'short'} form", flush=True)
     results = []
     for name in options.only or list(BY_NAME):

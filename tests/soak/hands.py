@@ -1,0 +1,37 @@
+"""What people do to our groups at the consoles of devices: they add an address that is nobody's."""
+
+from collections.abc import Sequence
+from random import Random
+
+from bridge.model.identity import Kind, ObjectKey, Scope
+from tests.soak.estate import Post
+from tests.soak.meaning import CLUSTER
+
+_ADDED = "10.66.0.66"  # what every rig's `tamper` adds
+
+
+class Hands:
+    """Now and then somebody adds an address to a group of ours."""
+
+    def __init__(self, posts: Sequence[Post], random: Random) -> None:
+        self._posts, self._random = posts, random
+        self.added: set[str] = set()
+        self.count = 0
+
+    def begin(self) -> None:
+        """A new while."""
+        self.added.clear()
+
+    def maybe(self) -> None:
+        """Once in twenty times."""
+        if self._random.random() >= 0.05:
+            return
+        post = self._random.choice(self._posts)
+        key = ObjectKey(Kind.GROUP, CLUSTER, Scope.SERVICE, self._random.choice(("shop", "bank")), "web")
+        try:
+            with post.alone():
+                post.rig.tamper(key)
+        except Exception:  # noqa: BLE001 (each device says in its own way that the group is not there at the moment)
+            return
+        self.added.add(_ADDED)
+        self.count += 1
