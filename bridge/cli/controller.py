@@ -19,7 +19,8 @@ from bridge.cli import gating, gauges
 from bridge.cli.keeper import Keeper
 from bridge.cli.loops import Loops, Pulse
 from bridge.cli.probe import Probe
-from bridge.cli.tenure import Tenure
+from bridge.cli.standby import CLOCKS_APART, Standby
+from bridge.cli.tenure import Meanwhile, Tenure, wait
 from bridge.cli.units import ClusterUnit, ControllerSettings, DeviceUnit
 from bridge.clock import Clock
 from bridge.cluster.client import Connection
@@ -49,7 +50,6 @@ from bridge.state.wakeups import ANY, Wakeups
 log = structlog.get_logger(__name__)
 
 _SCHEDULE_BEAT = 15  # seconds
-_CLOCKS_APART = timedelta(minutes=1)  # at most, of two replicas
 _WATCHED_SECONDS = 10
 _FEEDBACK_SECONDS = 10.0  # for one write into a cluster
 
@@ -86,6 +86,12 @@ class Controller:
             for name in names
         }
         self.keeper = Keeper(self.holder, self.tenures, leases, clock, times, (__version__, database.head()))
+        self.standbys = {
+            unit.config.name: Standby(
+                unit, self._intake_store, clock, self._settings.watch, warm=self._settings.warm_standby
+            )
+            for unit in clusters
+        }
         self.intakes: dict[str, Intake] = {}
         self.watchers: dict[str, ClusterWatcher] = {}
         self.feedbacks: dict[str, Feedback] = {}
@@ -126,7 +132,8 @@ class Controller:
         self._wakeups.register_gates(partial(gating.wake, self.gatekeepers))
         self._wakeups.start()
         for cluster in self._clusters:
-            self._begin("cluster", cluster.config.name, partial(self._serve_cluster, cluster))
+            standby = self.standbys[cluster.config.name]
+            self._begin("cluster", standby.name, partial(self._serve_cluster, cluster), standby.meanwhile)
         for device in self.devices:
             self._begin("device", device.config.name, partial(self._serve_device, device))
             self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
@@ -143,7 +150,7 @@ class Controller:
     def threads_gone(self) -> list[str]:
         """Which threads that rooms keep for themselves do not run although they should."""
         found = [] if self._wakeups.alive else ["wake-ups"]
-        return found + [f"watch of {name}/{one}" for name, each in list(self.watchers.items()) for one in each.ended]
+        return found + [f"watch of {name}/{one}" for name, each in self.standbys.items() for one in each.ended]
 
     def on_schedule(self, cron: str, job: Callable[[], None]) -> None:
         """Call this whenever the schedule (five fields, UTC) says; a call that could not be made in time is made within the hour."""
@@ -156,7 +163,7 @@ class Controller:
         if self._schedule is None:
             return None
         last = max(self.probe.standing.reports.values(), default=self._started)
-        due: datetime | None = self._schedule.get_next_fire_time(None, last + _CLOCKS_APART)
+        due: datetime | None = self._schedule.get_next_fire_time(None, last + CLOCKS_APART)
         return due
 
     def stop(self) -> None:
@@ -168,15 +175,21 @@ class Controller:
         for tenure in self.tenures.values():
             tenure.close()
         self.loops.join()
+        for standby in self.standbys.values():
+            standby.close()
         self.keeper.depart()
         self._wakeups.close()
 
-    def _begin(self, role: str, name: str, serve: Callable[[Tenure, Pulse], None]) -> None:
-        self.loops.start(f"{role} {name}", partial(self._hold, self.tenures[role, name], serve))
+    def _begin(
+        self, role: str, name: str, serve: Callable[[Tenure, Pulse], None], meanwhile: Meanwhile = wait
+    ) -> None:
+        self.loops.start(f"{role} {name}", partial(self._hold, self.tenures[role, name], serve, meanwhile))
 
-    def _hold(self, tenure: Tenure, serve: Callable[[Tenure, Pulse], None], clock: Pulse) -> None:
+    def _hold(
+        self, tenure: Tenure, serve: Callable[[Tenure, Pulse], None], meanwhile: Meanwhile, clock: Pulse
+    ) -> None:
         """Serve whenever the lease is ours, until it is given up or lost, or something breaks: no failure of one ends the others."""
-        while tenure.await_grant(clock):
+        while tenure.await_grant(clock, meanwhile):
             pause = self._settings.retry
             try:
                 serve(tenure, clock)
@@ -195,32 +208,18 @@ class Controller:
                 tenure.release(pause)
 
     def _serve_cluster(self, unit: ClusterUnit, tenure: Tenure, clock: Pulse) -> None:
-        name = unit.config.name
-        connection = Connection(unit.config, self.clock)
-        intake = Intake(name, unit.governance, unit.targets, self._intake_store, clock, unit.dialects)
-        try:
-            known = intake.start_from()
-            self._identify(connection, intake)
-            watcher = ClusterWatcher(
-                connection,
-                intake.sink,
-                self.clock,
-                settings=self._settings.watch,
-                known=known,
-                known_at=intake.seen_at,
-                resources=unit.resources,
-            )
-            watcher.start()
-            self.intakes[name], self.watchers[name] = intake, watcher
+        name, standby = unit.config.name, self.standbys[unit.config.name]
+        with standby.serving(clock) as intake:
+            self._identify(standby.connection, intake)
+            self.intakes[name] = intake
+            if standby.watcher is not None:
+                self.watchers[name] = standby.watcher
             try:
-                with self._feedback(unit, tenure), self._names(unit, intake):
+                with self._feedback(unit, tenure), self._names(unit, intake), self._gates(unit, tenure):
                     tenure.wake = partial(intake.sink, ())
                     intake.run(tenure.over, tenure.epoch)
             finally:
                 del self.intakes[name], self.watchers[name]
-                watcher.stop()
-        finally:
-            connection.close()
 
     @contextlib.contextmanager
     def _feedback(self, unit: ClusterUnit, tenure: Tenure) -> Iterator[None]:
@@ -246,6 +245,10 @@ class Controller:
                 telling.wake()
             thread.join()
             self.feedbacks.pop(config.name, None)
+
+    def _gates(self, unit: ClusterUnit, tenure: Tenure) -> contextlib.AbstractContextManager[None]:
+        """Open the gates of pods that the firewalls know."""
+        return gating.kept(unit, tenure, self._database, self.clock, self.loops, self.gatekeepers)
 
     @contextlib.contextmanager
     def _names(self, unit: ClusterUnit, intake: Intake) -> Iterator[None]:
@@ -324,6 +327,11 @@ class Controller:
                     self._intake_store.note_watched(name, heard)
                 except BridgeError as error:
                     log.warning("not written down that the cluster is watched", name=name, error=str(error))
+        for name, standby in self.standbys.items():
+            try:
+                standby.forget()
+            except BridgeError as error:
+                log.warning("departures kept for longer", name=name, error=str(error))
 
     def _keep_history(self) -> None:
         """Room for what will end, and an end for what ended long ago."""

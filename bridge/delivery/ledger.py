@@ -97,13 +97,13 @@ class Ledger:
             self._store.record(self._device, epoch, first.applied, first.audit, first.digest, first.at)
             self._unwritten.pop(0)
         if held != self._held:
-            self._store.record_held(self._device, held, Plan(self._device, held=held).digest, at)
+            self._store.record_held(self._device, held, Plan(self._device, held=held).digest, at, epoch=epoch)
             self._held = held
 
     def _applied(self, key: ObjectKey, state: ObjectState, message: str, wanted: Wanted) -> Applied:
         row = self._rows[key]
         view = wanted.views.get(key)
-        return Applied(key, row.generation, state, "", message, view.shards if view else 0, row.gone)
+        return Applied(key, row.generation, state, "", message, view.shards if view else 0, row.gone, row.revision)
 
 
 def _state(key: ObjectKey, wanted: Wanted, quarantine: Quarantine, *, active: bool) -> tuple[ObjectState, str]:

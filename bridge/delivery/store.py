@@ -6,11 +6,27 @@ from typing import Protocol
 
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
+from bridge.state.recognition import Heard, Recognition
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, Work
 
 
 class Store(Protocol):
-    """The state as one device sees it. Every method raises StateUnavailable while the database is away."""
+    """The state as one device sees it. Every method raises StateUnavailable while the database is away.
+
+    What is written under an epoch raises LostLease when that does not own the device any more.
+    """
+
+    def recognition(self, device: str) -> Recognition:
+        """What the device has to be, and what a person lets us do there."""
+        ...
+
+    def settled(self, device: str, epoch: int, *, replaced: bool, adopted: Collection[str]) -> None:
+        """What a person let us do there is done."""
+        ...
+
+    def heard(self, clusters: Collection[str]) -> Heard:
+        """How recent the record of these clusters is."""
+        ...
 
     def work(self, device: str, clusters: Mapping[str, int]) -> Work:
         """What changed since these revisions."""
@@ -46,14 +62,18 @@ class Store(Protocol):
         """Note how these objects were found, before something is done about it."""
         ...
 
-    def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0) -> None:
+    def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0, epoch: int | None = None) -> None:
         """Record how the device itself is, of a reading that began `age` seconds ago."""
         ...
 
-    def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
+    def record_held(
+        self, device: str, held: Sequence[Held], digest: str, at: datetime, *, epoch: int | None = None
+    ) -> None:
         """Replace what is held on the device."""
         ...
 
-    def touch_verified(self, device: str, keys: Iterable[ObjectKey] | None, at: datetime) -> None:
+    def touch_verified(
+        self, device: str, keys: Iterable[ObjectKey] | None, at: datetime, *, epoch: int | None = None
+    ) -> None:
         """Record that these objects (None: all) were seen to be as recorded."""
         ...

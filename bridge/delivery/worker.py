@@ -16,6 +16,7 @@ from bridge.delivery.enforcement import Enforcement
 from bridge.delivery.ledger import Ledger
 from bridge.delivery.pacing import Pacing, PacingSettings
 from bridge.delivery.store import Store
+from bridge.delivery.take_over import TakeOver
 from bridge.delivery.wanted import Todo, Unproven, Wanted
 from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Rejected, StateUnavailable
 from bridge.model.identity import Kind, ObjectKey
@@ -63,6 +64,7 @@ class Worker:
         installation: str,
         settings: WorkerSettings | None = None,
         clusters: Collection[str] = (),
+        take_over: TakeOver | None = None,
     ) -> None:
         self.device = adapter.device
         self._clusters = clusters
@@ -70,6 +72,7 @@ class Worker:
         self._clock = clock
         self._installation = installation
         self._settings = settings or WorkerSettings()
+        self._take_over = take_over or TakeOver(clock)
         self._enforcement = Enforcement(adapter)
         self._wanted = Wanted(adapter.limits, self._settings.guard)
         self._ledger = Ledger(self.device, store)
@@ -126,6 +129,7 @@ class Worker:
 
     def _cycle(self, fence: Fence) -> None:
         self._write(fence)
+        self._audit_asked |= self._take_over.wait <= 0
         if not self._enforcement.known or self._audit_asked:
             if not self._reload(fence):
                 return
@@ -133,6 +137,7 @@ class Worker:
             self._forward(fence)
         if not self._settings.write:
             self._well(fence)
+            self._take_over.in_step()
             return
         more = self._deliver(fence)
         self._well(fence)
@@ -142,6 +147,7 @@ class Worker:
             more = self._deliver(fence)
         self._follow_activation(fence)
         self._save(now=False)
+        self._take_over.in_step()
         self.in_step.set()
 
     def _well(self, fence: Fence) -> None:
@@ -150,7 +156,7 @@ class Worker:
         if self.pacing.state != "ok":
             self.pacing.well()
         if self._reading is not None:
-            self._record_health()
+            self._record_health(fence)
 
     def _write(self, fence: Fence) -> None:
         self._ledger.write(fence.epoch, tuple(self._wanted.held.values()), self._clock.now())
@@ -174,6 +180,7 @@ class Worker:
             return False
         began = self._clock.elapsed()
         snapshot = self._enforcement.read(fence, write=self._settings.write)
+        self._take_over.saw(began)
         self._note_take_over(fence)
         if asked:
             self._enforcement.quarantine.clear()
@@ -246,7 +253,7 @@ class Worker:
         self._ledger.enter(todo.rows, made, outcome, self._wanted, self._enforcement.quarantine, now, told)
         self._ledger.write(fence.epoch, made.held, now)
         if complete:
-            self._store.touch_verified(self.device, None, now)
+            self._store.touch_verified(self.device, None, now, epoch=fence.epoch)
         if outcome.refused:
             raise Rejected(self.device, {str(key): why for key, why in outcome.refused.items()})
         return not made.empty
@@ -275,7 +282,7 @@ class Worker:
         self._ledger.note(self._auditor.failed(str(error)), self._clock.now())
         with suppress(StateUnavailable):
             self._write(fence)
-        self._record_health()
+        self._record_health(fence)
         return pause
 
     def _follow_activation(self, fence: Fence) -> None:
@@ -310,7 +317,7 @@ class Worker:
             metrics.device(self.device).drift.inc(len(drifted))
             log.warning("drift", device=self.device, objects=[str(key) for key in drifted[:20]], count=len(drifted))
 
-    def _record_health(self) -> None:
+    def _record_health(self, fence: Fence) -> None:
         """As far as it is known, and what the last reading has shown beside our objects."""
         health, age = DeviceHealth(self.pacing.state, self.pacing.message), 0.0
         if self._reading is not None:
@@ -324,7 +331,7 @@ class Worker:
             )
         self._reading = None
         try:
-            self._store.record_health(self.device, health, age=age)
+            self._store.record_health(self.device, health, age=age, epoch=fence.epoch)
         except StateUnavailable as error:
             log.warning("health not recorded", device=self.device, error=str(error))
 
@@ -333,4 +340,4 @@ class Worker:
             return 0.0
         if self._ledger.awaiting:
             return self._settings.activation_interval
-        return self._settings.poll_interval
+        return min(self._settings.poll_interval, self._take_over.wait)

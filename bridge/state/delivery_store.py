@@ -1,17 +1,20 @@
 """What delivery asks of the state: what is to be done on one device, and to record what became of it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, LiteralString
 
 from bridge.errors import LostLease, StateError, StateUnavailable
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
-from bridge.state import audit_rows, working
+from bridge.state import audit_rows, recognition, working
 from bridge.state.chain import Head
 from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState, Work
 from bridge.state.encoding import clean, encode_held, json_text
+from bridge.state.recognition import Heard, Recognition
+from bridge.state.tables import GATE_CHANNEL
 
 _REGISTER = """
 INSERT INTO device AS d (name, kind, mode) VALUES (%(name)s, %(kind)s, %(mode)s)
@@ -42,14 +45,17 @@ WITH applied AS (
         applied_digest = CASE WHEN x.in_force THEN x.digest ELSE d.applied_digest END,
         shards = CASE WHEN x.in_force THEN x.shards ELSE d.shards END,
         verified_at = CASE WHEN x.in_force THEN %(at)b ELSE d.verified_at END,
+        settled_revision = CASE WHEN x.settled THEN greatest(d.settled_revision, x.revision) ELSE d.settled_revision END,
         state = x.state, message = x.message
     FROM (
-        SELECT o.place, a.state, a.digest, a.message, a.shards, a.in_force,
+        SELECT o.place, a.state, a.digest, a.message, a.shards, a.in_force, a.revision,
+            a.state IN ('Programmed', 'Held', 'Withheld') AS settled,
             greatest(o.applied_generation, least(a.generation, o.desired_generation)) AS generation,
             o.applied_generation = 0
                 OR (o.state, o.message) <> (a.state, a.message) AND NOT (o.was_in_force AND a.in_force) AS news
         FROM unnest(%(key)b::text[], %(generation)b::bigint[], %(state)b::text[], %(digest)b::text[], %(message)b::text[],
-            %(shards)b::int[], %(in_force)b::bool[]) a (key, generation, state, digest, message, shards, in_force)
+            %(shards)b::int[], %(in_force)b::bool[], %(revision)b::bigint[])
+            a (key, generation, state, digest, message, shards, in_force, revision)
         CROSS JOIN LATERAL (
             SELECT ctid AS place, applied_generation, desired_generation, state, message,
                 state IN ('Programmed', 'AwaitingDeploy') AS was_in_force
@@ -63,9 +69,12 @@ _FORGOTTEN = """
 DELETE FROM device_object
 WHERE device = %(device)b AND key = ANY(%(key)b::text[]) AND gone AND applied_generation = desired_generation
 """
+_GATES = """
+SELECT pg_notify(%(channel)s, cluster) FROM (SELECT DISTINCT cluster FROM gate_need WHERE key = ANY(%(key)s::text[])) waiting
+"""
 _HEALTH = """
 UPDATE device SET
-    state = %(state)s::text, message = %(message)s::text, identity = coalesce(nullif(%(identity)s, ''), identity),
+    state = %(state)s::text, message = %(message)s::text, identity = CASE WHEN identity = '' THEN %(identity)s::text ELSE identity END,
     look_alikes = CASE WHEN %(read)s THEN %(look_alikes)s::json ELSE look_alikes END,
     attached = coalesce(%(attached)s::text::json, attached), attach_by = coalesce(%(attach_by)s::text::json, attach_by),
     last_read = CASE WHEN %(read)s THEN coalesce(%(at)s, now()) - make_interval(secs => %(age)s) ELSE last_read END,
@@ -82,7 +91,8 @@ _UNPROVEN = """
 SELECT x.key, x.address FROM unnest(%(key)s::text[], %(address)s::text[], %(ours)s::bool[]) x (key, address, ours)
 LEFT JOIN LATERAL (
     SELECT m.inferred FROM address_group g JOIN member_closed m ON m.group_id = g.id AND m.address = x.address::inet
-    WHERE g.cluster = split_part(split_part(x.key, ':', 2), '/', 1) AND g.key = x.key
+    WHERE g.cluster = split_part(split_part(x.key, ':', 2), '/', 1)
+    AND (g.key = x.key OR g.key >= x.key || '#kept.' AND g.key < x.key || '#kept/')  -- as a device in a freeze keeps it
     ORDER BY m.t2 DESC LIMIT 1) last ON true
 WHERE coalesce(last.inferred, x.ours)
 """
@@ -104,6 +114,22 @@ class DeliveryStore:
         """Make the device known before any object is desired on it; nothing but its kind and its mode changes when it is."""
         with self._database.transaction() as connection:
             connection.execute(_REGISTER, {"name": name, "kind": kind, "mode": mode})
+
+    def recognition(self, device: str) -> Recognition:
+        """What the device has to be, and what a person lets us do there."""
+        with self._database.transaction() as connection:
+            return recognition.recognition(connection, device)
+
+    def settled(self, device: str, epoch: int, *, replaced: bool, adopted: Collection[str]) -> None:
+        """What a person let us do there is done. Raises LostLease as `record`."""
+        with self._database.transaction() as connection:
+            _held(connection, device, epoch)
+            recognition.settled(connection, device, replaced=replaced, adopted=adopted)
+
+    def heard(self, clusters: Collection[str]) -> Heard:
+        """How recent the record of these clusters is."""
+        with self._database.transaction() as connection:
+            return recognition.heard(connection, clusters)
 
     def work(self, device: str, clusters: Mapping[str, int]) -> Work:
         """What is to be done: the rows whose desired generation is not applied, as of one moment.
@@ -184,7 +210,15 @@ class DeliveryStore:
             _held(connection, device, epoch)
             audit_rows.see(connection, device, digests)
 
-    def record_health(self, device: str, health: DeviceHealth, at: datetime | None = None, *, age: float = 0.0) -> None:
+    def record_health(
+        self,
+        device: str,
+        health: DeviceHealth,
+        at: datetime | None = None,
+        *,
+        age: float = 0.0,
+        epoch: int | None = None,
+    ) -> None:
         """What is known of the device itself, at `at` (default: now). What it holds of others counts when it is "ok", that is, was read;
         the reading began `age` seconds before."""
         read = health.state == "ok"
@@ -200,31 +234,42 @@ class DeliveryStore:
             "at": at,
             "age": age,
         }
-        self._write(_HEALTH, values)
+        self._write(_HEALTH, values, epoch)
 
-    def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
+    def record_held(
+        self, device: str, held: Sequence[Held], digest: str, at: datetime, *, epoch: int | None = None
+    ) -> None:
         """What of the plan waits for a person, in place of what waited before; held since `at`, or since it was first held the same."""
         values = {"device": device, "digest": digest if held else "", "steps": encode_held(held), "at": at}
-        with self._database.transaction() as connection:
+        with self._writing(device, epoch) as connection:
             connection.execute(_SUPERSEDED, values)
             if held:
                 connection.execute(_HOLD, values)
 
-    def touch_verified(self, device: str, keys: Iterable[ObjectKey] | None, at: datetime) -> None:
+    def touch_verified(
+        self, device: str, keys: Iterable[ObjectKey] | None, at: datetime, *, epoch: int | None = None
+    ) -> None:
         """These objects (None: all of the device) were seen to be as desired at that time."""
         if keys is None:
-            self._write(
-                "UPDATE device SET last_verified = %(at)s WHERE name = %(device)s", {"device": device, "at": at}
-            )
+            query: LiteralString = "UPDATE device SET last_verified = %(at)s WHERE name = %(device)s"
+            self._write(query, {"device": device, "at": at}, epoch)
             return
         texts = sorted(str(key) for key in keys)
-        with self._database.transaction() as connection:
+        with self._writing(device, epoch) as connection:
             connection.execute(_LOCK, {"device": device, "key": texts})
             query = "UPDATE device_object SET verified_at = %s WHERE device = %s AND key = ANY(%s)"
             connection.execute(query, [at, device, texts])
 
-    def _write(self, query: LiteralString, values: Mapping[str, Any]) -> None:
+    @contextmanager
+    def _writing(self, device: str, epoch: int | None) -> Iterator[Connection]:
+        """A transaction; LostLease when an epoch is given and does not own the device any more."""
         with self._database.transaction() as connection:
+            if epoch is not None:
+                _held(connection, device, epoch)
+            yield connection
+
+    def _write(self, query: LiteralString, values: Mapping[str, Any], epoch: int | None) -> None:
+        with self._writing(values["device"], epoch) as connection:
             if connection.execute(query, values).rowcount == 0:
                 raise StateError(f"device {values['device']} is not registered in this database")
 
@@ -255,9 +300,11 @@ def _applied(connection: Connection, device: str, applied: Sequence[Applied], at
         "message": [clean(one.message) for one in applied],
         "shards": [one.shards for one in applied],
         "in_force": [one.state in _IN_FORCE for one in applied],
+        "revision": [one.revision for one in applied],
     }
     connection.execute(_LOCK, values)
     connection.execute(_APPLIED, values)
     gone = [str(one.key) for one in applied if one.gone]
     if gone:
         connection.execute(_FORGOTTEN, {"device": device, "key": gone})
+    connection.execute(_GATES, {"channel": GATE_CHANNEL, "key": values["key"]})

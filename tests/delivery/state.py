@@ -178,15 +178,19 @@ class State:
             if digest:
                 self.seen[key] = digest
 
-    def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0) -> None:
+    def record_health(self, device: str, health: DeviceHealth, *, age: float = 0.0, epoch: int | None = None) -> None:
         self._fail()
         self.health.append(health)
 
-    def record_held(self, device: str, held: Sequence[Held], digest: str, at: datetime) -> None:
+    def record_held(
+        self, device: str, held: Sequence[Held], digest: str, at: datetime, *, epoch: int | None = None
+    ) -> None:
         self._fail()
         self.held = tuple(held)
 
-    def touch_verified(self, device: str, keys: Iterable[ObjectKey] | None, at: datetime) -> None:
+    def touch_verified(
+        self, device: str, keys: Iterable[ObjectKey] | None, at: datetime, *, epoch: int | None = None
+    ) -> None:
         self._fail()
 
     def state_of(self, key: ObjectKey) -> ObjectState:
