@@ -40,7 +40,8 @@ def connected(settings: "BaseSettings", data_dir: Path, *, make: bool = False) -
     """The same with whatever schema it has."""
     url, pool_size = settings.database.url, settings.database.pool_size
     if url is not None:
-        with _closing(Database(url.get_secret_value(), pool_size=pool_size)) as database:
+        password = settings.database.password()
+        with _closing(Database(url.get_secret_value(), pool_size=pool_size, password=password)) as database:
             yield database
         return
     if not make and not (data_dir.expanduser() / "postgres" / "data").exists():

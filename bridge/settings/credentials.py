@@ -105,7 +105,10 @@ class Credentials:
 
     def _read(self, name: str, source: SecretSource) -> str:
         if source.file is not None:
-            return _from_file(name, source.file)
+            try:
+                return secret_in(source.file)
+            except KeyError as error:
+                raise KeyError(f"{name}: {error.args[0]}") from None
         if source.env is not None:
             value = os.environ.get(source.env, "")
             if not value:
@@ -119,14 +122,15 @@ class Credentials:
 NO_CREDENTIALS = Credentials(CredentialsSettings.model_construct())
 
 
-def _from_file(name: str, path: Path) -> str:
+def secret_in(path: Path) -> str:
+    """The content of a file, less a final line end. KeyError saying what is wrong with the file when there is none."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise KeyError(f"{name}: {path}: {error.strerror}") from None
+        raise KeyError(f"{path}: {error.strerror}") from None
     except ValueError:
-        raise KeyError(f"{name}: {path} is not UTF-8 text") from None
+        raise KeyError(f"{path} is not UTF-8 text") from None
     secret = text.removesuffix("\n").removesuffix("\r")
     if not secret:
-        raise KeyError(f"{name}: {path} is empty")
+        raise KeyError(f"{path} is empty")
     return secret

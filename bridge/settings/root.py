@@ -1,12 +1,17 @@
 """The whole file."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
+from pathlib import Path
 from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from bridge.errors import StateUnavailable
 from bridge.policy.guard import GuardLimits, Threshold
 from bridge.settings.clusters import ClusterSettings
+from bridge.settings.credentials import secret_in
 from bridge.settings.devices import DeviceSettings
 from bridge.settings.fields import (
     Count,
@@ -20,6 +25,9 @@ from bridge.settings.fields import (
     Seconds,
     Section,
 )
+from bridge.settings.freezes import FreezeSettings
+from bridge.settings.replicas import ReplicasSettings
+from bridge.settings.webhook import WebhookSettings
 
 
 class Level(StrEnum):
@@ -51,7 +59,27 @@ class DatabaseSettings(Section):
     url: DatabaseUrl | None = Field(
         None, description="postgresql://user:password@host/database; best from the environment."
     )
+    password_file: FilePath | None = Field(
+        None, description="The password, in place of one in the url; read for each connection, so that it may change."
+    )
     pool_size: int = Field(8, ge=1, le=200, description="Connections kept open; at most twice as many are made.")
+
+    @model_validator(mode="after")
+    def _of_a_url(self) -> Self:
+        if self.password_file and self.url is None:
+            raise ValueError("passwordFile needs url: the embedded Postgres has no password")
+        return self
+
+    def password(self) -> Callable[[], str] | None:
+        """How the password is read, where a file holds it; StateUnavailable naming the file when it cannot be."""
+        return None if self.password_file is None else partial(_password, self.password_file)
+
+
+def _password(path: Path) -> str:
+    try:
+        return secret_in(path)
+    except KeyError as error:
+        raise StateUnavailable(f"database.passwordFile: {error.args[0]}") from None
 
 
 class MonitoringSettings(Section):
@@ -118,6 +146,9 @@ class DeliverySettings(Section):
     save_after: Seconds = Field(10.0, description="From a change until a device is told to keep it over a restart.")
     guard: GuardSettings = Field(default_factory=GuardSettings)
     pacing: PacingSettings = Field(default_factory=PacingSettings)
+    freeze: tuple[FreezeSettings, ...] = Field(
+        (), description="Windows in which every device keeps to the policy of their beginning."
+    )
 
 
 class WatchSettings(Section):
@@ -196,6 +227,10 @@ class Settings(BaseSettings):
 
     owner: Owner = Field(description="Marks what is ours on every device; no default, and never to be changed.")
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
+    webhook: WebhookSettings | None = Field(
+        None, description="Gates new pods by the label of their namespace; without this section nobody is asked."
+    )
+    replicas: ReplicasSettings = Field(default_factory=ReplicasSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     watch: WatchSettings = Field(default_factory=WatchSettings)
     names: NameSettings = Field(default_factory=NameSettings)

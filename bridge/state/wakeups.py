@@ -11,8 +11,9 @@ from typing import Self
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bridge.errors import StateUnavailable
 from bridge.state.database import Connection, Database
-from bridge.state.tables import AUDIT_CHANNEL, CHANNEL
+from bridge.state.tables import AUDIT_CHANNEL, CHANNEL, GATE_CHANNEL
 
 ANY = ""  # instead of a cluster's name: something may have been missed, look at all
 
@@ -24,26 +25,31 @@ _KEEPALIVE = "keepalives=1 keepalives_idle=20 keepalives_interval=10 keepalives_
 class Wakeups:
     """LISTENs on a connection of its own, in a thread; as a context manager it is started on entry and closed on exit.
 
-    Callbacks get the name of the cluster that changed, or ANY after every (re)connection; those for audits get the name of the device
-    that somebody wants read now. They run in that thread: they must not raise, and only wake others. A database that is away is tried
+    Callbacks get the name of the cluster that changed, or ANY after every (re)connection; those for gates likewise, of the cluster where
+    one may open; those for audits get the name of the device that somebody wants read now. They run in that thread: they must not raise, and only wake others. A database that is away is tried
     again until `close`, with pauses up to five seconds.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._callbacks: list[Callable[[str], None]] = []
-        self._audits: list[Callable[[str], None]] = []
+        self._callbacks: dict[str, list[Callable[[str], None]]] = {
+            channel: [] for channel in (CHANNEL, AUDIT_CHANNEL, GATE_CHANNEL)
+        }
         self._thread = threading.Thread(target=self._run, name="wake-ups", daemon=True)
         self._stop_reader, self._stop_writer = os.pipe()
         self._listening = threading.Event()
 
     def register(self, callback: Callable[[str], None]) -> None:
         """Call this with every wake-up from now on."""
-        self._callbacks.append(callback)
+        self._callbacks[CHANNEL].append(callback)
 
     def register_audits(self, callback: Callable[[str], None]) -> None:
         """Call this with every device that is to be read now. Who asked, and was not heard, asks again."""
-        self._audits.append(callback)
+        self._callbacks[AUDIT_CHANNEL].append(callback)
+
+    def register_gates(self, callback: Callable[[str], None]) -> None:
+        """Call this with every cluster where somebody waits for the firewalls, and perhaps no longer."""
+        self._callbacks[GATE_CHANNEL].append(callback)
 
     def start(self) -> None:
         """Begin to listen; returns at once."""
@@ -85,9 +91,10 @@ class Wakeups:
                 with self._connect() as connection:
                     pause = _FIRST_PAUSE
                     self._listening.set()
-                    self._tell(ANY)
+                    self._tell(CHANNEL, ANY)
+                    self._tell(GATE_CHANNEL, ANY)
                     self._listen(connection)
-            except psycopg.Error:
+            except (psycopg.Error, StateUnavailable):
                 self._stopped_within(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             finally:
@@ -99,8 +106,8 @@ class Wakeups:
         )
         with contextlib.ExitStack() as undo:
             connection = undo.enter_context(contextlib.closing(psycopg.connect(conninfo, autocommit=True)))
-            connection.execute(f"LISTEN {CHANNEL}")
-            connection.execute(f"LISTEN {AUDIT_CHANNEL}")
+            for channel in self._callbacks:
+                connection.execute(f"LISTEN {channel}".encode())
             undo.pop_all()
         return contextlib.closing(connection)
 
@@ -112,10 +119,10 @@ class Wakeups:
                 return
             connection.pgconn.consume_input()
             while notice := connection.pgconn.notifies():
-                self._tell(notice.extra.decode(), audit=notice.relname.decode() == AUDIT_CHANNEL)
+                self._tell(notice.relname.decode(), notice.extra.decode())
 
-    def _tell(self, name: str, *, audit: bool = False) -> None:
-        for callback in tuple(self._audits if audit else self._callbacks):
+    def _tell(self, channel: str, name: str) -> None:
+        for callback in tuple(self._callbacks[channel]):
             callback(name)
 
     def _stopped_within(self, seconds: float) -> bool:

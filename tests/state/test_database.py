@@ -1,5 +1,8 @@
 """The connection: which URLs it takes, what it says of errors, and that it comes back."""
 
+from typing import LiteralString
+
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
@@ -84,3 +87,36 @@ def kill_others(url: str) -> None:
         query = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
         connection.execute(f"{query} AND pid <> pg_backend_pid() AND backend_type = 'client backend'".encode())
     other.close()
+
+
+def test_a_password_that_changes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("secret")
+    with EmbeddedPostgres(home, durable=False) as server:
+        owner = Database(server.url)
+        rules = next(home.rglob("pg_hba.conf"))
+        rules.write_text("local all guest scram-sha-256\n" + rules.read_text())
+        _execute(owner, "CREATE ROLE guest LOGIN PASSWORD 'first'", "SELECT pg_reload_conf()")
+        current = ["first"]
+        guest = Database(
+            make_url(server.url).set(username="guest").render_as_string(hide_password=False),
+            password=lambda: current[0],
+        )
+        _execute(guest, "SELECT 1")
+        assert "first" not in repr(guest)
+        _execute(owner, "ALTER ROLE guest PASSWORD 'second'")
+        guest.close()  # what is open stays open: the next is a new one
+        with pytest.raises(StateUnavailable, match="password") as refused:
+            _execute(guest, "SELECT 1")
+        assert "first" not in str(refused.value)
+        current[0] = "second"
+        _execute(guest, "SELECT 1")
+        with psycopg.connect(guest.conninfo) as alone:
+            assert alone.execute("SELECT current_user").fetchone() == ("guest",)
+        guest.close()
+        owner.close()
+
+
+def _execute(database: Database, *statements: LiteralString) -> None:
+    with database.transaction() as connection:
+        for statement in statements:
+            connection.execute(statement)
