@@ -30,6 +30,7 @@ DEVICE_STATES = ("ok", "busy", "denied", "unreachable", "stopped", "not read yet
 ORIGINS = ("asked", "scheduled")  # of a report
 OUTCOMES = ("answered", "failed")  # of a question about a name
 TARGETS = ("status", "annotation", "event")  # what feedback writes
+GATE_OUTCOMES = ("confirmed", "not needed", "timed out")  # why a gate opened
 DATABASE_KINDS = ("transaction", "snapshot", "reading")
 DATABASE_ERRORS = ("unavailable", "refused")
 
@@ -132,11 +133,36 @@ _WRITES = _counter("feedback_writes", "What was written to objects of the cluste
 _REFUSED = _counter("feedback_refused", "Writes of feedback that the cluster refused.", "cluster")
 _UNTOLD = _gauge("feedback_waiting_objects", "Objects of the cluster whose status is still to be written.", "cluster")
 
+_GATES = _counter(
+    "gates_opened",
+    "Gates of pods that opened: confirmed by every device, not needed, or because the time was over.",
+    "cluster",
+    "outcome",
+)
+_GATES_WAITING = _gauge("gates_waiting", "Pods that wait for the firewalls to know them.", "cluster")
+_GATES_OLDEST = _gauge(
+    "gates_oldest_seconds", "For how long the one of them has waited that has waited longest.", "cluster"
+)
+_GATE_SECONDS = _histogram(
+    "gate_seconds",
+    _LONG,
+    "From the moment a pod's address was recorded until every device had confirmed its groups.",
+    "cluster",
+)
+
 _TENURE = _gauge("tenure_held", "1 while this replica acts for the cluster or device.", "role", "name")
 _EPOCH = _gauge(
     "epoch", "Under which this replica acts for the cluster or device; 0 while it does not.", "role", "name"
 )
+_TAKING_OVER = _gauge(
+    "tenure_taking_over",
+    "1 while what a former owner may have sent last, who did not give the device up, is not made good yet.",
+    "role",
+    "name",
+)
 _LOST = _counter("tenure_lost", "How often this replica lost the right to act.", "role", "name")
+
+_REPLICAS = _gauge("replicas", "Replicas that share the work, as far as this one knows.")
 
 _DATABASE = _histogram("database_seconds", _SHORT, "How long the database was used in one go.", "kind")
 _FAILURES = _counter("database_errors", "Uses of the database that failed.", "error")
@@ -201,6 +227,10 @@ class Cluster:
         self.told = {target: _WRITES.labels(name, target) for target in TARGETS}
         self.untold = _UNTOLD.labels(name)
         self.refused = _REFUSED.labels(name)
+        self.gates = {outcome: _GATES.labels(name, outcome) for outcome in GATE_OUTCOMES}
+        self.gates_waiting = _GATES_WAITING.labels(name)
+        self.gates_oldest = _GATES_OLDEST.labels(name)
+        self.gate_seconds = _GATE_SECONDS.labels(name)
         self.names = _NAMES.labels(name)
         self.names_failing = _UNRESOLVED.labels(name)
         self.names_stale = _STALE.labels(name)
@@ -222,6 +252,7 @@ class Tenure:
     def __init__(self, role: str, name: str) -> None:
         self._held = _TENURE.labels(role, name)
         self._epoch = _EPOCH.labels(role, name)
+        self.taking_over = _TAKING_OVER.labels(role, name)
         self.lost = _LOST.labels(role, name)
 
     def epoch(self, epoch: int | None) -> None:
@@ -277,3 +308,4 @@ def tenure(role: str, name: str) -> Tenure:
 database = Database()
 reports = Reports()
 ready = _READY
+replicas = _REPLICAS

@@ -31,7 +31,10 @@ def show(controller: "Controller", *, ready: bool) -> None:
     due = controller.report_due
     metrics.reports.due.set(due.timestamp() if due else 0)
     for (role, name), tenure in controller.tenures.items():
-        metrics.tenure(role, name).epoch(tenure.current)
+        series = metrics.tenure(role, name)
+        series.epoch(tenure.current)
+        series.taking_over.set(tenure.taking_over)
+    metrics.replicas.set(controller.keeper.replicas)
     for cluster in controller.cluster_names:
         _show_cluster(controller, cluster)
     now = controller.clock.now()
@@ -49,6 +52,9 @@ def _show_cluster(controller: "Controller", cluster: str) -> None:
         series.revision.set(intake.revision)
     feedback = controller.feedbacks.get(cluster)
     series.untold.set(feedback.waiting if feedback else 0)
+    keeper = controller.gatekeepers.get(cluster)
+    series.gates_waiting.set(keeper.waiting if keeper else 0)
+    series.gates_oldest.set(keeper.oldest if keeper else 0)
     follower = controller.followers.get(cluster)
     figures = follower.figures() if follower else None
     series.names.set(figures.names if figures else 0)

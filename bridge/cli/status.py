@@ -33,7 +33,8 @@ def status(context: typer.Context) -> None:
 
 def standing(store: "ReportStore", now: datetime) -> dict[str, Any]:
     """Everything that the state says, as plain values; times in ISO 8601, lag in seconds."""
-    clusters = store.clusters()
+    clusters, replicas = store.clusters(), store.replicas()
+    taking_over = {name for one in replicas for name in one.taking_over}
     return {
         "at": now.isoformat(),
         "clusters": [
@@ -46,7 +47,19 @@ def standing(store: "ReportStore", now: datetime) -> dict[str, Any]:
             }
             for one in clusters
         ],
-        "devices": [_device(store, one.name, now) for one in store.devices()],
+        "devices": [_device(store, one.name, now) | {"takingOver": one.name in taking_over} for one in store.devices()],
+        "replicas": [
+            {
+                "name": one.holder,
+                "version": one.version,
+                "schema": one.schema,
+                "startedAt": one.started_at.isoformat(),
+                "seenAt": one.seen_at.isoformat(),
+                "clusters": list(one.clusters),
+                "devices": list(one.devices),
+            }
+            for one in replicas
+        ],
         "problems": [problem for one in clusters for problem in _problems(store, one.name)],
     }
 
@@ -89,6 +102,7 @@ def _state(device: dict[str, Any]) -> str:
 
     message = unnamed(device["name"], device["message"])
     words = f"{device['state']}: {message}" if message else device["state"]
+    words += ", taking over" if device["takingOver"] else ""
     loose = not_attached(device["attached"])
     return f"{words}, {loose}" if loose else words
 
@@ -120,6 +134,18 @@ def _show(output: Output, found: dict[str, Any]) -> None:
     ]
     columns = ("device", "kind", "state", "lag", "objects", "held", "quarantined", "verified")
     output.table("Devices", columns, devices)
+    replicas = [
+        (
+            one["name"],
+            one["version"],
+            ", ".join(one["clusters"]) or "none",
+            ", ".join(one["devices"]) or "none",
+            _time(one["seenAt"]),
+        )
+        for one in found["replicas"]
+    ]
+    if replicas:
+        output.table("Replicas", ("replica", "version", "acts for clusters", "for devices", "seen"), replicas)
     if found["problems"]:
         rows = [(one["cluster"], one["object"], one["reason"], one["message"]) for one in found["problems"]]
         output.table("Objects that are not accepted as they stand", ("cluster", "object", "reason", "message"), rows)

@@ -15,6 +15,7 @@ from bridge.state.batch import Verdict
 from bridge.state.database import Database
 from bridge.state.desired import AuditEntry, DeviceHealth, ObjectState
 from bridge.state.encoding import decode_held, decode_object
+from bridge.state.replicas import ReplicaStanding, replicas
 from bridge.state.reported import (
     Audited,
     ClusterStanding,
@@ -32,6 +33,7 @@ _group = tables.address_group.c
 _member = tables.member.c
 _lease = tables.lease.c
 _held = tables.held_plan.c
+_ABOUT = (_held.cluster, _held.kind, _held.by, _held.reason, _held.message)
 _audit = tables.audit.c
 
 _FOREVER = text("'infinity'::timestamptz")
@@ -55,6 +57,11 @@ class ReportStore:
         """Every device, by name."""
         with self._database.reading() as connection:
             return tuple(_standing(row) for row in connection.execute(select(tables.device).order_by(_device.name)))
+
+    def replicas(self) -> tuple[ReplicaStanding, ...]:
+        """The replicas that are there, the oldest first."""
+        with self._database.transaction(snapshot=True) as connection:
+            return replicas(connection)
 
     def device_objects(self, device: str) -> tuple[ObjectStanding, ...]:
         """Every object of the device, those that are to go included, by key."""
@@ -90,7 +97,7 @@ class ReportStore:
     def held(self, device: str) -> tuple[HeldPlan, ...]:
         """What of the device's plans waits, or waited, for a person; the oldest first."""
         query = (
-            select(_held.device, _held.digest, cast(_held.steps, Text), _held.since, _held.state)
+            select(_held.device, _held.digest, cast(_held.steps, Text), _held.since, _held.state, *_ABOUT)
             .where(_held.device == device)
             .order_by(_held.since, _held.digest)
         )
