@@ -16,7 +16,10 @@ from bridge.cli import (
     audit,
     config,
     db,
+    decide,
     demo,
+    gate,
+    held,
     history,
     importing,
     lab,
@@ -25,8 +28,10 @@ from bridge.cli import (
     run,
     snapshot,
     status,
+    stopping,
     trace,
     validate,
+    wait,
     who,
 )
 from bridge.cli.errors import exit_code, explain
@@ -127,11 +132,18 @@ app.command(short_help="Print what would be done to each device, now or by manif
 app.command(short_help="Write down a cluster, to plan against elsewhere.")(snapshot.snapshot)
 app.command(short_help="Show how far everything has got.")(status.status)
 app.add_typer(report.app, name="report", short_help="Compare what devices hold with what they should.")
+app.command(short_help="Show what waits for a person, and the stops in force.")(held.held)
+app.command(short_help="Let held steps be done.")(decide.release)
+app.command(short_help="Leave held steps undone for good.")(decide.reject)
+app.command(short_help="Write nothing more to devices.")(stopping.stop)
+app.command(short_help="Write to devices again.")(stopping.start)
 app.command(short_help="Say what becomes of a packet, why, and whether the devices do so.")(trace.trace)
 app.command(short_help="Say who held an address, now or at a time.")(who.who)
 app.command(short_help="Show what became of a group, rule, device, pod or address.")(history.history)
 app.command(short_help="Check manifests without a cluster.")(validate.validate)
 app.add_typer(importing.app, name="import", short_help="Write policy of another program anew in our own kinds.")
+app.add_typer(gate.app, name="gate", short_help="Pods that wait for the firewalls, and to let them through.")
+app.command(short_help="In an init container: wait until the firewalls know the pod.")(wait.wait)
 app.add_typer(audit.app, name="audit", short_help="Whether the record of every change is whole.")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

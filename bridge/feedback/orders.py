@@ -40,14 +40,15 @@ def about_stop(record: StopRecord, devices: Mapping[str, DeviceRow], serving: Co
     stop = record.stop
     states = {name: _state(record, name, devices, serving) for name in stop.devices or sorted(serving)}
     words = ("Starting", "Started") if record.lifted else ("Stopping", "Stopped")
-    state = words[0] if words[0] in states.values() else words[1]
+    # A name that is nobody's is most likely a slip: then something is not stopped that somebody believes to be.
+    state = next((one for one in (words[0], "NotHere") if one in states.values()), words[1])
     said = "; ".join(filter(None, (_by(record), *_amiss(states), *_others(stop, states, devices), record.message)))
     status = {
         "state": state,
         "message": said[:LONGEST],
         "devices": [{"name": name, "state": one} for name, one in states.items()],
     }
-    return Said(status, state, said[:LONGEST]) if state == words[1] else Said(status)
+    return Said(status, state, said[:LONGEST]) if state != words[0] else Said(status)
 
 
 def _state(record: StopRecord, name: str, devices: Mapping[str, DeviceRow], serving: Collection[str]) -> str:

@@ -11,7 +11,19 @@ from bridge.state.database import Connection
 from bridge.state.encoding import clean
 from bridge.state.tables import CHANNEL
 
-__all__ = ["Choice", "Control", "Decision", "Settled", "Stop", "control", "decisions", "note_stops", "settle", "stops"]
+__all__ = [
+    "Choice",
+    "Control",
+    "Decision",
+    "Settled",
+    "Stop",
+    "control",
+    "decisions",
+    "note_stops",
+    "settle",
+    "standing_stops",
+    "stops",
+]
 
 _STOP = "cluster, name, uid, devices, by, reason, since"
 _DECISION = "cluster, name, uid, device, digest, verdict, by, reason, at"
@@ -20,6 +32,7 @@ SELECT {_STOP} FROM stop
 WHERE ended_at IS NULL AND cluster = ANY(%(clusters)s) AND (devices = '{{}}' OR %(device)s = ANY(devices))
 ORDER BY since, cluster, name
 """  # noqa: S608 - no value in it
+_STANDING: LiteralString = f"SELECT {_STOP} FROM stop WHERE ended_at IS NULL ORDER BY since, cluster, name"  # noqa: S608
 _WAITING: LiteralString = f"""
 SELECT {_DECISION} FROM decision
 WHERE state = 'Waiting' AND device = %(device)s AND cluster = ANY(%(clusters)s) ORDER BY at, cluster, name
@@ -46,6 +59,11 @@ _STOPS_OF_CLUSTER: LiteralString = f"""
 SELECT {_STOP}, ended_at IS NOT NULL, lifted_by, lifted_reason, message FROM stop x
 WHERE cluster = %(cluster)s AND {_PRESENT} ORDER BY name
 """  # noqa: S608 - no value in it
+
+
+def standing_stops(connection: Connection) -> tuple[Stop, ...]:
+    """Every stop in force in any cluster, the oldest first."""
+    return tuple(_stop(row) for row in connection.execute(_STANDING))
 
 
 def control(connection: Connection, device: str, clusters: Collection[str]) -> Control:

@@ -60,13 +60,18 @@ class ClusterStanding:
 
 @dataclass(frozen=True, slots=True)
 class HeldPlan:
-    """What of a device's plan waits, or waited, for a person."""
+    """What of a device's plan waits, or waited, for a person. `by` and `reason` are of whoever decided, `message` says how it ended."""
 
     device: str
     digest: str
     held: tuple[Held, ...]
     since: datetime
     state: str
+    cluster: str = ""
+    kind: str = "guard"
+    by: str = ""
+    reason: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def test_a_lifted_stop_names_the_devices_that_another_one_stops() -> None:
 def test_a_stop_of_a_device_that_does_not_serve_the_cluster_says_so() -> None:
     content, _ = _told(_tell(StopRecord(replace(STOP, devices=("faraway",)))))
     assert content == {
-        "state": "Stopped",
+        "state": "NotHere",
         "message": "stopped by ann: a fire; no device of this cluster: faraway",
         "devices": [{"name": "faraway", "state": "NotHere"}],
     }
