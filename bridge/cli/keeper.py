@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from bridge.cli.loops import Pulse
-from bridge.cli.tenure import LeaseTimes, Tenure
+from bridge.cli.tenure import Elsewhere, LeaseTimes, Tenure
 from bridge.clock import Clock
 from bridge.errors import StateError
 from bridge.state.leases import Lease, ReplicaLeases, Role, Survey
@@ -83,6 +83,7 @@ class Keeper:
         loads = Loads(self._holder, survey.replicas, ours)
         for lease in ours:
             tenure = self._tenures[lease.role, lease.name]
+            tenure.look(self._elsewhere(lease))
             if not lease.holder and tenure.free and loads.may_take(lease, self._times.term):
                 if self._take(tenure):
                     loads.mine += 1
@@ -90,6 +91,11 @@ class Keeper:
         if shares:
             self._give(ours, loads)
             self._ask(ours, loads)
+
+    def _elsewhere(self, lease: Lease) -> Elsewhere:
+        if lease.holder in ("", self._holder):
+            return Elsewhere.NOBODY
+        return Elsewhere.DOUBTED if self._times.overdue(lease.left) else Elsewhere.HELD
 
     def _take(self, tenure: Tenure) -> bool:
         asked = self._clock.elapsed()

@@ -39,10 +39,10 @@ def run(context: typer.Context) -> None:
             controller.on_schedule(
                 settings.reports.schedule, partial(keep_of_schedule, settings, database, settings.reports.schedule)
             )
-        with monitored(controller, settings.monitoring.listen) as listening:
+        with monitored(controller, settings.monitoring.listen) as listening, gating(settings) as gates:
             controller.start()
             names = {"clusters": [c.name for c in settings.clusters], "devices": [d.name for d in settings.devices]}
-            log.info("running", monitoring=listening, **names)
+            log.info("running", monitoring=listening, **({"webhook": gates} if gates else {}), **names)
             try:
                 while not stop.wait(_BEAT):
                     controller.probe.insist()
@@ -68,6 +68,36 @@ def monitored(controller: "Controller", listen: str) -> "Iterator[str]":
         endpoint.stop()
 
 
+@contextmanager
+def gating(settings: "Settings") -> "Iterator[str]":
+    """The webhook that gates new pods, where the settings want one; its `address:port`, or "". BridgeError when it is in use."""
+    if settings.webhook is None:
+        yield ""
+        return
+    from bridge.cli import assembly
+    from bridge.cli.webhook import Webhook
+
+    url = _database_url(settings)
+    never = frozenset().union(*(assembly.governance(one, url).ungated for one in settings.clusters))
+    address, _, port = settings.webhook.listen.rpartition(":")
+    try:
+        hook = Webhook(address.strip("[]"), int(port), settings.webhook.cert_file, settings.webhook.key_file, never)
+    except OSError as error:
+        raise BridgeError(
+            f"webhook.listen {settings.webhook.listen}: {error.strerror}; set another address or port"
+        ) from error
+    hook.start()
+    try:
+        yield f"{address}:{hook.port}"
+    finally:
+        hook.stop()
+
+
+def _database_url(settings: "Settings") -> str | None:
+    url = settings.database.url
+    return url.get_secret_value() if url is not None else None
+
+
 def composed(settings: "Settings", database: "Database") -> "Controller":
     """The controller that the settings describe. SettingsError for an adapter that cannot be loaded."""
     from bridge.cli import assembly
@@ -75,14 +105,16 @@ def composed(settings: "Settings", database: "Database") -> "Controller":
     from bridge.cli.controller import Controller
     from bridge.cli.units import ClusterUnit, ControllerSettings, DeviceUnit
     from bridge.clock import SystemClock
+    from bridge.settings.replicas import Standby
 
     adapters, secrets = InstalledAdapters(), assembly.secret_store(settings)
     clusters = [
         ClusterUnit(
             assembly.cluster_config(one),
-            assembly.governance(one),
+            assembly.governance(one, _database_url(settings)),
             assembly.targets(settings, one.name, adapters),
             assembly.dialects(one),
+            assembly.gate_settings(one),
         )
         for one in settings.clusters
     ]
@@ -101,6 +133,7 @@ def composed(settings: "Settings", database: "Database") -> "Controller":
         watch=assembly.reflector_settings(settings),
         history_days=settings.history.days,
         names=assembly.names_settings(settings),
+        warm_standby=settings.replicas.standby is Standby.WARM,
     )
     return Controller(database, clusters, devices, SystemClock(), times)
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 import structlog
@@ -19,6 +20,21 @@ def _nothing() -> None:
     """Nobody waits."""
 
 
+class Elsewhere(StrEnum):
+    """Who else acts, as far as is known. DOUBTED: the lease is another's, who did not renew it when he should have."""
+
+    NOBODY = "nobody"
+    HELD = "held"
+    DOUBTED = "doubted"
+
+
+Meanwhile = Callable[[Elsewhere, Clock], None]
+
+
+def wait(_elsewhere: Elsewhere, _clock: Clock) -> None:
+    """There is nothing to do until it is our turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
     """Seconds: how long a lease lasts, how often it is renewed, how long after a renewal calls may still be started, and how often to
@@ -28,6 +44,10 @@ class LeaseTimes:
     renewal: float = 1.5
     deadline: float = 4.0
     attempt: float = 0.5
+
+    def overdue(self, left: float) -> bool:
+        """Whether a lease that lasts so many seconds more should have been renewed by now, and again since."""
+        return left < self.term - self.renewal - 2 * self.attempt
 
 
 class Leases(Protocol):
@@ -54,6 +74,7 @@ class Tenure:
         self._epoch: int | None = None
         self._until = self._taken = self._rests_until = 0.0
         self._taking_over = False
+        self._elsewhere = Elsewhere.NOBODY
         self._serving = self._closed = False
         self._granted = threading.Event()
         self._lock = threading.Lock()
@@ -62,9 +83,10 @@ class Tenure:
 
     # ---- whoever serves
 
-    def await_grant(self, clock: Clock) -> bool:
-        """Wait until it is ours; False when it will never be again."""
+    def await_grant(self, clock: Clock, meanwhile: Meanwhile = wait) -> bool:
+        """Wait until it is ours; False when it will never be again. `meanwhile` is called at once when others act or do so no more."""
         while not self._closed:
+            meanwhile(self._elsewhere, clock)
             if clock.wait(self._granted, _LOOK):
                 with self._lock:
                     self._granted.clear()
@@ -112,6 +134,12 @@ class Tenure:
         with self._lock:
             idle = self._epoch is None and not self._serving and not self._closed
             return idle and self._clock.elapsed() >= self._rests_until
+
+    def look(self, elsewhere: Elsewhere) -> None:
+        """Who else acts now."""
+        before, self._elsewhere = self._elsewhere, elsewhere
+        if before is not elsewhere:
+            self._granted.set()
 
     @property
     def renewable(self) -> int | None:

@@ -7,6 +7,7 @@ from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.delivery.worker import WorkerSettings
 from bridge.dialects.dialect import Dialects
+from bridge.feedback.gatekeeper import GateSettings
 from bridge.intake.policies import NATIVE
 from bridge.model.observed import ALWAYS_WATCHED, Resource
 from bridge.model.policy import Governance
@@ -22,6 +23,7 @@ class ClusterUnit:
     governance: Governance
     targets: tuple[Target, ...]
     dialects: Dialects = NATIVE
+    gates: GateSettings = field(default_factory=GateSettings)
 
     @property
     def resources(self) -> tuple[Resource, ...]:
@@ -49,4 +51,5 @@ class ControllerSettings:
     refused_retry: float = 30.0
     history_days: int = 400
     watch: ReflectorSettings = field(default_factory=ReflectorSettings)
+    warm_standby: bool = True
     names: NamesSettings = field(default_factory=NamesSettings)

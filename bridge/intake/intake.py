@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -13,9 +14,10 @@ from bridge.dialects.dialect import Dialects
 from bridge.errors import StateUnavailable
 from bridge.intake import collector
 from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.likeness import alike
 from bridge.intake.policies import NATIVE
 from bridge.intake.recorder import Recorder
-from bridge.model.observed import ALWAYS_WATCHED, Change, Event, Observed, Resource, Synced
+from bridge.model.observed import ALWAYS_WATCHED, Change, Event, Observed, Pod, Resource, Synced
 from bridge.model.policy import AddressSource, Governance
 from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
@@ -31,8 +33,8 @@ _RETRY_SECONDS = (0.2, 5.0)
 class Store(Protocol):
     """What intake asks of the state."""
 
-    def load_cluster(self, cluster: str) -> Recorded:
-        """What is recorded of the cluster."""
+    def load_cluster(self, cluster: str, same: Callable[[Pod], Pod] | None = None) -> Recorded:
+        """What is recorded of the cluster; `same` may put an object that is in memory in the place of a pod that says the same."""
         ...
 
     def commit_batch(self, cluster: str, batch: Batch, epoch: int) -> int:
@@ -72,20 +74,24 @@ class Intake:
         self._queue: deque[Event | Synced | Resolution] = deque()
         self._arrived = threading.Event()
         self._synced: set[Resource] = set()
-        self._newly_synced: dict[Resource, str] = {}
+        self._versions: dict[Resource, int] = {}  # the newest that were taken, and are not recorded yet
+        self._newly_synced = False
+        self._first: Batch | None = None  # made before it may be recorded
         self._unwatched_since: datetime | None = None
         self._taking_since: float | None = None
         self.revision = 0
         self.identity = ""  # uid of kube-system as recorded; empty before the first time
         self.seen_at: datetime | None = None  # up to when the record was whole when it was loaded
+        self.versions: Mapping[Resource, int] = {}  # up to which version of each resource the loaded record goes
         self.settled = threading.Event()  # set once the first complete picture is recorded
 
-    def start_from(self) -> Mapping[Resource, Sequence[Observed]]:
-        """Load the record; returns the objects that it knows, for the watchers to compare their first lists with.
+    def start_from(self, seen: Callable[[str], object] | None = None) -> Mapping[Resource, Sequence[Observed]]:
+        """Load the record; returns the objects that it knows, for the watchers to compare what they see with.
 
-        Raises StateUnavailable.
+        `seen` gives the pod of a uid as a picture in memory has it, if at all: it is not kept twice. Raises StateUnavailable.
         """
-        recorded = self._store.load_cluster(self.cluster)
+        recorded = self._store.load_cluster(self.cluster, partial(_same, seen) if seen else None)
+        self.versions = recorded.versions
         self.revision, self.identity, self.seen_at = recorded.revision, recorded.uid, recorded.seen_at
         self._index = ClusterIndex(self._governance, recorded, self._dialects)
         known: dict[Resource, list[Observed]] = {Resource.PODS: list(recorded.pods.values())}
@@ -142,7 +148,7 @@ class Intake:
         StateErrors when the database refuses the batch: the record must then be loaded anew."""
         while not stop.is_set():
             now = self._clock.now()
-            if not self._queue and not self._due(now):
+            if not self._queue and self._first is None and not self._due(now):
                 self._clock.wait(self._arrived, self._recorder.timetable.seconds_left(now, _LONGEST_WAIT))
                 self._arrived.clear()
                 continue
@@ -154,17 +160,26 @@ class Intake:
         """Whether the hour alone changes what is in force."""
         return self.settled.is_set() and self._recorder.timetable.due(now)
 
+    def prepare(self) -> bool:
+        """Make ready what `run` records first, before it may: the difference between the record and what has come by now, if that is all.
+
+        Nothing is lost if it never may. What comes meanwhile waits.
+        """
+        at = self._clock.now()
+        while self._queue:
+            self._take(at)
+        if self._first is None and self._complete:
+            self._first = self._recorder.first(at)
+        return self._first is not None
+
     def step(self, stop: threading.Event, epoch: Callable[[], int]) -> None:
         """Take what waits now, and record it."""
-        at = self._clock.now()
-        self._take(at)
-        if not self.settled.is_set():
-            if not self._synced >= required(self._targets, self._dialects):
-                return
-            batch = self._recorder.first(at)
-        else:
-            batch = self._recorder.next(at)
-        batch.synced, self._newly_synced = self._newly_synced, {}
+        batch = self._made()
+        if batch is None:
+            return
+        if self._newly_synced or not batch.empty:
+            batch.synced = {resource: str(version) for resource, version in self._versions.items()}
+            self._newly_synced, self._versions = False, {}
         batch.unwatched_since, self._unwatched_since = self._unwatched_since, None
         if not batch.empty:
             self._commit(batch, stop, epoch)
@@ -172,13 +187,34 @@ class Intake:
             collector.settle()
             self.settled.set()
 
+    @property
+    def _complete(self) -> bool:
+        return self._synced >= required(self._targets, self._dialects)
+
+    def _made(self) -> Batch | None:
+        """The next batch; None before there is a whole picture."""
+        if self._first is not None:
+            made, self._first = self._first, None
+            return made
+        at = self._clock.now()
+        self._take(at)
+        if self.settled.is_set():
+            return self._recorder.next(at)
+        return self._recorder.first(at) if self._complete else None
+
+    def _note_version(self, resource: Resource, text: str) -> None:
+        """Where an API server counts otherwise, nothing can be said about who is behind."""
+        if text.isdecimal() and (version := int(text)) > self._versions.get(resource, -1):
+            self._versions[resource] = version
+
     def _take(self, at: datetime) -> None:
         events: list[Event] = []
         while self._queue and len(events) < _BATCH_EVENTS:
             item = self._queue.popleft()
             if isinstance(item, Synced):
                 self._synced.add(item.resource)
-                self._newly_synced[item.resource] = item.resource_version
+                self._newly_synced = True
+                self._note_version(item.resource, item.resource_version or "0")
                 if item.resource is Resource.PODS and item.since is not None:
                     # Several lists may wait to be recorded: as far back as the first of them could not see.
                     self._unwatched_since = min(self._unwatched_since or item.since, item.since)
@@ -186,6 +222,7 @@ class Intake:
                 self._index.take_name(item)
             else:
                 events.append(item)
+                self._note_version(item.resource, item.value.resource_version)
         self._index.take(events, at)
 
     def _commit(self, batch: Batch, stop: threading.Event, epoch: Callable[[], int]) -> None:
@@ -199,3 +236,9 @@ class Intake:
                 return
             self._clock.wait(stop, pause)
             pause = min(pause * 2, longest)
+
+
+def _same(seen: Callable[[str], object], pod: Pod) -> Pod:
+    """The pod as it is seen, where that is the same to us."""
+    found = seen(pod.uid)
+    return found if isinstance(found, Pod) and alike(pod, found) else pod

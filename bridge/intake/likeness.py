@@ -1,23 +1,20 @@
 """Whether two versions of an object are the same to us: heartbeats, a pod's way through its life and our own writes change nothing."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 
 from bridge.model.observed import Namespace, Order, Pod, PolicyObject, Service
 from bridge.state.batch import Slim, Verdict
+
+_PASSING = {"resource_version", "deleting", "phase", "programmed"}
+_lasting = attrgetter(*(one.name for one in fields(Pod) if one.name not in _PASSING))
 
 
 def alike(known: Pod | Slim, value: Pod | Slim) -> bool:
     """Versions are not looked at, nor who wrote last."""
     match known, value:
         case Pod(), Pod():
-            level = replace(
-                known,
-                resource_version=value.resource_version,
-                deleting=value.deleting,
-                phase=value.phase,
-                programmed=value.programmed,
-            )
-            return level == value and known.terminal == value.terminal
+            return _lasting(known) == _lasting(value) and known.terminal == value.terminal
         case Namespace() | Service() | PolicyObject(), Namespace() | Service() | PolicyObject():
             return replace(known, resource_version=value.resource_version, actor=value.actor) == value
         case _:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bridge.model.baseline import Baseline, FrozenList
 from bridge.model.decisions import DecisionRecord, StopRecord
 from bridge.model.gate import Need
 from bridge.model.identity import ObjectKey
@@ -52,6 +53,7 @@ class DesiredObject:
     body: DeviceObject | None
     digest: str
     cause: str = ""
+    members_of: ObjectKey | None = None  # the group whose members it has, where that is not its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,9 @@ class Batch:
     leases_ended: list[LeaseEnd] = field(default_factory=list)
     groups: list[ObjectKey] = field(default_factory=list)  # groups that come to exist
     groups_gone: list[ObjectKey] = field(default_factory=list)
+    groups_parted: list[tuple[ObjectKey, ObjectKey]] = field(
+        default_factory=list
+    )  # a group of these that begins with the members that another has
     joined: list[MemberChange] = field(default_factory=list)
     left: list[MemberChange] = field(default_factory=list)
     desired: list[DesiredObject] = field(default_factory=list)
@@ -128,10 +133,13 @@ class Batch:
     gates: list[GateStart] = field(default_factory=list)
     gates_opened: list[str] = field(default_factory=list)  # uids, of those that say so themselves
     gates_gone: list[str] = field(default_factory=list)  # uids
+    frozen: list[Baseline] = field(default_factory=list)  # devices in a freeze, from now on or otherwise than before
+    thawed: list[str] = field(default_factory=list)  # devices
+    frozen_lists: list[FrozenList] = field(default_factory=list)
     causes: dict[ObjectKey, str] = field(
         default_factory=dict
     )  # why the members of a group change, or an object is to go
-    synced: dict[Resource, str] = field(default_factory=dict)  # resource -> resource version of its last complete list
+    synced: dict[Resource, str] = field(default_factory=dict)  # resource -> the newest version of it that is recorded now
     unwatched_since: datetime | None = None  # who came and went between then and `at` was not seen
 
     @property
@@ -179,5 +187,8 @@ class Recorded:
     verdicts: Mapping[Ref, Verdict]
     placements: Mapping[tuple[Ref, str], Placement] = field(default_factory=dict)  # object, device
     seen_at: datetime | None = None  # up to when all that happened is in it
+    versions: Mapping[Resource, int] = field(default_factory=dict)  # up to which version of each resource it is in it
     names: Mapping[str, Resolution] = field(default_factory=dict)
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)  # by device, of those in a freeze
+    frozen_lists: Mapping[str, FrozenList] = field(default_factory=dict)  # by device
     gates: Mapping[str, bool] = field(default_factory=dict)  # uid -> whether it waits

@@ -41,10 +41,19 @@ class IntakeStore:
         with self._database.transaction() as connection:
             connection.execute(query, [at, cluster])
 
-    def load_cluster(self, cluster: str) -> Recorded:
-        """Everything known of the cluster, as of one moment. StateError when it is not registered."""
+    def load_cluster(self, cluster: str, same: loading.Same | None = None) -> Recorded:
+        """Everything known of the cluster, as of one moment. StateError when it is not registered. `same` as for `load`."""
         with self._database.transaction(snapshot=True) as connection:
-            return loading.load(connection, cluster)
+            return loading.load(connection, cluster, same)
+
+    def standing(self, cluster: str) -> tuple[int, datetime | None]:
+        """The revision of the record, and up to when all that happened in the cluster is in it. StateError when it is not registered."""
+        query = "SELECT revision, greatest(watched_at, changed_at) FROM cluster WHERE name = %s"
+        with self._database.transaction() as connection:
+            row = connection.execute(query, [cluster]).fetchone()
+        if row is None:
+            raise StateError(f"cluster {cluster} is not registered in this database")
+        return row[0], row[1]
 
     def commit_batch(self, cluster: str, batch: Batch, epoch: int) -> int:
         """Record the batch whole, or nothing of it; returns the new revision and wakes who listens.

@@ -54,7 +54,8 @@ UPDATE replica_lease SET wanted_by = %(holder)s WHERE role = %(role)s AND name =
 """
 _SURVEY = """
 SELECT role, name, CASE WHEN expires_at > clock_timestamp() THEN holder ELSE '' END, wanted_by,
-    greatest(0, extract(epoch FROM clock_timestamp() - expires_at))::float8
+    greatest(0, extract(epoch FROM clock_timestamp() - expires_at))::float8,
+    greatest(0, extract(epoch FROM expires_at - clock_timestamp()))::float8
 FROM replica_lease ORDER BY role, name
 """
 _BEAT = """
@@ -76,13 +77,17 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease as it stands: `holder` is "" when it is free, for `free_for` seconds; `wanted_by` waits for it to be given up."""
+    """A lease as it stands: `holder` is "" when it is free, for `free_for` seconds; `wanted_by` waits for it to be given up.
+
+    `left` are the seconds until it runs out.
+    """
 
     role: str
     name: str
     holder: str
     wanted_by: str = ""
     free_for: float = 0.0
+    left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

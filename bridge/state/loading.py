@@ -1,6 +1,6 @@
 """What the database knows of one cluster, read as of one moment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from sys import intern
@@ -10,7 +10,7 @@ from bridge.errors import StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod, Resource
 from bridge.model.policy import Ref, Tier
-from bridge.state import resolutions
+from bridge.state import freezes, gates, resolutions
 from bridge.state.batch import OpenLease, Placement, Recorded, Slim, Verdict
 from bridge.state.database import Connection
 from bridge.state.encoding import PodReader, decode_policy_object, decode_slim
@@ -18,19 +18,26 @@ from bridge.state.encoding import PodReader, decode_policy_object, decode_slim
 _CHUNK = 5000  # rows fetched at a time: a fleet is never in memory twice
 
 
-def load(connection: Connection, cluster: str) -> Recorded:
-    """Everything, within the caller's snapshot. StateError for a cluster that is not registered."""
-    query = "SELECT revision, uid, greatest(watched_at, changed_at) FROM cluster WHERE name = %s"
+Same = Callable[[Pod], Pod]
+
+
+def load(connection: Connection, cluster: str, same: Same | None = None) -> Recorded:
+    """Everything, within the caller's snapshot. StateError for a cluster that is not registered.
+
+    `same` may put an object that is in memory already in the place of a pod that says the same.
+    """
+    query = "SELECT revision, uid, greatest(watched_at, changed_at), synced FROM cluster WHERE name = %s"
     row = connection.execute(query, [cluster]).fetchone()
     if row is None:
         raise StateError(f"cluster {cluster} is not registered in this database")
-    pods = _pods(connection, cluster)
+    pods = _pods(connection, cluster, same)
     # A fleet is addresses and uids: each is in memory once, whoever names it.
     texts = {text: text for pod in pods.values() for text in (pod.uid, *pod.addresses)}
     return Recorded(
         revision=row[0],
         uid=row[1],
         seen_at=row[2],
+        versions=_versions(row[3]),
         pods=pods,
         objects=_objects(connection, cluster),
         leases=_leases(connection, cluster, texts),
@@ -39,6 +46,9 @@ def load(connection: Connection, cluster: str) -> Recorded:
         verdicts=verdicts(connection, cluster),
         placements=placements(connection, cluster),
         names=resolutions.load(connection, cluster),
+        baselines=freezes.load(connection, cluster),
+        frozen_lists=freezes.lists(connection, cluster),
+        gates=gates.load(connection, cluster),
     )
 
 
@@ -49,11 +59,16 @@ def stream(connection: Connection, query: LiteralString, values: dict[str, Any])
         yield from cursor.execute(query, values)
 
 
-def _pods(connection: Connection, cluster: str) -> dict[str, Pod]:
+def _pods(connection: Connection, cluster: str, same: Same | None) -> dict[str, Pod]:
     reader = PodReader()
     query: LiteralString = f"SELECT {PodReader.COLUMNS} FROM pod WHERE cluster = %(cluster)s"  # noqa: S608
     pods = (reader.pod(row) for row in stream(connection, query, {"cluster": cluster}))
-    return {pod.uid: pod for pod in pods}
+    return {pod.uid: pod for pod in (map(same, pods) if same else pods)}
+
+
+def _versions(synced: Mapping[str, str]) -> dict[Resource, int]:
+    """What is no number says nothing about who is ahead."""
+    return {Resource(name): int(version) for name, version in synced.items() if version.isdecimal()}
 
 
 def _objects(connection: Connection, cluster: str) -> dict[tuple[Resource, str, str], Slim]:

@@ -150,9 +150,10 @@ def listed(bench: Bench, cluster: Cluster, resources: Iterable[Resource] = REQUI
         picture.delivered(events)
         yield from events
         missing = picture.missing({value.uid for value in values})
-        replaced = picture.replaced(missing, {value.uid for value in values})
-        yield from (picture.deletion(value) for value in replaced)
-        yield from (picture.vanished(value) for value in missing if value not in replaced)
+        ends = picture.ended(missing, {value.uid for value in values})
+        ended = {one.value.uid for one in ends}
+        yield from ends
+        yield from (picture.vanished(value) for value in missing if value.uid not in ended)
 
 
 def from_nothing(cluster: Cluster, bench: Bench | None = None) -> Bench:

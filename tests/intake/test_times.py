@@ -1,6 +1,7 @@
 """Rules that count at times: compiled as of now, and again at the moment when that changes, by the clock alone."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from bridge.intake.intake import Intake, required
 from bridge.model.identity import Kind, Scope
-from bridge.model.observed import Change, Observed, Synced
+from bridge.model.observed import Change, Observed, Pod, Synced
 from bridge.model.policy import Ref
 from bridge.state.batch import Batch, Recorded
 from tests.intake.fold import CLUSTER, EDGE, GOVERNANCE, Record, event
@@ -59,7 +60,7 @@ class Stage:
     record: Record = field(default_factory=Record)
     written: list[tuple[datetime, Batch]] = field(default_factory=list)
 
-    def load_cluster(self, _cluster: str) -> Recorded:
+    def load_cluster(self, _cluster: str, _same: Callable[[Pod], Pod] | None = None) -> Recorded:
         return self.record.recorded()
 
     def commit_batch(self, _cluster: str, batch: Batch, _epoch: int) -> int:
