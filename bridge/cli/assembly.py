@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bridge.cli.adapters import InstalledAdapters
 from bridge.cli.secrets import SecretStore
+from bridge.cli.tenure import LeaseTimes
 from bridge.cluster.client import Connection
 from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.delivery.pacing import PacingSettings
 from bridge.delivery.worker import WorkerSettings
 from bridge.dialects.dialect import Dialects, load
+from bridge.feedback.gatekeeper import GateSettings
 from bridge.model.policy import Governance
 from bridge.names.servers import server
 from bridge.names.settings import NamesSettings
 from bridge.policy.compile import Target
 from bridge.settings import ClusterSettings, DeviceSettings, Settings
 from bridge.settings.devices import Mode
+from bridge.settings.freezes import freezes
 from bridge.settings.root import DeliverySettings
 
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -33,9 +37,25 @@ def cluster_config(cluster: ClusterSettings) -> ClusterConfig:
     )
 
 
-def governance(cluster: ClusterSettings) -> Governance:
-    """What of the cluster is governed; the namespace that we run in is not, unless it is named."""
-    return cluster.governance(own_namespace() if cluster.in_cluster else "")
+def governance(cluster: ClusterSettings, database_url: str | None = None) -> Governance:
+    """What of the cluster is governed; the namespace that we run in is not, unless it is named. Nor does a pod wait there, or where our
+    database is."""
+    if not cluster.in_cluster:
+        return cluster.governance()
+    return cluster.governance(own_namespace(), service_namespace(database_url))
+
+
+def gate_settings(cluster: ClusterSettings) -> GateSettings:
+    """How long pods wait for the firewalls."""
+    return GateSettings(timeout=cluster.gate.timeout)
+
+
+def service_namespace(url: str | None) -> str:
+    """The namespace of the Service that a URL names as cluster DNS does: name.namespace, with or without .svc and the rest; "" for others."""
+    host = urlsplit(url).hostname if url else None
+    labels = (host or "").split(".")
+    inside = len(labels) == 2 or (len(labels) > 2 and labels[2] == "svc")
+    return labels[1] if inside and not labels[1].isdigit() else ""
 
 
 def dialects(cluster: ClusterSettings) -> Dialects:
@@ -54,6 +74,12 @@ def own_namespace() -> str:
         return _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
+
+
+def lease_times(settings: Settings) -> LeaseTimes:
+    """How long leases last; what is free is looked for at least thrice in a renewal."""
+    one = settings.replicas
+    return LeaseTimes(one.term, one.renewal, one.deadline, min(0.5, one.renewal / 3))
 
 
 def reflector_settings(settings: Settings) -> ReflectorSettings:
@@ -76,6 +102,7 @@ def targets(settings: Settings, cluster: str, adapters: InstalledAdapters) -> tu
                 device.namespaces(),
                 device.views(cluster),
                 default.accept_shared,
+                freezes((*settings.delivery.freeze, *device.freeze)),
             )
         )
     return tuple(found)

@@ -8,7 +8,9 @@ from itertools import chain
 from operator import attrgetter, itemgetter
 
 from bridge.dialects.annotations import Groups
+from bridge.intake.freezes import DEFAULT, Drawing
 from bridge.intake.policies import InForce
+from bridge.model.baseline import kept_key, kept_tag, plain_key
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, RuleList
 from bridge.model.kinds import BY_REF
@@ -21,6 +23,7 @@ from bridge.state.batch import DesiredObject, Placement, Verdict
 
 _BARRED = (Reason.UNSUPPORTED, Reason.OVER_BROAD)  # reasons for which a rule cannot be accepted as it stands
 SELECTED = "selected"  # the digest of a group whose members live in the member table
+KEPT = "kept"  # the same, where they are counted apart because the group is defined otherwise now
 
 Place = tuple[str, ObjectKey]
 """Device and key."""
@@ -35,48 +38,92 @@ class Outline:
     watched: dict[ObjectKey, tuple[Source, ...]] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by device
     placements: dict[tuple[Ref, str], Placement] = field(default_factory=dict)
+    concerned: dict[str, Mapping[Ref, Placement]] = field(
+        default_factory=dict
+    )  # by device in a freeze, of what was edited
 
 
 def outline(
     cluster: str,
     governance: Governance,
-    in_force: InForce,
+    drawings: Sequence[Drawing],
     asked: Groups,
-    targets: Sequence[Target],
     at: datetime,
     names: Mapping[str, tuple[str, ...]],
     shared: Mapping[ObjectKey, str],
     memory: Memory | None = None,
 ) -> Outline:
-    """Compile for every device as of this moment.
+    """Compile for every device as of this moment, those in a freeze last.
 
     `asked` are the groups by annotation, `names` what was resolved, `shared` who else was counted behind the addresses of groups. With a
     memory of the last time it takes as long as what has changed since, and comes to the same.
     """
-    policy = ClusterPolicy(
-        cluster,
-        governance,
-        in_force.rules,
-        in_force.externals,
-        in_force.address_groups,
-        asked.sources,
-        asked.carriers,
-        at,
-        names,
-        shared,
-    )
     memory = memory or Memory()
     result = Outline()
-    for target in targets:
-        known = memory.within(target.name)
-        compiled = compile_policy(policy, target, known)
-        result.desired.update(((target.name, one.key), one) for one in _desired(compiled, target.name, known))
-        result.definitions.update(compiled.groups)
-        result.watched.update(compiled.watched)
-        result.notes[target.name] = tuple(compiled.notes)
-        for some in _placements(compiled, target.name, known):
-            result.placements.update(some)
+    policies: dict[int, ClusterPolicy] = {}
+
+    def policy(in_force: InForce) -> ClusterPolicy:
+        if id(in_force) not in policies:
+            policies[id(in_force)] = ClusterPolicy(
+                cluster,
+                governance,
+                in_force.rules,
+                in_force.externals,
+                in_force.address_groups,
+                asked.sources,
+                asked.carriers,
+                at,
+                names,
+                shared,
+            )
+        return policies[id(in_force)]
+
+    for drawing in drawings:
+        target, known = drawing.target, memory.within(drawing.target.name)
+        if drawing.kept is None:
+            _take(compile_policy(policy(drawing.in_force), target, known), target, known, result)
+            continue
+        kept = replace(policy(drawing.kept.in_force), shared=_as_kept(shared, target.name))
+        _take(compile_policy(kept, target, known), target, known, result, kept=True)
+        if drawing.edits:
+            now = compile_policy(policy(drawing.in_force), drawing.now, memory.within(f"{target.name} now"))
+            result.concerned[target.name] = _concerned(drawing, now, result)
     return result
+
+
+def _take(compiled: Compiled, target: Target, known: Memory, result: Outline, *, kept: bool = False) -> None:
+    """What one device is to hold. A group that it keeps as it was, and that is another now, is counted beside that one."""
+    apart: dict[ObjectKey, ObjectKey] = {}
+    for found, drawn in ((compiled.groups, result.definitions), (compiled.watched, result.watched)):
+        for key, definition in found.items():
+            own = key
+            if kept and (drawn.get(key) or result.definitions.get(key, definition)) != definition:
+                own = apart[key] = kept_key(key, target.name)
+            drawn[own] = definition
+    for one in _desired(compiled, target.name, known):
+        counted = apart.get(one.key) if one.body is None else None
+        result.desired[target.name, one.key] = one if counted is None else replace(one, digest=KEPT, members_of=counted)
+    result.notes[target.name] = tuple(compiled.notes)
+    for some in _placements(compiled, target.name, known):
+        result.placements.update(some)
+
+
+def _as_kept(shared: Mapping[ObjectKey, str], device: str) -> Mapping[ObjectKey, str]:
+    """Who else is behind the addresses of groups, as this device keeps them."""
+    own = {plain_key(key): words for key, words in shared.items() if key.part == kept_tag(device)}
+    return {**shared, **own} if own else shared
+
+
+def _concerned(drawing: Drawing, now: Compiled, result: Outline) -> dict[Ref, Placement]:
+    """Of what was edited, each object that is, or would be, something on the device, as it is placed there in either version."""
+    device = drawing.target.name
+    found = {}
+    for edit in drawing.edits:
+        placed = result.placements.get((edit.ref, device))
+        if placed is not None or edit.ref in now.placed or edit.ref in now.remarks or edit.ref.kind == DEFAULT:
+            kind = BY_REF.get(edit.ref.kind)
+            found[edit.ref] = placed or Placement(edit.ref, device, (), kind.tier if kind is not None else None)
+    return found
 
 
 def _desired(compiled: Compiled, device: str, memory: Memory) -> list[DesiredObject]:
@@ -147,8 +194,8 @@ def with_remarks(verdicts: Mapping[Ref, Verdict], placements: Iterable[Placement
     found = dict(verdicts)
     for one in placements:
         barred = one.reason in _BARRED
-        if not barred and (one.reason or not one.message):
-            continue
+        if one.ref not in found or (not barred and (one.reason or not one.message)):
+            continue  # what was deleted has nobody to be told any more, though a device in a freeze holds it
         verdict = found[one.ref]
         line = f"on {one.device}: {one.reason}: {one.message}" if barred else f"on {one.device}: {one.message}"
         message = f"{verdict.message}; {line}" if verdict.message else line

@@ -10,6 +10,7 @@ from bridge.intake.seen import Change, Seen
 from bridge.intake.selection import Selection
 from bridge.intake.workloads import Workloads
 from bridge.model.addresses import Ranges
+from bridge.model.baseline import plain_key
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod
 from bridge.model.policy import SourceKind
@@ -29,6 +30,15 @@ class Moved(NamedTuple):
 
 
 _STAYED = Moved()
+
+
+class Established(NamedTuple):
+    """New groups, those that are gone, of the new ones those that begin as another, and addresses to look at besides."""
+
+    new: list[ObjectKey]
+    gone: list[ObjectKey]
+    parted: list[tuple[ObjectKey, ObjectKey]]
+    strays: set[str]
 
 
 class Membership:
@@ -94,14 +104,20 @@ class Membership:
                 self._strays.add(member)
         self._composed = composed
 
-    def established(self) -> tuple[list[ObjectKey], list[ObjectKey], set[str]]:
-        """What the last definitions brought: the new groups, those that are gone, and addresses to look at besides."""
+    def established(self) -> Established:
+        """What the last definitions brought. A group that a device keeps as it was defined before begins with the members it has so far."""
         new = [key for key in self._defined if key not in self.members]
         gone = [key for key in self.members if key not in self._defined]
+        parted = [(key, origin) for key in new if key.part and (origin := plain_key(key)) in self.members]
         for key in new:
             self.members[key] = set()
+        for key, origin in parted:
+            self.members[key] |= self.members[origin]
+            self._strays |= self.members[key]
+            for member in self.members[key] if key not in self._composed else ():
+                self._keep(member, tuple(sorted({*self._groups_of.get(member, _NONE), key})))
         strays, self._strays = self._strays, set()
-        return new, gone, strays
+        return Established(new, gone, parted, strays)
 
     def forget(self, key: ObjectKey) -> set[str]:
         """Drop a group that nobody needs; returns the members that it had."""
@@ -129,6 +145,10 @@ class Membership:
             if source.kind is not SourceKind.BUILTIN
             for address in pod.addresses or ("",)
         )
+
+    def groups(self, address: str) -> Keys:
+        """The groups that an address of a pod is in, be it as one of the members or in a prefix that is."""
+        return (*self._groups_of.get(address, _NONE), *self._regions.of(address))
 
     def in_ranges(self, address: str) -> bool:
         """Whether the address is in the cluster's pod ranges: no other is ever a member."""

@@ -1,7 +1,7 @@
 """Names in the picture of one cluster: which of them the bridge has to resolve, and what they were found to stand for."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 
 from bridge.model.policy import ExternalService, Ref, Rule
@@ -12,6 +12,15 @@ from bridge.state.batch import Placement, Verdict
 
 _NAMED = 3  # addresses in one cause
 _FOR_NOTHING = frozenset({Reason.EXPIRED, Reason.UNSUPPORTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Devices that hold the same policy: the current one, or in a freeze that of its beginning."""
+
+    rules: Iterable[Rule]
+    externals: Mapping[Ref, ExternalService]
+    targets: Sequence[Target]
 
 
 class NameBook:
@@ -55,24 +64,17 @@ class NameBook:
 
     def settle(
         self,
-        rules: Iterable[Rule],
-        externals: Mapping[Ref, ExternalService],
+        asked: Iterable[Asked],
         placements: Mapping[tuple[Ref, str], Placement],
-        targets: Sequence[Target],
     ) -> list[str]:
-        """From now on the names are wanted that rules on these devices need; returns those that are no longer followed.
+        """From now on the names are wanted that these rules need on their devices; returns those that are no longer followed.
 
         A rule whose hour has not come needs them too, so that it is in force when it comes."""
-        named = {ref: names for ref, one in externals.items() if (names := _plain(one))}
-        asking = [target.name for target in targets if not _takes_names(target)] if named else []
-        needed = {
-            ref
-            for rule in rules
-            if asking and any(ref in named for ref in rule.destinations)
-            for ref in rule.destinations
-            if ref in named and any(_counts(placements.get((rule.ref, device))) for device in asking)
-        }
-        self._names = {ref: named[ref] for ref in sorted(needed)}
+        needed: dict[Ref, dict[str, None]] = {}
+        for one in asked:
+            for ref, names in _needed(one, placements):
+                needed.setdefault(ref, {}).update(dict.fromkeys(names))
+        self._names = {ref: tuple(needed[ref]) for ref in sorted(needed)}
         carriers: dict[str, tuple[Ref, ...]] = {}
         for ref, names in self._names.items():
             for name in names:
@@ -105,6 +107,20 @@ class NameBook:
     def carriers(self) -> Iterable[Ref]:
         """The external services with names that are followed."""
         return self._names
+
+
+def _needed(asked: Asked, placements: Mapping[tuple[Ref, str], Placement]) -> Iterator[tuple[Ref, tuple[str, ...]]]:
+    """The external services with names that rules on these devices lead to."""
+    named = {ref: names for ref, one in asked.externals.items() if (names := _plain(one))}
+    asking = [target.name for target in asked.targets if not _takes_names(target)] if named else []
+    found = {
+        ref
+        for rule in asked.rules
+        if asking and any(ref in named for ref in rule.destinations)
+        for ref in rule.destinations
+        if ref in named and any(_counts(placements.get((rule.ref, device))) for device in asking)
+    }
+    yield from ((ref, named[ref]) for ref in found)
 
 
 def _nobody() -> None:

@@ -1,6 +1,7 @@
 """The policy objects of one cluster: what was written, what of it is in force, and what to tell its author (SEMANTICS 4)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.dialects import native
@@ -8,7 +9,7 @@ from bridge.dialects.dialect import Context, Dialects, Policy, ref_of
 from bridge.errors import PolicyError
 from bridge.intake.likeness import alike
 from bridge.model.kinds import BY_REF, KINDS, Brings, brings
-from bridge.model.observed import PolicyObject, Undecodable
+from bridge.model.observed import NO_LABELS, Namespace, PolicyObject, Undecodable
 from bridge.model.policy import Action, AddressGroupSpec, ExternalService, Ref, Rule, Source, SourceKind
 from bridge.state.batch import Verdict
 
@@ -138,10 +139,10 @@ class PolicyBook:
         except PolicyError as error:
             entry.problem = str(error)
 
-    def _still(self, accepted: PolicyObject) -> _Version | None:
+    def _still(self, accepted: PolicyObject, around: Context | None = None) -> _Version | None:
         """What was accepted, read again."""
         try:
-            return _Version(accepted, self._dialects.read(accepted, self._around))
+            return _Version(accepted, self._dialects.read(accepted, around or self._around))
         except PolicyError:
             return _barrier(accepted)
 
@@ -186,6 +187,35 @@ class PolicyBook:
         """After the first complete lists: what the database knew and no list showed was deleted meanwhile."""
         for ref in [ref for ref, entry in self._entries.items() if entry.written is None]:
             self.remove(ref)
+
+    def then(self, accepted: Iterable[PolicyObject], surroundings: Iterable[Namespace] = ()) -> InForce:
+        """What was in force when these versions were the accepted ones, and these the namespaces (none: as they are now)."""
+        around, verdicts, parsed = self._as_of(tuple(surroundings)), {}, {}
+        for written in accepted:
+            if written.resource not in self._dialects.kinds:
+                continue
+            ref = ref_of(KINDS[written.resource], written)
+            version = self._still(written, around)
+            verdicts[ref] = Verdict(ref, written.uid, written.generation, True, "Accepted", "", written)
+            if version is not None:
+                parsed[ref] = version.parsed
+        return InForce(
+            tuple(one for one in parsed.values() if isinstance(one, Rule)),
+            {ref: one for ref, one in parsed.items() if isinstance(one, ExternalService)},
+            tuple(one for one in parsed.values() if isinstance(one, AddressGroupSpec)),
+            verdicts,
+        )
+
+    def _as_of(self, surroundings: Sequence[Namespace]) -> Context:
+        if not surroundings:
+            return self._around
+        known = {one.name: one.annotations for one in surroundings}
+        carried = Counter((name, value) for found in known.values() for name, value in found.items())
+        return Context(
+            self._around.pod_ranges,
+            annotations=lambda namespace: known.get(namespace, NO_LABELS),
+            shared=lambda name, value: carried[name, value] > 1,
+        )
 
     def settle(self, governs: Callable[[str], bool]) -> InForce:
         """Decide what is in force now, and say so about every object. What nothing happened to is as it was settled the last time."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import structlog
@@ -15,8 +16,11 @@ from bridge.intake import compiler
 from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
 from bridge.intake.cluster_index import ClusterIndex, Dirty
 from bridge.intake.counting import Counting
+from bridge.intake.freezes import Drawing, Freezes
 from bridge.intake.gates import Gates
 from bridge.intake.likeness import alike, same_order, same_verdict
+from bridge.intake.names import Asked
+from bridge.intake.policies import InForce
 from bridge.intake.timetable import Timetable
 from bridge.intake.unreached import Unreached
 from bridge.intake.workloads import held
@@ -59,6 +63,7 @@ class Recorder:
         self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
         self._placements = dict(recorded.placements)
+        self._freezes = Freezes(cluster, targets, index.policies, recorded)
         self.timetable = Timetable()
 
     def first(self, at: datetime) -> Batch:
@@ -84,11 +89,12 @@ class Recorder:
         batch = Batch(at)
         moved, doubtful = MemberCauses(), self._unreached.doubtful
         self._record_pods(dirty, batch)
+        self._freezes.start()
         self._record_orders(dirty, batch)
         self._record_objects(dirty, batch)
         if dirty.namespaces:
             self._index.membership.forget_cache()
-        dirty.policy = self._counting.take(dirty) or dirty.policy
+        dirty.policy = self._counting.take(dirty) or dirty.policy or self._freezes.moving
         if dirty.policy:
             self._record_policy(dirty, batch, first=first)
         self._record_names(dirty, batch)
@@ -146,7 +152,8 @@ class Recorder:
                 continue
             if resource is Resource.DECISIONS:
                 if change is Change.UPSERT:
-                    batch.decisions.append(orders.decision(order, self._cluster, serving, batch.at))
+                    written = orders.decision(order, self._cluster, serving, batch.at)
+                    batch.decisions.append(self._freezes.decide(written))
                 else:
                     batch.decisions_gone.append(order.uid)
             elif change is Change.UPSERT:
@@ -160,6 +167,7 @@ class Recorder:
         """Compile anew, and mark the namespaces whose members must be looked at for that."""
         index, landscape = self._index, self._index.landscape
         in_force = index.policies.settle(landscape.governs)
+        drawings = self._freezes.settle(in_force, batch.at)
         asked = annotation_groups(landscape.namespaces.values(), landscape.services.values(), index.annotated_pods)
         names = index.names.meanings
         drawn = self._counting.settle(
@@ -167,17 +175,22 @@ class Recorder:
                 compiler.outline,
                 self._cluster,
                 self._governance,
-                in_force,
+                drawings,
                 asked,
-                self._targets,
                 batch.at,
                 names,
                 memory=self._memory,
             ),
             dirty,
         )
-        batch.names_gone = index.names.settle(in_force.rules, in_force.externals, drawn.placements, self._targets)
-        self.timetable.settle(in_force.rules, batch.at)
+        drawn.placements.update(
+            {(one.ref, one.device): one for one in self._freezes.tell(drawings, drawn.concerned, batch.at)}
+        )
+        dirty.causes.update(self._freezes.causes)
+        policies = list(_policies(in_force, self._targets, drawings))
+        batch.names_gone = index.names.settle(policies, drawn.placements)
+        rules = chain.from_iterable(one.rules for one in policies)
+        self.timetable.settle(rules, batch.at, self._freezes.windows)
         others = _other(self._placements, drawn.placements)
         self._name_hours(others, dirty)
         fresh, batch.desired_gone = compiler.changes(self._desired, drawn.desired)
@@ -194,9 +207,11 @@ class Recorder:
         self._plain = {ref: self._said[ref] for ref in index.names.carriers}
         self._said |= {ref: index.names.told(verdict) for ref, verdict in self._plain.items()}
         self._record_placements(drawn.placements, others, batch)
+        batch.frozen, batch.thawed, batch.frozen_lists = self._freezes.begun, self._freezes.ended, self._freezes.lists
         self._log(drawn.notes)
-        batch.groups, batch.groups_gone, strays = index.membership.established()
-        dirty.addresses.update(dict.fromkeys(strays))
+        established = index.membership.established()
+        batch.groups, batch.groups_gone, batch.groups_parted = established.new, established.gone, established.parted
+        dirty.addresses.update(dict.fromkeys(established.strays))
         for key in batch.groups_gone:
             batch.left += [MemberChange(key, address) for address in index.membership.forget(key)]
 
@@ -332,6 +347,14 @@ class Recorder:
         if uid is None:
             return None
         return dirty.pods.get(uid) or dirty.pods_gone.get(uid) or self._pods.get(uid)
+
+
+def _policies(in_force: InForce, targets: Sequence[Target], drawings: Iterable[Drawing]) -> Iterable[Asked]:
+    """The policy as it is now, and that of each device which keeps to another."""
+    yield Asked(in_force.rules, in_force.externals, targets)
+    for one in drawings:
+        if one.kept is not None:
+            yield Asked(one.kept.in_force.rules, one.kept.in_force.externals, [one.now])
 
 
 def _other(before: Mapping[K, V], after: Mapping[K, V]) -> list[tuple[K, V]]:

@@ -9,6 +9,7 @@ from bridge.model.capabilities import Capabilities
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.policy import AS_POD, AddressGroupSpec, Defaults, ExternalService, Governance, Ref, Rule, Source, View
+from bridge.policy.freeze import Freeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Target:
     namespaces: frozenset[str] | None = None  # None: every namespace
     views: tuple[View, ...] = (AS_POD,)
     accept_shared: bool = False
+    freezes: tuple[Freeze, ...] = ()  # windows in which it keeps to the policy of their beginning; compilers do not look at them
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from bridge.contract import DeviceConfig
 from bridge.model.policy import DefaultAction, Defaults, UnknownAddresses, View
 from bridge.settings.credentials import Credentials, CredentialsSettings, SecretReader
 from bridge.settings.fields import DeviceName, FilePath, NamespaceName, Seconds, Section, Text, Url
+from bridge.settings.freezes import FreezeSettings
 from bridge.settings.views import AS_POD, AddressSourceSettings, views
 
 
@@ -107,6 +108,9 @@ class DeviceSettings(Section):
         AS_POD, description="Which address of a workload the device sees: Pod, Node, or a list by destinations."
     )
     mode: Mode = Field(Mode.APPLY, description="plan: read and compare, and never write.")
+    freeze: tuple[FreezeSettings, ...] = Field(
+        (), description="Windows of this device beside those of delivery.freeze, in which no edit reaches it."
+    )
     attach: Annotated[dict[str, Any], BeforeValidator(_attach)] = Field(
         default_factory=lambda: {"mode": "none"},
         description="none, ifEmpty, or a mapping with mode and the adapter's own words for the slots.",

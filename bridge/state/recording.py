@@ -10,7 +10,7 @@ from bridge.errors import StateError
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod
 from bridge.model.policy import Ref
-from bridge.state import gates, orders, resolutions
+from bridge.state import freezes, gates, orders, resolutions
 from bridge.state import statements as sql
 from bridge.state.batch import Batch, DesiredObject, LeaseEnd, LeaseStart, Placement, Slim, Verdict
 from bridge.state.database import Connection
@@ -35,6 +35,7 @@ class Recording:
             self._cluster_side(batch)
             self._members(batch, groups)
             self._device_side(batch)
+            freezes.write(self.connection, self.cluster, self.at, batch)
             gates.write(self._run, batch)
             self.connection.execute(sql.NOTIFY, {"channel": CHANNEL, "cluster": self.cluster})
 
@@ -48,7 +49,9 @@ class Recording:
         """The ids of every group that the batch names; StateError when one was never recorded."""
         self._run(sql.GROUPS, batch.groups, key=_keys(batch.groups))
         changes = (batch.left, batch.joined)
-        names = {str(key): key for key in {*batch.groups_gone, *(one.group for many in changes for one in many)}}
+        parted = chain.from_iterable(batch.groups_parted)
+        named = {*batch.groups_gone, *parted, *(one.group for many in changes for one in many)}
+        names = {str(key): key for key in named}
         if not names:
             return {}
         values = {"cluster": self.cluster, "key": list(names)}
@@ -164,6 +167,8 @@ class Recording:
 
     def _members(self, batch: Batch, ids: Mapping[ObjectKey, int]) -> None:
         left, joined = batch.left, batch.joined
+        parted = batch.groups_parted
+        self._run(sql.PARTED, parted, id=[ids[key] for key, _ in parted], origin=[ids[key] for _, key in parted])
         self._run(
             sql.LEFT,
             left,
@@ -178,7 +183,7 @@ class Recording:
         moved = _causes(batch)
         desired = {(one.device, one.key): one for one in batch.desired}
         gone = batch.desired_gone
-        touched = {*moved, *(str(key) for _, key in gone), *(str(key) for _, key in desired)}
+        touched = {*map(_of_device, moved), *(str(key) for _, key in gone), *(str(key) for _, key in desired)}
         self._run(sql.LOCK, list(touched), key=sorted(touched))
         self._run(
             sql.DESIRED_GONE,
@@ -187,7 +192,8 @@ class Recording:
             key=_keys(key for _, key in gone),
             cause=[clean(batch.causes.get(key, "no longer wanted")) for _, key in gone],
         )
-        self._run(sql.MOVED, list(moved), key=list(moved), cause=list(moved.values()))
+        own = list(map(_of_device, moved))
+        self._run(sql.MOVED, own, key=own, counted=list(moved), cause=list(moved.values()))
         self._desired(list(desired.values()))
 
     def _desired(self, desired: Sequence[DesiredObject]) -> None:
@@ -200,6 +206,7 @@ class Recording:
             body=[None if one.body is None else encode_object(one.body) for one in desired],
             digest=[one.digest for one in desired],
             cause=[clean(one.cause) for one in desired],
+            members_of=[str(one.members_of) if one.members_of is not None else None for one in desired],
         )
 
 
@@ -215,6 +222,11 @@ def _keys(keys: Iterable[ObjectKey]) -> list[str]:
 def _refs(refs: Iterable[Ref]) -> dict[str, list[str]]:
     kinds, namespaces, names = _columns([(ref.kind, ref.namespace, ref.name) for ref in refs], 3)
     return {"kind": kinds, "namespace": namespaces, "name": names}
+
+
+def _of_device(group: str) -> str:
+    """The key by which devices know a group of which members are counted."""
+    return group.partition("#")[0]
 
 
 def _causes(batch: Batch) -> dict[str, str]:

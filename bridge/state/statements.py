@@ -72,6 +72,13 @@ INSERT INTO member_closed (t2, revision, group_id, address, t1)
 SELECT %(at)b::timestamptz, %(revision)b, ended.* FROM ended
 ON CONFLICT (group_id, address, t2) DO UPDATE SET revision = excluded.revision
 """
+# A group as a device keeps it begins with the members that the group has so far.
+PARTED = """
+INSERT INTO member_open (t2, t1, revision, group_id, address)
+SELECT 'infinity', m.t1, %(revision)b, x.id, m.address FROM unnest(%(id)b::bigint[], %(origin)b::bigint[]) x (id, origin)
+CROSS JOIN LATERAL (SELECT address, t1 FROM member_open m WHERE m.group_id = x.origin OFFSET 0) m
+ON CONFLICT DO NOTHING
+"""
 LEFT = """
 WITH found AS MATERIALIZED (
     SELECT m.ctid AS place, x.inferred
@@ -102,8 +109,10 @@ MOVED = f"""
 UPDATE device_object d SET
     desired_generation = d.desired_generation + 1, cause = {_CAUSE}, changed_at = %(at)b, waiting_since = {_WAITING}
 FROM (
-    SELECT o.ctid AS place, x.cause FROM unnest(%(key)b::text[], %(cause)b::text[]) x (key, cause)
-    CROSS JOIN LATERAL (SELECT ctid FROM device_object o WHERE o.key = x.key AND NOT o.gone OFFSET 0) o) x
+    SELECT o.ctid AS place, x.cause FROM unnest(%(key)b::text[], %(counted)b::text[], %(cause)b::text[]) x (key, counted, cause)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM device_object o
+        WHERE o.key = x.key AND coalesce(o.members_of, o.key) = x.counted AND NOT o.gone OFFSET 0) o) x
 WHERE d.ctid = x.place
 """  # noqa: S608 - no value in it
 DESIRED_GONE = f"""
@@ -118,14 +127,15 @@ WHERE d.ctid = x.place
 """  # noqa: S608 - no value in it
 DESIRED = f"""
 INSERT INTO device_object AS d
-    (cluster, since_revision, changed_at, waiting_since, device, key, kind, body, desired_digest, cause)
+    (cluster, since_revision, changed_at, waiting_since, device, key, kind, body, desired_digest, cause, members_of)
 SELECT %(cluster)b, %(revision)b, %(at)b, %(at)b, x.* FROM unnest(
-    %(device)b::text[], %(key)b::text[], %(kind)b::text[], %(body)b::text[]::json[], %(digest)b::text[], %(cause)b::text[]) x
+    %(device)b::text[], %(key)b::text[], %(kind)b::text[], %(body)b::text[]::json[], %(digest)b::text[], %(cause)b::text[],
+    %(members_of)b::text[]) x
 ON CONFLICT (key, device) DO UPDATE SET
-    cluster = excluded.cluster, body = excluded.body, desired_digest = excluded.desired_digest,
+    cluster = excluded.cluster, body = excluded.body, members_of = excluded.members_of, desired_digest = excluded.desired_digest,
     cause = {_CAUSE.replace("x.cause", "excluded.cause")},
     desired_generation = d.desired_generation + 1, changed_at = %(at)b, waiting_since = {_WAITING}, gone = false,
-    since_revision = CASE WHEN d.gone THEN %(revision)b ELSE d.since_revision END
+    since_revision = CASE WHEN d.gone OR d.members_of IS DISTINCT FROM excluded.members_of THEN %(revision)b ELSE d.since_revision END
 WHERE d.gone OR d.desired_digest <> excluded.desired_digest OR d.body::text IS DISTINCT FROM excluded.body::text
 """  # noqa: S608 - no value in it
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from bridge.dialects.annotations import annotation_groups
 from bridge.intake import collector, compiler
 from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.freezes import Drawing
 from bridge.intake.recorder import Recorder
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.observed import Change, Event, Observed, resource_of
@@ -60,7 +61,8 @@ class Desk:
         governs, landscape = self.index.landscape.governs, self.index.landscape
         in_force = self.index.policies.settle(governs)
         asked = annotation_groups(landscape.namespaces.values(), landscape.services.values(), self.index.annotated_pods)
-        drawn = compiler.outline("lab", GOVERNANCE, in_force, asked, self.targets, self.now, {}, {}, self._memory)
+        drawings = [Drawing(one, one, in_force) for one in self.targets]
+        drawn = compiler.outline("lab", GOVERNANCE, drawings, asked, self.now, {}, {}, self._memory)
         compiler.changes(self._drawn, drawn.desired)
         passed = time.process_time() - began
         self._drawn = {place: one.digest for place, one in drawn.desired.items()}

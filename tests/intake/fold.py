@@ -1,17 +1,19 @@
 """The record of one cluster as plain dictionaries, kept as strictly as the database keeps it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from bridge.dialects.dialect import Dialects
 from bridge.intake.cluster_index import ClusterIndex
 from bridge.intake.policies import NATIVE
 from bridge.intake.recorder import Recorder
 from bridge.model.addresses import Ranges, covers
+from bridge.model.baseline import Baseline, FrozenList
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group
-from bridge.model.observed import Change, Event, Observed, Pod, Resource
+from bridge.model.observed import Change, Event, Observed, Pod, PolicyObject, Resource
 from bridge.model.policy import (
     DefaultAction,
     Defaults,
@@ -49,10 +51,15 @@ class Record:
     members: dict[ObjectKey, set[str]] = field(default_factory=dict)
     desired: dict[tuple[str, ObjectKey], str] = field(default_factory=dict)
     bodies: dict[tuple[str, ObjectKey], DeviceObject | None] = field(default_factory=dict)
+    counted: dict[tuple[str, ObjectKey], ObjectKey] = field(default_factory=dict)  # whose members a group has
     verdicts: dict[Ref, Verdict] = field(default_factory=dict)
     placements: dict[tuple[Ref, str], Placement] = field(default_factory=dict)
     inferred: dict[tuple[ObjectKey, str], bool] = field(default_factory=dict)
     names: dict[str, Resolution] = field(default_factory=dict)
+    accepted: dict[Ref, PolicyObject | None] = field(default_factory=dict)
+    then: dict[datetime, tuple[PolicyObject, ...]] = field(default_factory=dict)  # what was accepted, by batch
+    baselines: dict[str, Baseline] = field(default_factory=dict)
+    lists: dict[str, FrozenList] = field(default_factory=dict)
 
     def take(self, batch: Batch) -> None:
         """Fold one batch."""
@@ -64,10 +71,12 @@ class Record:
         for one in batch.desired:
             assert self.desired.get((one.device, one.key)) != one.digest, "nothing new about it"
             self.desired[one.device, one.key], self.bodies[one.device, one.key] = one.digest, one.body
+            self.counted[one.device, one.key] = one.members_of or one.key
         for ref in batch.verdicts_gone:
             del self.verdicts[ref]
         self.verdicts.update({one.ref: one for one in batch.verdicts})
         self._take_placements(batch)
+        self._take_freezes(batch)
         for name in batch.names_gone:
             del self.names[name]
         for known in batch.names:
@@ -80,6 +89,21 @@ class Record:
         for one in batch.placements:
             assert self.placements.get((one.ref, one.device)) != one, "nothing new about it"
             self.placements[one.ref, one.device] = one
+
+    def _take_freezes(self, batch: Batch) -> None:
+        before = {ref: one for ref, one in self.accepted.items() if one is not None}
+        self.accepted = {ref: one.accepted for ref, one in self.verdicts.items()}
+        for device in batch.thawed:
+            del self.baselines[device]
+        for frozen in batch.frozen:
+            policy = self.then[frozen.as_of] if frozen.as_of else tuple(before.values())
+            self.baselines[frozen.device] = replace(frozen, policy=policy, as_of=frozen.as_of or batch.at)
+        self.then[batch.at] = tuple(one for one in self.accepted.values() if one is not None)
+        for told in batch.frozen_lists:
+            if not told.edits or told.released:
+                self.lists.pop(told.device, None)
+            else:
+                self.lists[told.device] = told
 
     def _take_pods(self, batch: Batch) -> None:
         assert not {pod.uid for pod in batch.pods} & set(batch.pods_gone)
@@ -108,6 +132,9 @@ class Record:
         for key in batch.groups:
             assert key not in self.members
             self.members[key] = set()
+        for key, origin in batch.groups_parted:
+            assert key in batch.groups
+            self.members[key] = set(self.members[origin])
         for one in batch.left:
             self.members[one.group].remove(one.address)
             self.inferred[one.group, one.address] = one.inferred
@@ -132,6 +159,8 @@ class Record:
             dict(self.verdicts),
             dict(self.placements),
             names=dict(self.names),
+            baselines=dict(self.baselines),
+            frozen_lists=dict(self.lists),
         )
 
     def check(self) -> None:
@@ -152,7 +181,7 @@ class Record:
             assert address in pod.addresses
             assert not pod.terminal
             assert not pod.host_network
-        selected = {key for (_, key), body in self.bodies.items() if body is None}
+        selected = {self.counted[place] for place, body in self.bodies.items() if body is None}
         assert selected == set(self.members)
         for one in self.placements.values():
             assert {(one.device, key) for key in one.keys} <= self.desired.keys(), "names what is not there"

@@ -15,13 +15,17 @@ from bridge.state.tables.clusters import cluster, installation, observed, outage
 from bridge.state.tables.decisions import decision, stop
 from bridge.state.tables.devices import device, device_object, held_plan
 from bridge.state.tables.evidence import audit, audit_checkpoint, report, verified
+from bridge.state.tables.freezes import freeze, handover
+from bridge.state.tables.gates import GATE_CHANNEL, gate, gate_need
 from bridge.state.tables.history import address_group, lease, member, name, name_address, version
 from bridge.state.tables.policy import feedback, placement, policy_object
 from bridge.state.tables.replicas import replica, replica_lease
+from bridge.state.tables.stages import migration
 
 __all__ = [
     "AUDIT_CHANNEL",
     "CHANNEL",
+    "GATE_CHANNEL",
     "KEY",
     "TIME",
     "address_group",
@@ -32,11 +36,16 @@ __all__ = [
     "device",
     "device_object",
     "feedback",
+    "freeze",
+    "gate",
+    "gate_need",
+    "handover",
     "held_plan",
     "installation",
     "lease",
     "member",
     "metadata",
+    "migration",
     "name",
     "name_address",
     "observed",

@@ -22,6 +22,9 @@ device = Table(
     count("standing_revision"),  # + 1 whenever the device or one of its objects stands otherwise than before
     count("audit_number"),  # of the last row of its audit, whose hash is the head of the chain
     words("audit_head"),
+    count("fence_epoch"),  # a person lets this fence be replaced, and no other
+    words("fence_installation"),
+    Column("adopting", JSON, nullable=False, server_default=text("'[]'")),  # names of objects that a person wants marked as ours
     Column("stopped_by", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # uids of the stops that it obeys
     one_of("mode", ("apply", "plan")),
     one_of("state", ("ok", "busy", "denied", "unreachable", "stopped", "not read yet")),
@@ -33,6 +36,7 @@ device_object = Table(
     Column("key", KEY, primary_key=True),
     Column("device", KEY, ForeignKey("device.name"), primary_key=True),
     Column("cluster", KEY, ForeignKey("cluster.name"), nullable=False),
+    Column("members_of", KEY),  # of a group in a freeze that is defined otherwise now: where its members are counted
     Column("kind", Text, nullable=False),
     Column("body", JSON(none_as_null=True)),
     Column("desired_generation", BigInteger, nullable=False, server_default=text("1")),
@@ -48,6 +52,7 @@ device_object = Table(
     words("message"),
     Column("shards", Integer, nullable=False, server_default=text("0")),
     Column("verified_at", TIME),
+    count("settled_revision"),  # of the cluster: what happened until then is in force there, but for what is held or withheld
     CheckConstraint("applied_generation BETWEEN 0 AND desired_generation", name="generation"),
     CheckConstraint("shards >= 0", name="shards"),
     CheckConstraint("NOT gone OR body IS NULL", name="gone"),
@@ -58,9 +63,11 @@ device_object = Table(
     ),
     Index("ix_device_object_work", "device", postgresql_where=text("desired_generation > applied_generation")),
     Index("ix_device_object_awaiting", "device", postgresql_where=text("state = 'AwaitingDeploy'")),
+    Index("ix_device_object_unsettled", "cluster", postgresql_where=text("state <> 'Programmed'")),
     Index(None, "device"),
 )
 
+# Lists of steps that wait for a person, each fixed for good: what of one is still wanted may shrink, what comes up later is another list.
 held_plan = Table(
     "held_plan",
     metadata,
@@ -69,5 +76,13 @@ held_plan = Table(
     Column("steps", JSON, nullable=False),
     Column("since", TIME, nullable=False),
     Column("state", Text, nullable=False, server_default="held"),
-    one_of("state", ("held", "released", "rejected")),
+    Column("cluster", KEY, nullable=False, server_default=""),  # whose objects it is about
+    Column("kind", Text, nullable=False, server_default="guard"),
+    words("by"),  # who released or rejected it, and why
+    words("reason"),
+    words("message"),  # how it ended
+    Column("changed_at", TIME),  # when it came to its state, if that is not the first
+    one_of("state", ("held", "superseded", "released", "rejected", "done")),
+    one_of("kind", ("guard", "freeze")),
+    Index("ix_held_plan_open", "device", postgresql_where=text("state IN ('held', 'released', 'rejected')")),
 )
