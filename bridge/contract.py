@@ -13,13 +13,14 @@ Adapters are found by entry point in the group `fusion_bridge.adapters`; each na
 """
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from bridge.errors import Denied
 from bridge.model.capabilities import Capabilities, Limits
+from bridge.model.identity import ObjectKey
 from bridge.model.intent import Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
 
@@ -142,6 +143,13 @@ class Adapter(Protocol):
 
     def raise_fence(self, fence: Fence) -> None:
         """Write the epoch of a new owner into the fence object. Once per take-over; FencedOff when a higher one stands there."""
+        ...
+
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """Put our mark on what stands under the names of these keys without it: a person has decided that it is ours.
+
+        Nothing else is changed, and nothing where nothing stands or our mark is there already. Raises as `apply`.
+        """
         ...
 
     def active(self) -> bool:

@@ -1,6 +1,6 @@
 """A BIG-IP with AFM behind iControl REST, as the adapter contract wants it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from adapters.bigip import canonical
@@ -16,8 +16,9 @@ from adapters.bigip.tokens import Tokens
 from adapters.bigip.transaction import Transactions
 from adapters.bigip.transport import Transport
 from adapters.bigip.writer import Writer
+from adapters.bigip.writes import rest
 from bridge.contract import DeviceConfig
-from bridge.errors import DeviceError, NotOwned
+from bridge.errors import DeviceError, NotOwned, Rejected
 from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, FenceState, Foreign, Intent, Objects, ReadScope, Snapshot
@@ -113,6 +114,23 @@ class BigipAdapter:
         """Write the epoch and the installation into the fence object; nothing when they stand there already."""
         self._keeper.raise_to(fence)
 
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """A description each, and the record of long names where one is new."""
+        if self._known.indexed is None:
+            self._read_index()
+        for key in sorted(keys):
+            self._remember(key, fence)
+            reader = self._reader()
+            raw = reader.raw(key)
+            if raw is None or reader.one(key, raw) is not None:
+                continue
+            self._keeper.check(fence)
+            path = rest(self._known.translator(), key)
+            try:
+                self._client.call("PATCH", path, {"description": self._names.mark(key)})
+            except Refusal as refusal:
+                raise Rejected(self.device, {str(key): refusal.text}) from None
+
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
         """Phase by phase; attachments are taken out before their policy goes and put in after it came.
 
@@ -158,6 +176,15 @@ class BigipAdapter:
         return Snapshot(
             self.device, found.objects, tuple(foreign + found.foreign), fence, active=active, complete=False
         )
+
+    def _remember(self, key: ObjectKey, fence: Fence) -> None:
+        """A long name leads back to its key by the record only."""
+        name = self._names.name(key)
+        if not self._names.is_long(key) or name in self._known.index:
+            return
+        self._keeper.check(fence)
+        records = self._records.write(LONG_NAMES, {**self._known.index, name: str(key)}, new=not self._known.indexed)
+        self._known.learn_index(records)
 
     def _read_fence(self) -> tuple[FenceState, list[Foreign]]:
         try:

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.conformance.bench import FENCE, Bench
-from adapters.conformance.site import CART, SOURCES, WEB, objects
+from adapters.conformance.site import CART, SOURCES, WEB, group_key, objects
 from bridge.errors import Drifted, FencedOff, NotOwned
 from bridge.model.intent import EVERYTHING, FenceState, Group
 from bridge.model.plan import Fence, Op, Plan, Step
@@ -51,6 +51,44 @@ class Ownership(Bench):
         with self.refused(NotOwned, Drifted):
             self.adapter.apply(made, FENCE)
         assert theirs.items() <= self.device.contents().items()
+
+    def test_what_a_person_lets_us_adopt_is_ours_as_it_stands(self) -> None:
+        web = Group(WEB, frozenset({SOURCES[2]}))
+        self.reconcile(self.adapter, objects(_ONE, web))
+        self._lose_mark()
+        other = self.device.unmark(WEB)
+        theirs = self.device.contents()[other]
+        adapter = self.open()
+        adapter.read(EVERYTHING)
+        adapter.adopt({CART, group_key("nobody")}, FENCE)
+        assert set(self.open().read(EVERYTHING).objects) == {CART}
+        assert self.device.contents()[other] == theirs, "nothing but what was named"
+        written = len(self.device.moments())
+        adapter.adopt({CART}, FENCE)
+        assert len(self.device.moments()) == written, "once is enough"
+        self.reconcile(adapter, objects(_OTHER))
+
+    def test_nothing_is_adopted_on_a_device_of_another(self) -> None:
+        self.reconcile(self.adapter, objects(_ONE))
+        theirs = self._lose_mark()
+        self.open().raise_fence(NEWER)
+        with self.refused(FencedOff):
+            self.open().adopt({CART}, FENCE)
+        assert theirs.items() <= self.device.contents().items()
+
+    def test_a_fence_that_a_person_gives_up_is_replaced_and_no_other(self) -> None:
+        self.reconcile(self.adapter, objects(_ONE))
+        there = FenceState(FENCE.epoch + 9, "another")
+        before = FenceState(FENCE.epoch, FENCE.installation)
+        self.open().raise_fence(Fence(there.epoch, there.installation, replaces=before))
+        wrong = FenceState(there.epoch - 1, there.installation)
+        with self.refused(FencedOff):
+            self.open().raise_fence(Fence(there.epoch + 1, FENCE.installation, replaces=wrong))
+        following = self.open()
+        fence = Fence(there.epoch + 1, FENCE.installation, replaces=there)
+        following.raise_fence(fence)
+        self.reconcile(following, objects(_OTHER), fence)
+        assert following.read(EVERYTHING).fence == FenceState(fence.epoch, fence.installation)
 
     def test_two_owners_on_one_device_do_not_meet(self) -> None:
         mine, yours = self.terms.shop(SOURCES[0]), self.terms.shop(SOURCES[1])

@@ -5,7 +5,7 @@ every transaction: it begins with a command that fails when the fence chain that
 refused by the kernel itself, however late it lands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from adapters.nftables import reading
 from adapters.nftables.canonical import normalize
@@ -122,6 +122,21 @@ class NftablesAdapter:
             self._known = None
             if attempt == 2:
                 raise Drifted(self.device, f"the fence moved while it was written: {reason}")
+
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """An element each in the set of marks, in one transaction."""
+        known = self._checked(fence)
+        names = {self._names.name(key) for key in keys} & known.strange
+        if not names:
+            return
+        draft = self._draft((), fence, known)
+        draft.adopt(names)
+        try:
+            self._client.commit(draft.commands())
+        except Refusal as refusal:
+            raise Drifted(self.device, f"what was to be adopted is not as it was read: {refusal.text}") from None
+        finally:
+            self._known = None  # what the marks make ours is read anew
 
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
         """One transaction for each phase. Lists and policies are read back; of members the kernel's word is taken, which is strict.

@@ -244,6 +244,11 @@ class Draft:
         if elem:
             self._new.append(self._one(verb, "element", name, elem=elem))
 
+    def adopt(self, names: Iterable[str]) -> None:
+        """Mark what stands there already."""
+        for name in sorted(names):
+            self._marked(name, there=True)
+
     def _marked(self, name: str, *, there: bool) -> None:
         if there and name not in self.before.marked:
             self._mark(name)

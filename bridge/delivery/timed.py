@@ -1,12 +1,13 @@
 """An adapter, with what it is asked for counted and timed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from bridge import metrics
 from bridge.clock import Clock
 from bridge.contract import Adapter
 from bridge.model.capabilities import Capabilities, Limits
+from bridge.model.identity import ObjectKey
 from bridge.model.intent import Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
 
@@ -57,6 +58,11 @@ class Timed:
         """As the adapter does."""
         with self._timing("fence"):
             self._adapter.raise_fence(fence)
+
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """As the adapter does."""
+        with self._timing("adopt"):
+            self._adapter.adopt(keys, fence)
 
     def active(self) -> bool:
         """As the adapter says."""

@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -20,6 +20,7 @@ from bridge.cluster.settings import ClusterConfig
 from bridge.contract import Adapter, DeviceConfig
 from bridge.delivery.worker import WorkerSettings
 from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, Intent, Objects, ReadScope, Shard, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
 from bridge.model.policy import DefaultAction, Defaults, Governance, Operator, Requirement, Selector, UnknownAddresses
@@ -102,6 +103,10 @@ class Watched:
     def raise_fence(self, fence: Fence) -> None:
         """As the adapter does."""
         self.inner.raise_fence(fence)
+
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """As the adapter does."""
+        self.inner.adopt(keys, fence)
 
     def active(self) -> bool:
         """As the adapter says."""

@@ -1,6 +1,6 @@
 """A device in memory that keeps the contract: what the worker is tested against where HTTP adds nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from bridge.errors import FencedOff, Rejected, Unsupported
@@ -78,6 +78,9 @@ class MemoryAdapter:
     def raise_fence(self, fence: Fence) -> None:
         """Write the fence."""
         self.memory.fence = FenceState(fence.epoch, fence.installation)
+
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """Nothing stands here that is not ours."""
 
     def active(self) -> bool:
         """As the test says."""

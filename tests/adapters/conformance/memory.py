@@ -343,6 +343,18 @@ class MemoryAdapter:
             body = FenceState(fence.epoch, fence.installation)
             self.tell({f"{self.owner}_fence": Record(self.mark("fence"), body)})
 
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        state = self.ask()
+        self.check_fence(self.fence(state), fence)
+        named = {self.name(key): key for key in keys}
+        changes: dict[str, Record | None] = {
+            name: Record(self.mark(key), state[name].body)
+            for name, key in named.items()
+            if name in state and not self.is_ours(name, state[name])
+        }
+        if changes:
+            self.tell(changes)
+
     def active(self) -> bool:
         return True
 

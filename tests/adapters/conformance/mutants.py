@@ -1,6 +1,6 @@
 """Adapters that break the contract, each in one way, and the checks that must catch it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -271,6 +271,33 @@ class NeverTakesOver(MemoryAdapter):
     def raise_fence(self, fence: Fence) -> None:
         if not self.fence(self.ask()).epoch:
             super().raise_fence(fence)
+
+
+@caught_by("test_what_a_person_lets_us_adopt_is_ours_as_it_stands")
+class AdoptsNothing(MemoryAdapter):
+    def adopt(self, _keys: Collection[ObjectKey], _fence: Fence) -> None:
+        return
+
+
+@caught_by("test_what_a_person_lets_us_adopt_is_ours_as_it_stands")
+class AdoptsAllThatLooksOurs(MemoryAdapter):
+    def adopt(self, _keys: Collection[ObjectKey], fence: Fence) -> None:
+        strange = [name for name, record in self.ask().items() if self.looks_ours(name, record)]
+        super().adopt({ObjectKey.parse(name.partition("_")[2]) for name in strange}, fence)
+
+
+@caught_by("test_nothing_is_adopted_on_a_device_of_another")
+class AdoptsWhateverTheFence(MemoryAdapter):
+    def adopt(self, keys: Collection[ObjectKey], _fence: Fence) -> None:
+        state = self.fence(self.ask())
+        super().adopt(keys, Fence(state.epoch, state.installation))
+
+
+@caught_by("test_a_fence_that_a_person_gives_up_is_replaced_and_no_other")
+class ReplacesAnyFenceOnceItMay(MemoryAdapter):
+    def check_fence(self, state: FenceState, fence: Fence) -> None:
+        if fence.replaces is None:
+            super().check_fence(state, fence)
 
 
 # ---- limits

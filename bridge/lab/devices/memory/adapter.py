@@ -1,6 +1,7 @@
 """The adapter of the device in memory: one object in a call, each naming the version that it replaces and the claim it is made under."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import TypeVar
 
 from bridge.contract import DeviceConfig
@@ -120,6 +121,19 @@ class MemoryAdapter:
                 continue
             return
         raise Drifted(self.device, "the claim moved while it was raised")
+
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """One call each, with the body that stands there."""
+        known = self._checked(fence, fresh=True)
+        owner, claim = self._config.owner, known.contents.claims.get(self._config.owner)
+        for key in sorted(keys):
+            name = self._terms.name(key)
+            stands = known.contents.objects.get(name)
+            if stands is None or name in known.keys:
+                continue
+            marked = Stored(self._terms.mark(key), stands.body, 0)
+            self._change(partial(self._device.write, self._token, owner, claim, name, stands.version, marked), key)
+        self._known = None
 
     def active(self) -> bool:
         """What is written is in force."""
