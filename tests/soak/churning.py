@@ -3,11 +3,10 @@
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import psycopg
 from sqlalchemy import make_url
 
 from bridge.cli.controller import Controller
@@ -21,18 +20,15 @@ from bridge.policy.compile import Target
 from bridge.state.database import Database
 from bridge.state.embedded import EmbeddedPostgres
 from tests.acceptance.world import cluster
-from tests.soak import record
-from tests.soak.estate import Post, estate, sampled
+from tests.soak.estate import Post, estate
 from tests.soak.hands import Hands
-from tests.soak.judgement import differences, leaks
+from tests.soak.inspection import Inspection
 from tests.soak.meaning import CLUSTER, DENY, GOVERNANCE
 from tests.soak.proof import Findings, Order, Proof
 from tests.soak.storm import Storm
 from tests.soak.town import Town
 
 _ROUND = 40
-_MOMENTS = 12
-_PATIENCE = 120.0  # seconds of quiet after which what is not in step counts as lost
 _SOON = PacingSettings(first=0.05, longest=0.4, denied=0.3)
 _WATCH = ReflectorSettings(backoff=BackoffSettings(first=0.05, longest=0.3, slow=(0.1, 0.3)))
 
@@ -46,77 +42,17 @@ class Stand:
     controller: Controller
     storm: Storm
     hands: Hands
-    conninfo: str
+    inspection: Inspection
     random: Random
-    checkpoints: list[record.Checkpoint] = field(default_factory=list)
-
-    def settle(self, sources: set[str]) -> list[str]:
-        """Wait until all is as it should be; what is not when nothing comes of waiting."""
-        until, last = time.monotonic() + _PATIENCE, ["nothing looked at"]
-        while time.monotonic() < until:
-            last = self._amiss(sources)
-            if not last:
-                return []
-            time.sleep(0.1)
-        return last
-
-    def check_way(self, sources: set[str]) -> tuple[int, list[str]]:
-        """How many moments of the devices were looked at, and what got through at one of them."""
-        count, found = 0, []
-        packets = list(self.town.packets(sources - self.hands.added))
-        for post in self.posts:
-            moments = sampled(post.drain(), _MOMENTS, self.random)
-            count += len(moments)
-            wrong = leaks(post.form, moments, packets, self.town.during, self.random)
-            found += [f"step {self.town.steps}: {post.name}: {one}" for one in wrong]
-        return count, found
-
-    def rest(self) -> None:
-        """Remember how things are, for when history is judged."""
-        with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            self.checkpoints.append(record.checkpoint(connection, self.town.reading(), self.town.owners()))
-
-    def history(self) -> list[str]:
-        """What is wrong with it."""
-        with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            return record.broken(connection, self.checkpoints)
-
-    def _amiss(self, sources: set[str]) -> list[str]:
-        reading, owners = self.town.reading(), self.town.owners()
-        with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            found = record.differing(connection, reading, owners)
-            if found:
-                return found
-            if not record.rests(connection):
-                return [f"not in step: {[str(row) for row in connection.execute(_WAITING)][:20]}"]
-            narrowed = record.narrowed(connection)
-        packets = list(self.town.packets(sources | self.hands.added))
-        for post in self.posts:
-            (now,) = post.rig.moments()[-1:] or (None,)
-            if now is None:
-                return [f"{post.name} holds nothing"]
-            wrong = differences(post.form, now, packets, reading, owners, narrower=bool(narrowed.get(post.name)))
-            found += [f"{post.name}: {one}" for one in wrong]
-        return found
-
-
-_WAITING = """SELECT device, key, state, message FROM device_object WHERE applied_generation < desired_generation
-    UNION ALL SELECT name, 'device', state, message FROM device WHERE state <> 'ok'"""
 
 
 def run(order: Order, findings: Findings) -> None:
     """Rounds of steps in a storm, each followed by quiet in which everything must come right."""
     steps = order.times(1_000, 10_000)
     with stand(order) as made:
-        sources = made.town.sources(100)
-        if not findings.expect(not (wrong := made.settle(sources)), f"from the beginning: {wrong[:10]}"):
-            return
-        for post in made.posts:
-            post.drain()
-        moments = 0
+        inspection = made.inspection
+        inspection.first(findings)
         while made.town.steps < steps and len(findings.wrong) < 10:
-            made.town.begin()
-            made.hands.begin()
             made.storm.begin()
             for _ in range(_ROUND):
                 made.town.step()
@@ -126,22 +62,14 @@ def run(order: Order, findings: Findings) -> None:
             for worker in list(made.controller.workers.values()):
                 worker.audit()
             sources = made.town.sources(100 if made.town.steps % (10 * _ROUND) == 0 else 8)
-            findings.wrong += [f"step {made.town.steps}: {one}" for one in made.settle(sources)[:10]]
-            count, leaked = made.check_way(sources)
-            moments += count
-            findings.wrong += leaked[:10]
-            made.rest()
-        findings.wrong += [f"foreign: {one}" for post in made.posts for one in post.touched()]
-        findings.wrong += made.history()[:20]
-        findings.wrong += record.broken_chains(made.conninfo)
+            inspection.judge(findings, sources, f"step {made.town.steps}")
+        inspection.conclude(findings)
         findings.figures |= {
             "steps": made.town.steps,
             "devices": len(made.posts),
             "faults ordered": made.storm.count.total(),
             "met by devices": sum(post.hits for post in made.posts),
             "by hand": made.hands.count,
-            "moments judged": moments,
-            "states kept": len(made.checkpoints),
         }
 
 
@@ -166,7 +94,8 @@ def stand(order: Order) -> Iterator[Stand]:
         storm = Storm(posts, made.api, admin, str(url.database), Random(random.random()))
         controller.start()
         hands = Hands(posts, Random(random.random()))
-        yield Stand(town, posts, controller, storm, hands, database.conninfo, random)
+        inspection = Inspection(town, posts, database.conninfo, random)
+        yield Stand(town, posts, controller, storm, hands, inspection, random)
 
 
 def _controller(database: Database, kubeconfig: Path, posts: Sequence[Post]) -> Controller:

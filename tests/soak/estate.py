@@ -1,8 +1,9 @@
 """Devices of every kind and form in this process, disturbed at will, each telling how it stood after every change."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 
 from adapters.bigip import factory as bigip_factory
@@ -14,9 +15,11 @@ from bridge.lab.devices.memory import MemoryDevice, memory_device
 from bridge.lab.devices.memory import factory as memory_factory
 from bridge.lab.devices.memory.rig import MemoryRig, Stood
 from bridge.model.capabilities import Form
-from tests.adapters.nftables.machine import MISSING
-from tests.adapters.nftables.rig import NftablesRig, nftables_rig, rigged
+from tests.adapters.nftables.machine import MISSING, nft
+from tests.adapters.nftables.rig import TABLE, NftablesRig, nftables_rig, rigged
+from tests.adapters.nftables.rig import Stood as StoodGateway
 
+Lock = Callable[[], AbstractContextManager[object]]
 Drain = Callable[[], list[Moment]]
 _PATIENCE = 3.0  # seconds for one call: what is silent longer is taken for gone
 
@@ -30,7 +33,8 @@ class Post:
     rig: Rig
     factory: AdapterFactory
     drain: Drain
-    alone: Callable[[], AbstractContextManager[object]] = nullcontext  # nobody else changes the device meanwhile
+    now: Callable[[], Moment]
+    alone: Lock = nullcontext  # nobody else changes the device meanwhile
     foreign: Mapping[str, bytes] = field(default_factory=dict)
     hits: int = 0
 
@@ -43,7 +47,9 @@ class Post:
 
     def config(self) -> DeviceConfig:
         """By which the bridge reaches it."""
-        return replace(self.rig.config(timeout=_PATIENCE), name=self.name)
+        config = self.rig.config(timeout=_PATIENCE)
+        url = f"local://{self.name}" if config.url.startswith("local:") else config.url
+        return replace(config, name=self.name, url=url)
 
     def calm(self) -> None:
         """Nothing is in the way any more."""
@@ -63,18 +69,29 @@ def sampled(moments: Sequence[Moment], most: int, random: Random) -> list[Moment
 
 
 @contextmanager
-def estate(*, kernel: bool | None = None) -> Iterator[list[Post]]:
+def estate() -> Iterator[list[Post]]:
     """A BIG-IP, the device in memory in both forms, and the Linux gateway in both where root allows."""
     with ExitStack() as stack:
-        device = stack.enter_context(Bigip(tls=False, keep=5_000))
-        posts = [_bigip(device)]
-        posts += [_memory(name, form) for name, form in (("cloud", Form.ALLOW_ONLY), ("list", Form.FLAT))]
-        if not MISSING if kernel is None else kernel:
-            for name, form in (("tiers", Form.TIERED), ("lines", Form.FLAT)):
-                posts.append(_gateway(name, stack.enter_context(nftables_rig(form))))
-        for post in posts:
-            post.settle()
-        yield posts
+        devices = (memory_device(f"soak-{form.value}", form) for form in (Form.ALLOW_ONLY, Form.FLAT))
+        yield _settled(stack, devices)
+
+
+@contextmanager
+def estate_in_files(folder: Path) -> Iterator[list[Post]]:
+    """The same for a bridge in a process of its own: the devices in memory live in files, and only BIG-IP tells of each moment."""
+    with ExitStack() as stack:
+        forms = (Form.ALLOW_ONLY, Form.FLAT)
+        yield _settled(stack, (MemoryDevice(form.value, form, folder / f"{form.value}.json") for form in forms))
+
+
+def _settled(stack: ExitStack, devices: Iterable[MemoryDevice]) -> list[Post]:
+    posts = [_bigip(stack.enter_context(Bigip(tls=False, keep=5_000)))]
+    posts += [_memory(device) for device in devices]
+    if not MISSING:
+        posts += [_gateway(stack.enter_context(nftables_rig(form))) for form in (Form.TIERED, Form.FLAT)]
+    for post in posts:
+        post.settle()
+    return posts
 
 
 def _bigip(device: Bigip) -> Post:
@@ -85,22 +102,30 @@ def _bigip(device: Bigip) -> Post:
         last[0] = max(numbers, default=last[0])
         return [BigipMoment(device, number) for number in numbers]
 
-    return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, drain, lambda: device._changed)
+    def now() -> Moment:
+        return BigipMoment(device, device.writes()[-1].number)
+
+    return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, drain, now, lambda: device._changed)
 
 
-def _memory(name: str, form: Form) -> Post:
-    device: MemoryDevice = memory_device(f"soak-{name}", form)
-
+def _memory(device: MemoryDevice) -> Post:
     def drain() -> list[Moment]:
         seen, device.history = device.history or [], []
         return [Stood(held) for held in seen]
 
-    return Post(name, form, MemoryRig(device), memory_factory, drain, device._alone)
+    def now() -> Moment:
+        return Stood(device.contents)
+
+    rig = MemoryRig(device)
+    return Post(f"memory-{device.form.value}", device.form, rig, memory_factory, drain, now, device._alone)
 
 
-def _gateway(name: str, rig: NftablesRig) -> Post:
+def _gateway(rig: NftablesRig) -> Post:
     def drain() -> list[Moment]:
         seen, rig.seen = rig.seen, []
         return seen
 
-    return Post(name, rig.form, rig, rigged, drain)
+    def now() -> Moment:
+        return StoodGateway(nft(rig.name, "-jn", "list", "table", "inet", TABLE, check=False))
+
+    return Post(f"gateway-{rig.form.value}", rig.form, rig, rigged, drain, now)

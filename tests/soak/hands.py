@@ -7,7 +7,7 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 from tests.soak.estate import Post
 from tests.soak.meaning import CLUSTER
 
-_ADDED = "10.66.0.66"  # what every rig's `tamper` adds
+ADDED = "10.66.0.66"  # what every rig's `tamper` adds: the address of no pod
 
 
 class Hands:
@@ -15,12 +15,7 @@ class Hands:
 
     def __init__(self, posts: Sequence[Post], random: Random) -> None:
         self._posts, self._random = posts, random
-        self.added: set[str] = set()
         self.count = 0
-
-    def begin(self) -> None:
-        """A new while."""
-        self.added.clear()
 
     def maybe(self) -> None:
         """Once in twenty times."""
@@ -33,5 +28,4 @@ class Hands:
                 post.rig.tamper(key)
         except Exception:  # noqa: BLE001 (each device says in its own way that the group is not there at the moment)
             return
-        self.added.add(_ADDED)
         self.count += 1

@@ -13,8 +13,8 @@ from tests.soak.meaning import CLUSTER, Dweller, Reading
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_REST = """SELECT (SELECT coalesce(bool_and(state = 'ok'), false) FROM device)
-    AND (SELECT coalesce(bool_and(applied_generation >= desired_generation), false) FROM device_object)"""
+_WAITING = """SELECT device, key, state, message FROM device_object WHERE applied_generation < desired_generation
+    UNION ALL SELECT name, 'device', state, message FROM device WHERE state <> 'ok'"""
 # The groups of Services as they were written; those whose names say more are parts of them.
 _MEMBERS = """SELECT g.key, array_agg(host(m.address)) FROM member m JOIN address_group g ON g.id = m.group_id
     WHERE g.cluster = %s AND g.key LIKE 'group:%%/service/%%' AND g.key NOT LIKE '%%.-%%' AND g.key NOT LIKE '%%-.%%'
@@ -45,12 +45,9 @@ class Checkpoint:
     members: Mapping[str, frozenset[str]]
 
 
-def rests(connection: Connection) -> bool:
-    """Whether nothing that is recorded waits for a device."""
-    try:
-        return connection.execute(_REST).fetchone() == (True,)
-    except psycopg.errors.UndefinedTable:
-        return False
+def waiting(connection: Connection) -> list[str]:
+    """What is recorded and not on its device yet, and devices that are not well."""
+    return [f"waits: {row}" for row in connection.execute(_WAITING)]
 
 
 def open_leases(connection: Connection) -> dict[str, str]:

@@ -1,0 +1,95 @@
+"""What is looked at after every while: record and devices against the cluster, the way that they took, and in the end their history."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import psycopg
+
+from tests.soak import record
+from tests.soak.estate import Post, sampled
+from tests.soak.hands import ADDED
+from tests.soak.judgement import differences, leaks
+from tests.soak.proof import Findings
+from tests.soak.town import Town
+
+_MOMENTS = 12
+_PATIENCE = 120.0  # seconds of quiet after which what is not in step counts as lost
+
+
+@dataclass
+class Inspection:
+    """Looks at one cluster and its devices; remembers each state of rest, for when history is judged."""
+
+    town: Town
+    posts: Sequence[Post]
+    conninfo: str
+    random: Random
+    alive: Callable[[], bool] = lambda: True
+    checkpoints: list[record.Checkpoint] = field(default_factory=list)
+    moments: int = 0
+    excepted: set[str] = field(default_factory=set)
+
+    def first(self, findings: Findings) -> None:
+        """Everything comes right from the beginning; what got through until then had nothing in its way."""
+        amiss = self.settle(self.town.sources(100))
+        findings.wrong += [f"from the beginning: {one}" for one in amiss[:10]]
+        for post in self.posts:
+            post.drain()
+        self.town.begin()
+
+    def judge(self, findings: Findings, sources: set[str], when: str) -> None:
+        """Everything comes right, nothing got through on the way, and so it is remembered; then another while begins."""
+        amiss = self.settle(sources)
+        findings.wrong += [f"{when}: {one}" for one in amiss[:10]]
+        findings.wrong += [f"{when}: {one}" for one in self._leaks(sources)[:10]]
+        if not amiss:
+            with psycopg.connect(self.conninfo, autocommit=True) as connection:
+                self.checkpoints.append(record.checkpoint(connection, self.town.reading(), self.town.owners()))
+        self.town.begin()
+
+    def settle(self, sources: set[str]) -> list[str]:
+        """Wait until all is as it should be; what is not when nothing comes of waiting."""
+        until, last = time.monotonic() + _PATIENCE, ["nothing was looked at"]
+        while last and self.alive() and time.monotonic() < until:
+            try:
+                last = self._amiss(sources)
+            except (psycopg.Error, LookupError) as error:  # no tables yet, no device touched yet
+                last = [f"{type(error).__name__}: {error}"]
+            if last:
+                time.sleep(0.1)
+        return last
+
+    def conclude(self, findings: Findings) -> None:
+        """What belongs to others, history, and the chains of the audit."""
+        findings.wrong += [f"touched, and not ours: {one}" for post in self.posts for one in post.touched()]
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            findings.wrong += record.broken(connection, self.checkpoints)[:20]
+        findings.wrong += record.broken_chains(self.conninfo)
+        findings.figures |= {"moments judged": self.moments, "states remembered": len(self.checkpoints)}
+        if self.excepted:
+            findings.figures["narrower, by name"] = "; ".join(sorted(self.excepted)[:10])
+
+    def _amiss(self, sources: set[str]) -> list[str]:
+        reading, owners = self.town.reading(), self.town.owners()
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            found = record.differing(connection, reading, owners) or record.waiting(connection)
+            narrowed = record.narrowed(connection)
+        packets = list(self.town.packets({*sources, ADDED}))
+        for post in [] if found else self.posts:
+            less = narrowed.get(post.name, [])
+            wrong = differences(post.form, post.now(), packets, reading, owners, narrower=bool(less))
+            found += [f"{post.name}: {one}" for one in wrong]
+            self.excepted.update(f"{post.name}: {one}" for one in less)
+        return found
+
+    def _leaks(self, sources: set[str]) -> list[str]:
+        found, packets = [], list(self.town.packets(sources))
+        for post in self.posts:
+            moments = sampled(post.drain(), _MOMENTS, self.random)
+            self.moments += len(moments)
+            found += [
+                f"{post.name}: {one}" for one in leaks(post.form, moments, packets, self.town.during, self.random)
+            ]
+        return found
