@@ -53,8 +53,8 @@ class LeaseTimes:
 class Leases(Protocol):
     """What a tenure does to its lease row by itself."""
 
-    def release(self, role: str, name: str, holder: str, epoch: int) -> None:
-        """Give it up."""
+    def release(self, role: str, name: str, holder: str, epoch: int, ago: float = 0.0) -> None:
+        """Give it up, as if that had been so many seconds ago."""
         ...
 
     def settle(self, role: str, name: str, holder: str, epoch: int) -> None:
@@ -114,7 +114,7 @@ class Tenure:
         log.info("take-over complete", role=self.role, name=self.name)
 
     def release(self, rest: float = 0.0) -> None:
-        """Give it up, so that another need not wait, and do not take it again for so long."""
+        """Give it up, so that another need not wait. With a rest it could not be served: anybody may try at once, we not for so long."""
         with self._lock:
             epoch, self._epoch = self._epoch, None
             self._serving, self._rests_until = False, self._clock.elapsed() + rest
@@ -122,7 +122,7 @@ class Tenure:
         if epoch is None:
             return
         try:
-            self._leases.release(self.role, self.name, self._holder, epoch)
+            self._leases.release(self.role, self.name, self._holder, epoch, self._times.term if rest else 0.0)
         except StateError as error:
             log.warning("lease not released", role=self.role, name=self.name, error=str(error))
 
@@ -165,6 +165,11 @@ class Tenure:
                 self._until = asked + self._times.deadline
             elif self._epoch == epoch:
                 self._epoch = None
+
+    def resume(self) -> None:
+        """It need not be left alone any longer: a person may have decided."""
+        with self._lock:
+            self._rests_until = 0.0
 
     def give_up(self) -> None:
         """Whoever serves it is to end and release it."""

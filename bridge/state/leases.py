@@ -42,7 +42,7 @@ RETURNING l.role, l.name
 """
 # The row stays, for its epoch; a holder that comes back after a release is a new one.
 _RELEASE = """
-UPDATE replica_lease SET holder = '', expires_at = clock_timestamp()
+UPDATE replica_lease SET holder = '', expires_at = clock_timestamp() - %(ago)s
 WHERE role = %(role)s AND name = %(name)s AND holder = %(holder)s AND epoch = %(epoch)s
 """
 _SETTLE = """
@@ -137,9 +137,9 @@ class ReplicaLeases:
         with self._database.transaction() as connection:
             return {(role, name) for role, name in connection.execute(_RENEW, values)}
 
-    def release(self, role: str, name: str, holder: str, epoch: int) -> None:
-        """Give it up, so that another need not wait; nothing happens when it is no longer ours."""
-        self._one(_RELEASE, role, name, holder, epoch)
+    def release(self, role: str, name: str, holder: str, epoch: int, ago: float = 0.0) -> None:
+        """Give it up, so that another need not wait; nothing happens when it is no longer ours. It counts as free for `ago` seconds."""
+        self._one(_RELEASE, role, name, holder, epoch, ago)
 
     def settle(self, role: str, name: str, holder: str, epoch: int) -> None:
         """What the owner before may have left behind is made good: the take-over is complete."""
@@ -168,8 +168,8 @@ class ReplicaLeases:
         with self._database.transaction() as connection:
             connection.execute(_FORGET, {"holder": holder})
 
-    def _one(self, query: str, role: str, name: str, holder: str, epoch: int) -> None:
-        values = {"role": role, "name": name, "holder": holder, "epoch": epoch}
+    def _one(self, query: str, role: str, name: str, holder: str, epoch: int, ago: float = 0.0) -> None:
+        values = {"role": role, "name": name, "holder": holder, "epoch": epoch, "ago": timedelta(seconds=ago)}
         with self._database.transaction() as connection:
             connection.execute(query.encode(), values)
 
