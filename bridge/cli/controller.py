@@ -51,6 +51,7 @@ log = structlog.get_logger(__name__)
 
 _SCHEDULE_BEAT = 15  # seconds
 _WATCHED_SECONDS = 10
+_CURRENT_SECONDS = 2
 _FEEDBACK_SECONDS = 10.0  # for one write into a cluster
 
 
@@ -139,6 +140,7 @@ class Controller:
             self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
         self._scheduler.add_job(self._keep_history, "interval", hours=6)
         self._scheduler.add_job(self._note_watched, "interval", seconds=_WATCHED_SECONDS)
+        self._scheduler.add_job(self._note_current, "interval", seconds=_CURRENT_SECONDS)
         schedule = partial(self.loops.pulse("schedule").beat, 2 * _SCHEDULE_BEAT)
         schedule()
         self._scheduler.add_job(schedule, "interval", seconds=_SCHEDULE_BEAT)
@@ -180,18 +182,15 @@ class Controller:
         self.keeper.depart()
         self._wakeups.close()
 
-    def _begin(
-        self, role: str, name: str, serve: Callable[[Tenure, Pulse], None], meanwhile: Meanwhile = wait
-    ) -> None:
+    def _begin(self, role: str, name: str, serve: Callable[[Tenure, Pulse], None], meanwhile: Meanwhile = wait) -> None:
         self.loops.start(f"{role} {name}", partial(self._hold, self.tenures[role, name], serve, meanwhile))
 
-    def _hold(
-        self, tenure: Tenure, serve: Callable[[Tenure, Pulse], None], meanwhile: Meanwhile, clock: Pulse
-    ) -> None:
+    def _hold(self, tenure: Tenure, serve: Callable[[Tenure, Pulse], None], meanwhile: Meanwhile, clock: Pulse) -> None:
         """Serve whenever the lease is ours, until it is given up or lost, or something breaks: no failure of one ends the others."""
         while tenure.await_grant(clock, meanwhile):
             pause = self._settings.retry
             try:
+                self._database.require_current()  # a process that stood still may have been left behind
                 serve(tenure, clock)
                 pause = 0.0
             except LostLease as error:
@@ -276,12 +275,15 @@ class Controller:
         """A cluster is who it was: another one under the same name must not empty the groups of the first."""
         uid = connection.identity()
         if intake.identity and uid != intake.identity:
+            self.standbys[connection.name].close()
             raise Refused(
-                f"cluster {connection.name} was {intake.identity} and is now {uid}: it was rebuilt, or the kubeconfig points elsewhere; "
-                f"give it a new name in the settings, or set right where its kubeconfig points"
+                f"cluster {connection.name} was {intake.identity} and is now {uid}: nothing is taken from it. If it was rebuilt, "
+                f"`fusion-bridge confirm cluster {connection.name} --by NAME --reason TEXT`; if not, set right where its kubeconfig points"
             )
         if not intake.identity:
             self._intake_store.identify(connection.name, uid)
+        if (watcher := self.standbys[connection.name].watcher) is not None:
+            watcher.identify(uid)
 
     def _serve_device(self, unit: DeviceUnit, tenure: Tenure, clock: Pulse) -> None:
         name = unit.config.name
@@ -302,6 +304,8 @@ class Controller:
             adapter.close()
 
     def _wake(self, cluster: str) -> None:
+        if (tenure := self.tenures.get(("cluster", cluster))) is not None:
+            tenure.resume()
         for name, feedback in list(self.feedbacks.items()):
             if cluster in (ANY, name):
                 feedback.wake()
@@ -314,6 +318,20 @@ class Controller:
         worker = self.workers.get(device)
         if worker is not None:
             worker.audit()
+        elif ("device", device) in self.tenures:
+            self.tenures["device", device].resume()
+
+    def _note_current(self) -> None:
+        """Write down that what is recorded of each cluster is what it is now, and leave one that is another now."""
+        for name, intake in list(self.intakes.items()):
+            tenure, watcher = self.tenures["cluster", name], self.watchers.get(name)
+            if watcher is not None and watcher.stranger:
+                tenure.give_up()
+            elif intake.settled.is_set() and (epoch := tenure.current) is not None:
+                try:
+                    self._intake_store.note_current(name, epoch)
+                except BridgeError as error:
+                    log.warning("not written down that the record is current", name=name, error=str(error))
 
     def _note_watched(self) -> None:
         """Write down up to when each cluster is watched: what is found after a restart, happened after that."""

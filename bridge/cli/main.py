@@ -13,11 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from bridge.cli import (
+    adopt,
     audit,
     config,
+    confirm,
     db,
     decide,
     demo,
+    fence,
     gate,
     held,
     history,
@@ -145,6 +148,9 @@ app.add_typer(importing.app, name="import", short_help="Write policy of another 
 app.add_typer(gate.app, name="gate", short_help="Pods that wait for the firewalls, and to let them through.")
 app.command(short_help="In an init container: wait until the firewalls know the pod.")(wait.wait)
 app.add_typer(audit.app, name="audit", short_help="Whether the record of every change is whole.")
+app.add_typer(fence.app, name="fence", short_help="Whose each device is, and what a person decides about that.")
+app.add_typer(confirm.app, name="confirm", short_help="That another device or cluster is the right one.")
+app.command(short_help="Take objects under our names that lost our mark for ours.")(adopt.adopt)
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.add_typer(lab.app, name="lab", short_help="Simulated clusters and devices.")

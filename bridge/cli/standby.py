@@ -49,6 +49,8 @@ class Standby:
         """What is to be done while it is not our turn."""
         if not self._warm:
             return
+        if self._watcher is not None and self._watcher.stranger:
+            self.close()  # what was seen of another cluster is worth nothing
         try:
             if elsewhere is Elsewhere.HELD:
                 self._drop()
@@ -60,9 +62,11 @@ class Standby:
             log.warning("not ready to take over", cluster=self.name, error=str(error))
 
     def _watch(self) -> None:
+        identity = self.connection.identity()
         self._watcher = ClusterWatcher(
             self.connection, None, self._clock, settings=self._settings, resources=self._unit.resources
         )
+        self._watcher.identify(identity)
         self._watcher.start()
         log.info("watches for the case that it has to take over", cluster=self.name)
 

@@ -1,4 +1,4 @@
-"""The question that stands before every inference of a deletion: is this cluster's API telling the truth at all?"""
+"""What stands before every inference of a deletion: is this still the same cluster, and is its API telling the truth at all?"""
 
 from bridge.cluster.client import Connection
 from bridge.cluster.listing import Lister
@@ -11,6 +11,19 @@ class ClusterGate:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.identity = ""  # whose API it has to be, once that is known
+        self.stranger = ""  # who answers in its place
+
+    def prove_same(self) -> None:
+        """Ask who it is. Raises ClusterUnavailable when it is another cluster, and what Connection raises."""
+        if not self.identity:
+            return
+        found = self._connection.identity()
+        self.stranger = "" if found == self.identity else found
+        if self.stranger:
+            raise ClusterUnavailable(
+                f"{self._connection.name}: was {self.identity} and is now {found}: nothing is taken from another cluster"
+            )
 
     def prove_populated(self) -> None:
         """Read namespaces anew. Raises ClusterUnavailable when there are none, and what Connection raises when that cannot be told."""

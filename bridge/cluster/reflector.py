@@ -89,7 +89,8 @@ class Reflector:
         self._resource = resource
         self._clock = clock
         self._lister = Lister(connection, resource, settings.limit(resource))
-        self._absences = Absences(self._words, self._lister, gate or ClusterGate(connection))
+        self._gate = gate or ClusterGate(connection)
+        self._absences = Absences(self._words, self._lister, self._gate)
         self._watch = Watch(connection, resource, self._lister.codec, settings, clock, uniform)
         self._backoff = Backoff(settings.backoff, uniform)
         self._departures = Departures(clock.now)
@@ -251,6 +252,8 @@ class Reflector:
         if self._state is State.STARTING:
             self._state = State.LISTING
         began, heard = self._clock.now(), self._clock.elapsed()
+        if self._newest:
+            self._gate.prove_same()
         listed = self._list(basis)
         removals = self._removals(basis, listed)
         with self._served(basis):

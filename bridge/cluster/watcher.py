@@ -36,7 +36,7 @@ class ClusterWatcher:
         resources: Iterable[Resource] = RESOURCES,
     ) -> None:
         self._clock = clock
-        gate = ClusterGate(connection)
+        self._gate = gate = ClusterGate(connection)
         held = known or {}
         self._reflectors = {
             resource: Reflector(
@@ -98,6 +98,15 @@ class ClusterWatcher:
         """Whatever was seen to go before then is in every record."""
         for reflector in self._reflectors.values():
             reflector.forget_departures(before)
+
+    def identify(self, uid: str) -> None:
+        """It has to be this cluster (uid of kube-system): before it is listed again, it is asked."""
+        self._gate.identity = uid
+
+    @property
+    def stranger(self) -> str:
+        """The uid of the cluster that answers now, where it is another one than it has to be. From any thread."""
+        return self._gate.stranger
 
     @property
     def ended(self) -> list[Resource]:

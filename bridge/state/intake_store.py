@@ -19,6 +19,14 @@ RETURNING revision, changed_at, {BY_KEY}
 """  # noqa: S608 - no value in it
 
 
+_CURRENT = """
+UPDATE cluster SET current_at = clock_timestamp()
+WHERE name = %(cluster)s AND EXISTS (
+    SELECT FROM replica_lease
+    WHERE role = 'cluster' AND name = %(cluster)s AND epoch = %(epoch)s AND expires_at > clock_timestamp())
+"""
+
+
 class IntakeStore:
     """The tables as intake uses them. Every method raises StateUnavailable while the database is away."""
 
@@ -35,11 +43,22 @@ class IntakeStore:
         with self._database.transaction() as connection:
             connection.execute("UPDATE cluster SET uid = %s WHERE name = %s", [uid, cluster])
 
+    def identity(self, cluster: str) -> str:
+        """Which cluster it was when it was last heard of; "" before the first time, and for one that is not registered."""
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT uid FROM cluster WHERE name = %s", [cluster]).fetchone()
+        return str(row[0]) if row else ""
+
     def note_watched(self, cluster: str, at: datetime) -> None:
         """Write down that all that happened in the cluster until then is recorded."""
         query = "UPDATE cluster SET watched_at = greatest(watched_at, %s) WHERE name = %s"
         with self._database.transaction() as connection:
             connection.execute(query, [at, cluster])
+
+    def note_current(self, cluster: str, epoch: int) -> None:
+        """Write down that all that was heard of the cluster until now is recorded, unless `epoch` no longer owns it."""
+        with self._database.transaction() as connection:
+            connection.execute(_CURRENT, {"cluster": cluster, "epoch": epoch})
 
     def load_cluster(self, cluster: str, same: loading.Same | None = None) -> Recorded:
         """Everything known of the cluster, as of one moment. StateError when it is not registered. `same` as for `load`."""
