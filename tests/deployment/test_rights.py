@@ -27,7 +27,7 @@ from bridge.errors import ClusterDenied
 from bridge.feedback import telling
 from bridge.feedback.account import Account, Body, Due
 from bridge.feedback.writer import Fate, Writer
-from bridge.model.kinds import KINDS, Kind
+from bridge.model.kinds import KINDS, Brings, Kind
 from bridge.model.observed import ALWAYS_WATCHED, Resource
 from bridge.model.policy import Ref
 from bridge.resources import shipped
@@ -46,6 +46,8 @@ _SPECS: Mapping[str, Json] = {
     "ClusterExternalService": _PORTS,
     "AddressGroup": {},
     "Service": {"ports": [{"port": 80}]},
+    "Decision": {"device": "edge", "digest": "0123456789abcdef", "verdict": "Reject", "by": "ann", "reason": "it"},
+    "Stop": {"by": "ann", "reason": "it"},
 }
 _RULE: Json = {"action": "Allow", "to": [{"name": "it"}], "service": "it"}
 _CES: Json = {"action": "accept", "externalServices": ["it"], "service": "it"}
@@ -137,6 +139,8 @@ def _content(kind: Kind, right: Right) -> dict[str, Any] | str:
     """Status for kinds of ours; for another program's a status too, of which the annotation is made."""
     condition = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
     dated = condition | {"lastTransitionTime": "2026-01-01T00:00:00Z"}
+    if kind.brings is Brings.ORDER:
+        return {"state": "Done"}
     if kind.foreign:
         return {"conditions": [dated], **({"phase": kind.phases[0]} if kind.phases else {})}
     return {"conditions": [dated]} if right.subresource else '{"groups":{}}'
