@@ -69,7 +69,10 @@ _pods = msgspec.json.Decoder(_Pod)
 
 @dataclass(frozen=True, slots=True)
 class GatedPod:
-    """A pod, and what it says of its gate. `status` is "True", "False", or "" while nobody has said anything; `since` as Kubernetes writes it."""
+    """A pod, and what it says of its gate.
+
+    `status` is "True", "False", or "" while nobody has said anything; `since` is as Kubernetes writes it.
+    """
 
     namespace: str
     name: str

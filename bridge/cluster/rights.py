@@ -5,6 +5,7 @@ get           the Namespace kube-system, whose uid is the cluster's      Connect
 patch         our kinds' status; the annotation of ours on Namespaces
               and Services, and on other programs' policy, of which
               also the status where it has a phase                       writes
+patch         the condition of ours on pods that are gated               writes
 create        Events                                                     writes
 get           the Secrets that the settings name, each by its name       credentials
 """
@@ -84,6 +85,8 @@ def _of(resource: Resource) -> Iterator[Right]:
     yield Right("watch", resource, kind.group)
     if resource in CARRIERS or kind.foreign:
         yield Right("patch", resource, kind.group)
+    if resource is Resource.PODS:
+        yield Right("patch", resource, kind.group, "status")
     if kind.brings is not None and (kind.phases or not kind.foreign):
         yield Right("patch", resource, kind.group, "status")
 

@@ -53,6 +53,18 @@ def apply_annotations(
     _apply(connection, resource, namespace, name, {}, metadata={"uid": uid, **ours})
 
 
+def apply_condition(
+    connection: Connection, namespace: str, name: str, uid: str, condition: Mapping[str, str], version: str = ""
+) -> None:
+    """Make this a condition of the pod; no other is touched. With a `version` only on the pod as it was then.
+
+    RequestRefused 404 when the pod is not there, 409 for a namesake of another uid, and for a pod that changed since that version.
+    """
+    guard = {"uid": uid} | ({"resourceVersion": version} if version else {})
+    content = {"status": {"conditions": [dict(condition)]}}
+    _apply(connection, Resource.PODS, namespace, name, content, metadata=guard, subresource="status")
+
+
 def create_event(
     connection: Connection, resource: Resource, namespace: str, name: str, uid: str, notice: Notice, now: datetime
 ) -> None:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.delivery.auditor import Note
+from bridge.delivery.holds import Holds
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.store import Store
 from bridge.delivery.wanted import Wanted
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, RuleList
-from bridge.model.plan import Held, Outcome, Plan
+from bridge.model.plan import Outcome, Plan
 from bridge.state.desired import Applied, AuditEntry, DesiredRow, ObjectState
 
 
@@ -31,7 +32,6 @@ class Ledger:
         self._rows: dict[ObjectKey, DesiredRow] = {}
         self._unsettled: dict[ObjectKey, ObjectState] = {}
         self._unwritten: list[_Record] = []
-        self._held: tuple[Held, ...] = ()
 
     @property
     def rows(self) -> Mapping[ObjectKey, DesiredRow]:
@@ -90,15 +90,16 @@ class Ledger:
         if applied:
             self._unwritten.append(_Record(applied, [], "", at))
 
-    def write(self, epoch: int, held: tuple[Held, ...], at: datetime) -> None:
+    def write(self, epoch: int, holds: Holds, at: datetime) -> None:
         """Write what waits, oldest first. Raises StateUnavailable, LostLease; what was not written stays."""
         while self._unwritten:
             first = self._unwritten[0]
             self._store.record(self._device, epoch, first.applied, first.audit, first.digest, first.at)
             self._unwritten.pop(0)
-        if held != self._held:
-            self._store.record_held(self._device, held, Plan(self._device, held=held).digest, at, epoch=epoch)
-            self._held = held
+        lists = holds.unrecorded
+        if lists:
+            self._store.record_held(self._device, epoch, lists, at)
+            holds.recorded(lists)
 
     def _applied(self, key: ObjectKey, state: ObjectState, message: str, wanted: Wanted) -> Applied:
         row = self._rows[key]
@@ -110,8 +111,8 @@ def _state(key: ObjectKey, wanted: Wanted, quarantine: Quarantine, *, active: bo
     refused = next((one for one in quarantine.keys if one.group == key), None)
     if refused is not None:
         return ObjectState.QUARANTINED, quarantine.message(refused)
-    if key in wanted.held:
-        return ObjectState.HELD, wanted.held[key].reason
+    if held := wanted.holding(key):
+        return ObjectState.HELD, "; ".join(wanted.holds.why(one) for one in held)
     body = wanted.fixed.get(key)
     if isinstance(body, RuleList) and any(entry.withheld for entry in body.entries):
         return ObjectState.WITHHELD, "an Allow waits for a rule above it that is not in force here"

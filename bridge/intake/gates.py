@@ -75,19 +75,25 @@ class Gates:
         self._waiting[pod.uid] = held(pod)
         (self._blocked.add if start.reason else self._blocked.discard)(pod.uid)
 
-    def _start(self, pod: Pod) -> GateStart | None:
-        """None for a pod that has no address yet."""
+    def _exempt(self, pod: Pod) -> GateReason | None:
+        """Why it need not wait, whatever its groups."""
         landscape = self._index.landscape
         if pod.namespace in landscape.governance.ungated:
-            return GateStart(pod, open=True, reason=GateReason.NEVER_GATED)
+            return GateReason.NEVER_GATED
         if not selectable(pod):
-            return GateStart(pod, open=True, reason=GateReason.HOST_NETWORK)
-        known = pod.namespace in landscape.namespaces
-        if known and not landscape.governs(pod.namespace):
-            return GateStart(pod, open=True, reason=GateReason.NOT_GOVERNED)
+            return GateReason.HOST_NETWORK
+        if pod.namespace in landscape.namespaces and not landscape.governs(pod.namespace):
+            return GateReason.NOT_GOVERNED
+        return None
+
+    def _start(self, pod: Pod) -> GateStart | None:
+        """None for a pod that has no address yet."""
+        exempt = self._exempt(pod)
+        if exempt is not None:
+            return GateStart(pod, open=True, reason=exempt)
         if not held(pod):
             return None
-        if not known:  # it may turn out to be governed
+        if pod.namespace not in self._index.landscape.namespaces:  # it may turn out to be governed
             return GateStart(pod, reason=GateReason.UNKNOWN)
         owners = [self._index.workloads.owner(address) for address in held(pod)]
         if any(owner is None or owner.uid != pod.uid for owner in owners):

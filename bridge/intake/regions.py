@@ -60,6 +60,15 @@ class Regions:
     def __bool__(self) -> bool:
         return bool(self._regions)
 
+    def of(self, address: str) -> Keys:
+        """The groups that have the address."""
+        if not self._regions:
+            return ()
+        turned = self._exceptions.get(address, ())
+        inside = [key for prefixes in dict.fromkeys(self._around.of(address)) for key in self._by_prefixes[prefixes]]
+        outside = [key for key in turned if key not in inside]
+        return (*(key for key in inside if key not in turned), *outside)
+
     def define(self, regions: Mapping[ObjectKey, Prefixes]) -> None:
         """Replace all. One whose region is another now starts anew; the addresses in it must be updated after that."""
         self._alike.clear()

@@ -149,6 +149,18 @@ class Seen:
                 pods = {uid: here for one in group.sources for uid, here in moves.get(one, {}).items()}
                 yield Change(key, joined, left, inferred, tuple(pods.items()))
 
+    def shown(self, uid: str) -> Iterator[tuple[ObjectKey, str]]:
+        """The groups that a pod is in, and the addresses by which a device sees it there."""
+        counted = self.tally.counted(uid)
+        for source in counted.members if counted else ():
+            for key in self._using.get(source, ()):
+                group, members = self._groups[key], self._members[key]
+                for place in counted.places if counted and key in self._recorded else ():
+                    if place == group.egress:
+                        yield from ((key, address) for address in group.addresses if address in members)
+                    elif group.egress is None and place[0] == NODE:
+                        yield from ((key, address) for address in self.tally.nodes.of(place[1]) if address in members)
+
     def _touched(self) -> dict[ObjectKey, dict[str, bool]]:
         """The addresses of each group that may be members now or no longer, and whether that is without proof."""
         found: dict[ObjectKey, dict[str, bool]] = {}

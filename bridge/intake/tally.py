@@ -88,6 +88,10 @@ class Tally:
         """What was counted of each source at each place."""
         return self._counts
 
+    def counted(self, uid: str) -> Counted | None:
+        """What of a pod is counted, and where; None for one that is not."""
+        return self._counted.get(uid)
+
     def at(self, name: str) -> Iterator[int]:
         """The sources that select somebody at a node."""
         return iter(self._at.get((NODE, name), ()))

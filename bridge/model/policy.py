@@ -372,3 +372,4 @@ class Governance:
     never: frozenset[str] = frozenset({"kube-system"})  # never governed, whatever their labels
     named: frozenset[str] = frozenset()  # governed because the settings name them one by one
     node_ranges: tuple[str, ...] = ()  # no address of a node counts outside them
+    ungated: frozenset[str] = frozenset({"kube-system"})  # namespaces whose pods never wait for a firewall

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from bridge.model.gate import PATIENCE
 from bridge.model.policy import Governance, Operator, Requirement, Selector
 from bridge.settings.fields import ClusterName, FilePath, NamespaceName, Prefix, Seconds, Section, Text
 
@@ -74,6 +75,16 @@ class CesSettings(Section):
     )
 
 
+class GateSettings(Section):
+    """Pods that wait until the firewalls know them (the readiness gate fusionbridge.io/programmed)."""
+
+    timeout: Seconds = Field(PATIENCE, description="After so many seconds a gate opens, whatever the firewalls do.")
+    never: tuple[NamespaceName, ...] = Field(
+        (),
+        description="Namespaces whose pods never wait; kube-system, the bridge's own and its database's are on this list already.",
+    )
+
+
 class ClusterSettings(Section):
     """One Kubernetes API server that is watched."""
 
@@ -96,6 +107,7 @@ class ClusterSettings(Section):
         ("native",), description="How policy may be written here: native (our own kinds), ces (those of F5 CES)."
     )
     ces: CesSettings = Field(default_factory=CesSettings)
+    gate: GateSettings = Field(default_factory=GateSettings)
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
@@ -103,8 +115,9 @@ class ClusterSettings(Section):
             raise ValueError("inCluster goes without kubeconfig and context")
         return self
 
-    def governance(self, own_namespace: str = "") -> Governance:
-        """What is governed. `own_namespace` is where the bridge itself runs in this cluster, "" when it runs elsewhere."""
+    def governance(self, own_namespace: str = "", database_namespace: str = "") -> Governance:
+        """What is governed. `own_namespace` is where the bridge itself runs in this cluster, "" when it runs elsewhere; so with its
+        database."""
         inside = (*self.pod_ranges, *self.service_ranges, *self.node_ranges, *self.internal)
         return Governance(
             pod_ranges=self.pod_ranges,
@@ -113,4 +126,5 @@ class ClusterSettings(Section):
             never=frozenset({NEVER, *self.governed.never, *filter(None, [own_namespace])}),
             named=frozenset(self.governed.namespaces),
             node_ranges=self.node_ranges,
+            ungated=frozenset({NEVER, *self.gate.never, *filter(None, [own_namespace, database_namespace])}),
         )

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from bridge.errors import LostLease, StateError, StateUnavailable
+from bridge.model.decisions import Control, Decision, Settled, Stop
 from bridge.model.identity import ObjectKey
-from bridge.model.plan import Held
-from bridge.state import audit_rows, recognition, working
+from bridge.state import audit_rows, decisions, held_lists, recognition, working
 from bridge.state.chain import Head
 from bridge.state.database import BY_KEY, Connection, Database
-from bridge.state.desired import Applied, AuditEntry, DeviceHealth, ObjectState, Work
-from bridge.state.encoding import clean, encode_held, json_text
+from bridge.state.desired import Applied, AuditEntry, DeviceHealth, HeldList, ObjectState, Work
+from bridge.state.encoding import clean, json_text
 from bridge.state.recognition import Heard, Recognition
 from bridge.state.tables import GATE_CHANNEL
 
@@ -85,22 +85,6 @@ WHERE name = %(device)s
 """
 # A device has more ways of not being well than the table tells apart.
 _RECORDED_STATE = {"drifted": "busy", "refused": "stopped", "failed": "stopped"}
-# The last that is recorded of each pair. One of which nothing is recorded is as unproven as one that was inferred, unless somebody else
-# has changed the group on the device: then it is theirs, and never was a member.
-_UNPROVEN = """
-SELECT x.key, x.address FROM unnest(%(key)s::text[], %(address)s::text[], %(ours)s::bool[]) x (key, address, ours)
-LEFT JOIN LATERAL (
-    SELECT m.inferred FROM address_group g JOIN member_closed m ON m.group_id = g.id AND m.address = x.address::inet
-    WHERE g.cluster = split_part(split_part(x.key, ':', 2), '/', 1)
-    AND (g.key = x.key OR g.key >= x.key || '#kept.' AND g.key < x.key || '#kept/')  -- as a device in a freeze keeps it
-    ORDER BY m.t2 DESC LIMIT 1) last ON true
-WHERE coalesce(last.inferred, x.ours)
-"""
-_SUPERSEDED = "DELETE FROM held_plan WHERE device = %(device)s AND state = 'held' AND digest <> %(digest)s"
-_HOLD = """
-INSERT INTO held_plan (device, digest, steps, since) VALUES (%(device)s, %(digest)s, %(steps)s, %(at)s)
-ON CONFLICT (device, digest) DO UPDATE SET steps = excluded.steps
-"""
 
 
 class DeliveryStore:
@@ -120,7 +104,7 @@ class DeliveryStore:
         with self._database.transaction() as connection:
             return recognition.recognition(connection, device)
 
-    def settled(self, device: str, epoch: int, *, replaced: bool, adopted: Collection[str]) -> None:
+    def settled(self, device: str, epoch: int, *, replaced: bool, adopted: Collection[ObjectKey]) -> None:
         """What a person let us do there is done. Raises LostLease as `record`."""
         with self._database.transaction() as connection:
             _held(connection, device, epoch)
@@ -154,19 +138,13 @@ class DeliveryStore:
 
         Of groups that somebody else has `changed` on the device, those are not among them that never were members.
         """
-        pairs = [(str(key), address) for key, addresses in removals.items() for address in addresses]
-        if not pairs:
-            return {}
-        values = {
-            "key": [key for key, _ in pairs],
-            "address": [address for _, address in pairs],
-            "ours": [key not in changed for key, addresses in removals.items() for _ in addresses],
-        }
-        found: dict[ObjectKey, set[str]] = {}
         with self._database.transaction() as connection:
-            for key, address in connection.execute(_UNPROVEN, values):
-                found.setdefault(ObjectKey.parse(key), set()).add(address)
-        return {key: frozenset(addresses) for key, addresses in found.items()}
+            return held_lists.unproven(connection, removals, changed)
+
+    def doubtful(self, joins: Mapping[ObjectKey, frozenset[str]]) -> dict[ObjectKey, frozenset[str]]:
+        """Which of these members, about to join their groups, do so because others left and nothing proves that."""
+        with self._database.transaction() as connection:
+            return held_lists.doubtful(connection, joins)
 
     def verified(self, device: str) -> dict[ObjectKey, str]:
         """The digest of every object that the device was last seen to hold, as its audit has it."""
@@ -221,7 +199,7 @@ class DeliveryStore:
     ) -> None:
         """What is known of the device itself, at `at` (default: now). What it holds of others counts when it is "ok", that is, was read;
         the reading began `age` seconds before."""
-        read = health.state == "ok"
+        read = health.read or health.state == "ok"
         values = {
             "device": device,
             "state": _RECORDED_STATE.get(health.state, health.state),
@@ -236,15 +214,46 @@ class DeliveryStore:
         }
         self._write(_HEALTH, values, epoch)
 
-    def record_held(
-        self, device: str, held: Sequence[Held], digest: str, at: datetime, *, epoch: int | None = None
-    ) -> None:
-        """What of the plan waits for a person, in place of what waited before; held since `at`, or since it was first held the same."""
-        values = {"device": device, "digest": digest if held else "", "steps": encode_held(held), "at": at}
+    def control(self, device: str, clusters: Collection[str]) -> Control:
+        """What people ordered about the device in the clusters that it serves."""
+        with self._database.transaction() as connection:
+            return decisions.control(connection, device, clusters)
+
+    def note_stops(self, device: str, epoch: int, obeyed: Sequence[Stop]) -> None:
+        """The device obeys these stops from now on. Raises LostLease as `record`."""
         with self._writing(device, epoch) as connection:
-            connection.execute(_SUPERSEDED, values)
-            if held:
-                connection.execute(_HOLD, values)
+            decisions.note_stops(connection, device, obeyed)
+
+    def held_lists(self, device: str) -> tuple[HeldList, ...]:
+        """The lists of the guard that wait, that were released and are not on the device yet, and that were rejected."""
+        with self._database.transaction() as connection:
+            return held_lists.open_lists(connection, device)
+
+    def held_list(self, device: str, digest: str) -> HeldList | None:
+        """The list of that digest, whoever wrote it and wherever it stands."""
+        with self._database.transaction() as connection:
+            return held_lists.one_list(connection, device, digest)
+
+    def record_held(self, device: str, epoch: int, lists: Sequence[HeldList], at: datetime) -> None:
+        """How these lists stand since then. A list keeps its steps for good. Raises LostLease as `record`."""
+        with self._writing(device, epoch) as connection:
+            held_lists.put(connection, device, lists, at)
+
+    def decide(
+        self,
+        device: str,
+        epoch: int,
+        decision: Decision,
+        state: Settled,
+        message: str,
+        about: HeldList | None,
+        at: datetime,
+    ) -> None:
+        """What became of a decision, and the list as it stands by that, in one stroke. Raises LostLease as `record`."""
+        with self._writing(device, epoch) as connection:
+            decisions.settle(connection, decision, state, message)
+            if about is not None:
+                held_lists.put(connection, device, [about], at)
 
     def touch_verified(
         self, device: str, keys: Iterable[ObjectKey] | None, at: datetime, *, epoch: int | None = None

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
+from bridge.model.plan import Held
 
 
 class ObjectState(StrEnum):
@@ -37,6 +38,7 @@ class DesiredRow:
     changed_at: datetime
     cause: str
     waiting_since: datetime | None = None
+    revision: int = 0  # of the cluster: all that happened to the object until then is in the reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Applied:
     message: str = ""
     shards: int = 0
     gone: bool = False
+    revision: int = 0  # of the cluster, which that generation goes up to
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +101,32 @@ class DeviceHealth:
     foreign: tuple[tuple[str, str], ...] = ()  # name, why it looks like ours
     attached: Mapping[str, bool] | None = None  # by tier
     attach_by: Mapping[str, str] | None = None  # by tier: how a person attaches what is not
+    read: bool = False  # whether it was read, although it is not "ok"
+
+
+class ListState(StrEnum):
+    """Where a list of held steps stands."""
+
+    HELD = "held"  # it waits for a person
+    SUPERSEDED = "superseded"  # another list has come in its place; it can still be released or rejected
+    RELEASED = "released"  # what of it is still wanted is on its way to the device
+    REJECTED = "rejected"  # held for good, as long as it is wanted the same
+    DONE = "done"  # nothing of it waits any more
+
+
+@dataclass(frozen=True, slots=True)
+class HeldList:
+    """Steps of one cluster's objects on one device that wait for a person, fixed for good; who decided about them, and how it ended.
+
+    `kind` "freeze" are edits that wait for the end of a freeze: delivery leaves those alone.
+    """
+
+    cluster: str
+    digest: str
+    held: tuple[Held, ...]
+    since: datetime
+    state: ListState = ListState.HELD
+    by: str = ""
+    reason: str = ""
+    message: str = ""
+    kind: str = "guard"

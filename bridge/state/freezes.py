@@ -14,7 +14,7 @@ from bridge.state.batch import Batch
 from bridge.state.database import Connection
 from bridge.state.encoding import clean, decode_held, decode_policy_object, decode_slim, encode_held, json_text
 
-_OPEN = "SELECT device, names, until, stance::text, as_of FROM freeze WHERE cluster = %s AND t2 IS NULL ORDER BY device"
+_OPEN = 'SELECT device, names, until, stance::text, as_of FROM "freeze" WHERE cluster = %s AND t2 IS NULL ORDER BY device'
 _POLICY: LiteralString = """
 SELECT kind, body::text FROM version
 WHERE cluster = %(cluster)s AND kind <> ALL('{Pod,Service,group}') AND t1 <= %(at)s AND (t2 IS NULL OR t2 > %(at)s)
@@ -22,7 +22,7 @@ ORDER BY kind, namespace, name
 """
 # Before this batch there was what was recorded by the moment before it.
 _BEGIN = """
-INSERT INTO freeze AS f (cluster, device, t1, as_of, until, names, stance)
+INSERT INTO "freeze" AS f (cluster, device, t1, as_of, until, names, stance)
 SELECT %(cluster)b, x.device, %(at)b::timestamptz, coalesce(x.as_of, %(at)b::timestamptz - interval '1 microsecond'), x.until,
     x.names::json, x.stance::json
 FROM unnest(%(device)b::text[], %(as_of)b::timestamptz[], %(until)b::timestamptz[], %(names)b::text[], %(stance)b::text[])
@@ -30,9 +30,9 @@ FROM unnest(%(device)b::text[], %(as_of)b::timestamptz[], %(until)b::timestamptz
 ON CONFLICT (cluster, device) WHERE t2 IS NULL DO UPDATE SET
     as_of = excluded.as_of, until = excluded.until, names = excluded.names, stance = excluded.stance
 """
-_END = "UPDATE freeze SET t2 = %(at)b WHERE cluster = %(cluster)b AND device = ANY(%(device)b::text[]) AND t2 IS NULL"
+_END = 'UPDATE "freeze" SET t2 = %(at)b WHERE cluster = %(cluster)b AND device = ANY(%(device)b::text[]) AND t2 IS NULL'
 _AS_OF = """
-SELECT device, as_of FROM freeze
+SELECT device, as_of FROM "freeze"
 WHERE cluster = %(cluster)s AND t1 <= coalesce(%(at)s, 'infinity'::timestamptz) AND (t2 IS NULL OR t2 > %(at)s)
 """
 _LISTS = """

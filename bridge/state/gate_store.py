@@ -98,7 +98,7 @@ class GateStore:
             if not rows:
                 return []
             missing = _missing(connection, values)
-        return [Gate(*row, missing=tuple(missing.get(row[0], ()))) for row in rows]
+        return [Gate(*row, tuple(missing.get(row[0], ()))) for row in rows]
 
     def open(self, cluster: str, epoch: int, words: Sequence[Word], at: datetime) -> None:
         """These gates are open from now on, whatever happens. To be called before anybody is told."""

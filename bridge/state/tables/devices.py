@@ -36,7 +36,6 @@ device_object = Table(
     Column("key", KEY, primary_key=True),
     Column("device", KEY, ForeignKey("device.name"), primary_key=True),
     Column("cluster", KEY, ForeignKey("cluster.name"), nullable=False),
-    Column("members_of", KEY),  # of a group in a freeze that is defined otherwise now: where its members are counted
     Column("kind", Text, nullable=False),
     Column("body", JSON(none_as_null=True)),
     Column("desired_generation", BigInteger, nullable=False, server_default=text("1")),
@@ -52,6 +51,7 @@ device_object = Table(
     words("message"),
     Column("shards", Integer, nullable=False, server_default=text("0")),
     Column("verified_at", TIME),
+    Column("members_of", KEY),  # of a group in a freeze that is defined otherwise now: where its members are counted
     count("settled_revision"),  # of the cluster: what happened until then is in force there, but for what is held or withheld
     CheckConstraint("applied_generation BETWEEN 0 AND desired_generation", name="generation"),
     CheckConstraint("shards >= 0", name="shards"),
