@@ -90,6 +90,10 @@ class Refused(BridgeError):
     """The bridge will not do this by itself; the message names the command by which a person decides."""
 
 
+class Stopped(Refused):
+    """A person wants nothing to be written to the device; the message says who and why. It is read and compared on."""
+
+
 class DeviceError(BridgeError):
     """A device or its adapter. `device` is the name from the settings."""
 

@@ -12,7 +12,7 @@ from bridge.intake.snapshot import ClusterSnapshot, PlannedDevice
 from bridge.model.identity import ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Intent, Objects
 from bridge.model.observed import KINDS
-from bridge.model.plan import Plan
+from bridge.model.plan import HoldKind, Plan
 from bridge.model.policy import Ref
 from bridge.policy.compile import ClusterPolicy
 from bridge.policy.diff import diff, plan
@@ -97,7 +97,7 @@ def _device(
     say(f"planning for {target.name}")
     before, _ = _settled(was, {}, device, snapshot)
     after, wanted = _settled(becomes, before, device, snapshot)
-    held = tuple(wanted.held[key] for key in sorted(wanted.held))
+    held = tuple(wanted.held[place] for place in sorted(wanted.held))
     steps = diff(before, Intent(target.name, after))
     made = plan(target.name, steps, before, target.capabilities, limits, held)
     everything = {snapshot.cluster: outside(ClusterPolicy(snapshot.cluster, snapshot.governance, (), {}))}
@@ -115,13 +115,13 @@ def _settled(
 ) -> tuple[dict[ObjectKey, DeviceObject], Wanted]:
     """What delivery would have a device hold that holds `present`: withheld Allows neither added nor widened, mass changes held."""
     wanted = Wanted(device.limits, snapshot.guard)
-    wanted.load(_work(wish, snapshot.taken_at), present, _all_proven, frozenset())
+    wanted.load(_work(wish, snapshot.taken_at), present, _unproven, frozenset())
     return wanted.settled(wanted.everything(), present, frozenset()), wanted
 
 
-def _all_proven(_removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
-    """Whoever leaves a group by an edit, leaves it for certain."""
-    return {}
+def _unproven(removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
+    """Whoever leaves a group by an edit lives on: the guard counts them all."""
+    return removals
 
 
 def _work(wish: Wish, at: datetime) -> Work:
@@ -140,12 +140,12 @@ def _released(after: Objects, wanted: Wanted) -> Objects:
     if not wanted.held:
         return after
     found = dict(after)
-    for key, held in wanted.held.items():
+    for key in {key for key, _ in wanted.held}:
         group = after.get(key)
         names = group.fqdns if isinstance(group, Group) else frozenset()
-        view = wanted.views.get(key)
-        leaving = frozenset(view.held_leaves) if view else frozenset()
-        found[key] = Group(key, (members_of(after, key) | held.members) - leaving, names)
+        leaving = wanted.held.get((key, HoldKind.REMOVAL))
+        members = members_of(after, key).union(*(one.members for one in wanted.holding(key)))
+        found[key] = Group(key, members - leaving.members if leaving else members, names)
     return found
 
 

@@ -3,7 +3,7 @@
 `after` is always what the device holds then, as observed, so that the entries of an object, in their order, tell its whole life there.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -32,6 +32,10 @@ _CAUSES_NAMED = 3  # of the lists behind a change of a policy
 _TOGETHER = (Kind.RULE_LIST, Kind.POLICY, Kind.ATTACHMENT)  # these change for the sake of others too
 
 Rows = Mapping[ObjectKey, DesiredRow]
+
+
+def _nobody(_key: ObjectKey) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,13 @@ class Auditor:
 
     # ---- what we do
 
-    def sends(self, made: Plan, rows: Rows, known: Rows) -> None:
-        """A plan goes out. `rows` are those that it settles, `known` all that were ever heard of."""
-        causes = {step.key: self._cause(step, rows, known) for step in made.steps}
+    def sends(
+        self, made: Plan, rows: Rows, known: Rows, releases: Callable[[ObjectKey], Sequence[str]] = _nobody
+    ) -> None:
+        """A plan goes out. `rows` are those that it settles, `known` all that were ever heard of; `releases` tells who let a step pass."""
+        causes = {
+            step.key: "; ".join((*releases(step.key.group), self._cause(step, rows, known))) for step in made.steps
+        }
         self._attempt = _Attempt(made, causes, rows)
 
     def done(self, outcome: Outcome, at: datetime, aside: Callable[[ObjectKey], str]) -> Note:

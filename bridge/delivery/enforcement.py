@@ -15,6 +15,7 @@ from bridge.model.identity import ObjectKey
 from bridge.model.intent import EVERYTHING, DeviceObject, FenceState, Intent, Objects, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
 from bridge.policy.diff import diff, plan
+from bridge.state.recognition import Recognition, refused_identity
 
 log = structlog.get_logger(__name__)
 
@@ -35,21 +36,28 @@ class Enforcement:
         self._series = metrics.device(adapter.device)
         self._asked: Mapping[ObjectKey, DeviceObject] = {}  # what the last plan was to bring about
 
-    def read(self, fence: Fence, *, write: bool) -> Snapshot:
-        """Read everything; take the device over when the fence is older than ours.
+    def read(self, fence: Fence, recognition: Recognition, *, write: bool) -> Snapshot:
+        """Read everything; take the device over when the fence is older than ours, and mark what a person has let us adopt.
 
-        Raises FencedOff when somebody newer, or another installation, owns it; Busy, Denied.
+        Raises Refused when another device answers, FencedOff when somebody newer, or another installation, owns it; Busy, Denied.
         """
         snapshot = self.adapter.read(EVERYTHING)
+        if not recognition.knows(snapshot.identity):
+            raise refused_identity(self.device, recognition.identities, snapshot.identity)
+        fence = replace(fence, replaces=recognition.replaces)
         if not fence.passes(snapshot.fence):
             raise FencedOff(
                 self.device,
                 f"epoch {snapshot.fence.epoch} of installation {snapshot.fence.installation or 'unknown'} stands on the device, "
-                f"ours is {fence.epoch}: stop the other bridge, or see `fusion-bridge fence reset`",
+                f"ours is {fence.epoch} of {fence.installation}: stop the other bridge, or, where there is none any more, "
+                f"`fusion-bridge fence reset {self.device} --by NAME --reason TEXT`",
             )
         if write and (snapshot.fence.epoch, snapshot.fence.installation) != (fence.epoch, fence.installation):
             self.overtaken = snapshot.fence
             self.adapter.raise_fence(fence)
+        if write and recognition.adopting:
+            self.adapter.adopt(recognition.adopting, fence)
+            snapshot = self.adapter.read(EVERYTHING)
         return snapshot
 
     def take(self, snapshot: Snapshot) -> None:
@@ -72,7 +80,7 @@ class Enforcement:
         intent = Intent(self.device, objects, complete=complete, absent=absent)
         meant = replace(intent, objects=self._normalized(intent))
         steps = self.quarantine.filter(diff(self.objects, meant))
-        held = tuple(wanted.held[key] for key in sorted(wanted.held))
+        held = tuple(wanted.held[place] for place in sorted(wanted.held))
         can, limits = self.adapter.capabilities, self.adapter.limits
         return plan(self.device, steps, self.objects, can, limits, held, self.quarantine.keys)
 
@@ -100,7 +108,7 @@ class Enforcement:
 
     def observe(self, todo: Todo, wanted: Wanted, now: datetime) -> None:
         """Show how long what is on the device since now was waited for. What is held or refused is not on it."""
-        aside = {refused.group for refused in self.quarantine.keys} | wanted.held.keys() | wanted.frozen
+        aside = {refused.group for refused in self.quarantine.keys} | {key for key, _ in wanted.held} | wanted.frozen
         for key, row in todo.rows.items():
             if row.applied_generation >= row.generation or key in aside:
                 continue

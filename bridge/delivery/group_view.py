@@ -6,16 +6,25 @@ from dataclasses import dataclass, field
 from bridge.delivery.prefixes import around, inside
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, Shard
+from bridge.model.plan import HoldKind
 from bridge.policy.shard import shard_count, shard_index, spread
+
+JOINING = (HoldKind.GROWTH, HoldKind.WIDENING)
 
 
 @dataclass(slots=True)
 class Delta:
-    """Who is to join and who is to leave a group; `unproven` are those leaves that no event proved."""
+    """Who is to join and who is to leave a group.
+
+    `unproven` are those leaves that no event proved, `doubtful` those joins that follow from such a leave elsewhere. `waited` are those of
+    all of them who were held back before, by why.
+    """
 
     joins: set[str] = field(default_factory=set)
     leaves: set[str] = field(default_factory=set)
     unproven: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
+    waited: dict[HoldKind, frozenset[str]] = field(default_factory=dict)
 
     @property
     def widening(self) -> frozenset[str]:
@@ -33,8 +42,7 @@ class GroupView:
 
     def __init__(self, key: ObjectKey, members: Iterable[str], size: int | None, parts: int = 0) -> None:
         self.key = key
-        self.held_joins: set[str] = set()
-        self.held_leaves: set[str] = set()
+        self.waits: dict[HoldKind, set[str]] = {}
         self.frozen_joins: set[str] = set()
         self._kept: tuple[set[str], set[str]] = (set(), set())  # joins and leaves that wait for others only
         self._size = size
@@ -57,24 +65,31 @@ class GroupView:
         return len(self._parts) if len(self._parts) > 1 else 0
 
     @property
-    def held(self) -> frozenset[str]:
-        """Who waits for a person, to join or to leave."""
-        return frozenset(self.held_joins | self.held_leaves)
+    def held_joins(self) -> set[str]:
+        """Who waits for a person to join."""
+        return set().union(*(self.waits.get(kind, ()) for kind in JOINING))
+
+    @property
+    def held_leaves(self) -> set[str]:
+        """Who waits for a person to leave."""
+        return self.waits.get(HoldKind.REMOVAL, set())
 
     def delta(self, address: str, *, member: bool, inferred: bool, into: Delta) -> None:
         """Note what must happen to one address so that it is, or is no longer, a member."""
         self._forget(address)
         if member != (address in self):
             (into.joins if member else into.leaves).add(address)
-            if inferred and not member:
-                into.unproven.add(address)
+            if inferred:
+                (into.doubtful if member else into.unproven).add(address)
 
     def reopen(self, into: Delta) -> None:
         """Put everything held back up for decision again."""
         into.joins |= self.held_joins | self.frozen_joins | self._kept[0]
         into.leaves |= self.held_leaves | self._kept[1]
         into.unproven |= self.held_leaves
-        self.held_joins, self.held_leaves, self.frozen_joins, self._kept = set(), set(), set(), (set(), set())
+        into.doubtful |= self.waits.get(HoldKind.WIDENING, set())
+        into.waited = {kind: frozenset(members) for kind, members in self.waits.items()}
+        self.waits, self.frozen_joins, self._kept = {}, set(), (set(), set())
 
     def together(self, joins: set[str], leaves: set[str]) -> tuple[set[str], set[str]]:
         """Those of them that may join and leave now: nothing leaves for what waits to join, nor joins for what waits to leave."""
@@ -87,10 +102,10 @@ class GroupView:
     @property
     def waiting(self) -> bool:
         """Whether anything is held back."""
-        return bool(self.held_joins or self.held_leaves or self.frozen_joins)
+        return bool(any(self.waits.values()) or self.frozen_joins)
 
     def _forget(self, address: str) -> None:
-        for waiting in (self.held_joins, self.held_leaves, self.frozen_joins, *self._kept):
+        for waiting in (*self.waits.values(), self.frozen_joins, *self._kept):
             waiting.discard(address)
 
     def join(self, addresses: Iterable[str]) -> set[ObjectKey]:

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from bridge.model.decisions import Control, Decision, Settled, Stop
 from bridge.model.identity import ObjectKey
-from bridge.model.plan import Held
+from bridge.state.desired import Applied, AuditEntry, DeviceHealth, HeldList, Work
 from bridge.state.recognition import Heard, Recognition
-from bridge.state.desired import Applied, AuditEntry, DeviceHealth, Work
 
 
 class Store(Protocol):
@@ -20,7 +20,7 @@ class Store(Protocol):
         """What the device has to be, and what a person lets us do there."""
         ...
 
-    def settled(self, device: str, epoch: int, *, replaced: bool, adopted: Collection[str]) -> None:
+    def settled(self, device: str, epoch: int, *, replaced: bool, adopted: Collection[ObjectKey]) -> None:
         """What a person let us do there is done."""
         ...
 
@@ -40,6 +40,10 @@ class Store(Protocol):
         self, removals: Mapping[ObjectKey, frozenset[str]], changed: Collection[ObjectKey] = ()
     ) -> Mapping[ObjectKey, frozenset[str]]:
         """Which of these removals no event proved; of `changed` groups, what never was a member is not ours to prove."""
+        ...
+
+    def doubtful(self, joins: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
+        """Which of these joins follow from a removal elsewhere that no event proved."""
         ...
 
     def verified(self, device: str) -> Mapping[ObjectKey, str]:
@@ -66,10 +70,37 @@ class Store(Protocol):
         """Record how the device itself is, of a reading that began `age` seconds ago."""
         ...
 
-    def record_held(
-        self, device: str, held: Sequence[Held], digest: str, at: datetime, *, epoch: int | None = None
+    def control(self, device: str, clusters: Collection[str]) -> Control:
+        """What people ordered, as far as these clusters can."""
+        ...
+
+    def note_stops(self, device: str, epoch: int, obeyed: Sequence[Stop]) -> None:
+        """Say which stops the device obeys from now on."""
+        ...
+
+    def held_lists(self, device: str) -> Sequence[HeldList]:
+        """The lists of the guard that are not done with."""
+        ...
+
+    def held_list(self, device: str, digest: str) -> HeldList | None:
+        """One list, wherever it stands."""
+        ...
+
+    def record_held(self, device: str, epoch: int, lists: Sequence[HeldList], at: datetime) -> None:
+        """Record how these lists stand now."""
+        ...
+
+    def decide(
+        self,
+        device: str,
+        epoch: int,
+        decision: Decision,
+        state: Settled,
+        message: str,
+        about: HeldList | None,
+        at: datetime,
     ) -> None:
-        """Replace what is held on the device."""
+        """Record in one stroke what became of a decision, and the list as it stands by that."""
         ...
 
     def touch_verified(

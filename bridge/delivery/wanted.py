@@ -1,21 +1,27 @@
 """What one device should hold, kept in memory and moved forward by the changes that the state reports."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bridge.delivery.admission import Admission
 from bridge.delivery.group_view import Delta, GroupView
+from bridge.delivery.holds import Holds, Place
 from bridge.model.addresses import meet
 from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Objects, Policy, Ports, RuleList, Shard
-from bridge.model.plan import Held
+from bridge.model.plan import Held, HoldKind
 from bridge.policy.compile import policies
-from bridge.policy.guard import GroupChange, GuardLimits, guard
+from bridge.policy.guard import GuardLimits
 from bridge.policy.shard import shard_count
 from bridge.policy.withhold import frozen, settle, stopped_with, stuck, with_withheld, without_new
-from bridge.state.desired import DesiredRow, Work
+from bridge.state.desired import DesiredRow, MemberRow, Work
 
 Unproven = Callable[[Mapping[ObjectKey, frozenset[str]]], Mapping[ObjectKey, frozenset[str]]]
+
+
+def _nobody(_asked: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
+    return {}
 
 
 @dataclass(slots=True)
@@ -34,12 +40,20 @@ class Todo:
 class Wanted:
     """The desired side of one device. `todo` collects until a cycle has brought it onto the device."""
 
-    def __init__(self, limits: Limits, guard_limits: GuardLimits) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        guard_limits: GuardLimits,
+        holds: Holds | None = None,
+        elapsed: Callable[[], float] = float,
+    ) -> None:
         self._limits = limits
-        self._guard = guard_limits
+        self.holds = holds or Holds("")
+        self._admission = Admission(self.holds, guard_limits, elapsed)
         self.fixed: dict[ObjectKey, DeviceObject] = {}
+        self._edited: dict[ObjectKey, Group] = {}  # as written, where part of it is held
         self.views: dict[ObjectKey, GroupView] = {}
-        self.held: dict[ObjectKey, Held] = {}
+        self.held: dict[Place, Held] = {}
         self.frozen: frozenset[ObjectKey] = frozenset()
         self.todo = Todo()
         self._withheld = False
@@ -47,13 +61,21 @@ class Wanted:
         self._outgrown: frozenset[ObjectKey] = frozenset()  # what must grow for their sake
         self._waiting: set[ObjectKey] = set()  # groups of which something is held back
 
-    def load(self, work: Work, present: Objects, unproven: Unproven, refused: frozenset[ObjectKey]) -> None:
+    def load(
+        self,
+        work: Work,
+        present: Objects,
+        unproven: Unproven,
+        refused: frozenset[ObjectKey],
+        doubtful: Unproven = _nobody,
+    ) -> None:
         """Start from a complete reading and from what the device holds.
 
-        What the device holds of a group is the base that the guard compares with; `unproven` tells which removals no event proved.
+        What the device holds of a group is the base that the guard compares with; `unproven` tells which removals no event proved, and
+        `doubtful` which joins follow from such a removal elsewhere. A group that the device was not seen to have, or that was never
+        recorded to stand there whole, is loaded for the first time.
         """
         before = self.fixed or present
-        self.held.clear()
         bodies = [row.body for row in work.rows if row.body is not None and not row.gone]
         self.fixed = {body.key: self._guarded(body, before.get(body.key)) for body in bodies}
         wanted: dict[ObjectKey, set[str]] = {r.key: set() for r in work.rows if r.body is None and not r.gone}
@@ -61,38 +83,68 @@ class Wanted:
             if member.member and member.group in wanted:
                 wanted[member.group].add(member.address)
         base = {key: self.views[key] for key in wanted if key in self.views}
-        first = {key for key in wanted if key not in base and key not in present}
+        new = {row.key for row in work.rows if not row.applied_generation}
+        first = {key for key in wanted if key not in base and (key not in present or key in new)}
         self.views = {}
+        deltas: dict[ObjectKey, Delta] = {}
         for key, addresses in wanted.items():
-            self.views[key] = base.get(key) or self._view_on_device(key, present, len(addresses))
-            self.views[key].reopen(Delta())
-        leaving = {key: frozenset(set(self.views[key].members) - wanted[key]) for key in wanted}
-        doubtful = unproven({key: gone for key, gone in leaving.items() if gone})
-        deltas = {
-            key: Delta(wanted[key] - set(self.views[key].members), set(leaving[key]), set(doubtful.get(key, ())))
-            for key in wanted
-        }
+            view = self.views[key] = base.get(key) or self._view_on_device(key, present, len(addresses))
+            waited = Delta()
+            view.reopen(waited)
+            there = set(view.members)
+            deltas[key] = Delta(addresses - there, there - addresses, waited=waited.waited)
+        gone = unproven({key: frozenset(delta.leaves) for key, delta in deltas.items() if delta.leaves})
+        come = doubtful({key: frozenset(deltas[key].joins) for key in deltas.keys() - first if deltas[key].joins})
+        for key, delta in deltas.items():
+            delta.unproven, delta.doubtful = set(gone.get(key, ())), set(come.get(key, ()))
+        self.held = {place: one for place, one in self.held.items() if place[0] in wanted or place[0] in self.fixed}
+        self._edited = {key: body for key, body in self._edited.items() if key in self.fixed}
         self.todo = Todo(rows={row.key: row for row in work.rows}, handed=self.todo.handed)
         self._waiting = set()
         self._freeze(present, refused)
         self._admit(deltas, first)
 
-    def take(self, work: Work, present: Objects, refused: frozenset[ObjectKey]) -> None:
-        """Move forward by what changed since the last reading."""
+    def take(
+        self, work: Work, present: Objects, refused: frozenset[ObjectKey], proven: Sequence[MemberRow] = ()
+    ) -> None:
+        """Move forward by what changed since the last reading. `proven` are changes that were held back and are certain by now."""
         deltas: dict[ObjectKey, Delta] = {}
         first: set[ObjectKey] = set()
         for row in work.rows:
             self.todo.rows[row.key] = row
             if self._take_row(row):
                 first.add(row.key)
-        for member in work.members:
+        for member in (*proven, *work.members):
             view = self.views.get(member.group)
             if view is not None:
                 delta = deltas.setdefault(member.group, Delta())
                 view.delta(member.address, member=member.member, inferred=member.inferred, into=delta)
-        if self._withheld or any(row.key.kind is Kind.RULE_LIST for row in work.rows):
+        again = self._withheld or any(row.key.kind is Kind.RULE_LIST for row in work.rows)
+        if again:
             self._freeze(present, refused)
+        doubts = any(delta.unproven or delta.doubtful for delta in deltas.values())
+        self._reopen(deltas, self._waiting if again or doubts else self._waiting & deltas.keys())
         self._admit(deltas, first)
+
+    def review(self) -> None:
+        """Put everything that is held back up for decision again: a person has decided about some of it."""
+        for key, body in list(self._edited.items()):
+            self.fixed[key] = self._guarded(body, self.fixed[key])
+            self.todo.objects.add(key)
+        deltas: dict[ObjectKey, Delta] = {}
+        self._reopen(deltas, self._waiting)
+        self._admit(deltas, set())
+
+    def doubts(self, kind: HoldKind, among: Collection[str] | None = None) -> dict[ObjectKey, frozenset[str]]:
+        """Who waits because nothing proves the change; only those `among` some addresses, if any are given."""
+        found = {key: one.members for (key, what), one in self.held.items() if what is kind}
+        if among is not None:
+            found = {key: members & frozenset(among) for key, members in found.items()}
+        return {key: members for key, members in found.items() if members}
+
+    def holding(self, key: ObjectKey) -> list[Held]:
+        """What of one object is held back."""
+        return [self.held[place] for kind in HoldKind if (place := (key, kind)) in self.held]
 
     def now(self, key: ObjectKey) -> DeviceObject | None:
         """What is desired of one object."""
@@ -149,7 +201,9 @@ class Wanted:
         if row.gone:
             view = self.views.pop(row.key, None)
             self.fixed.pop(row.key, None)
-            self.held.pop(row.key, None)
+            self._edited.pop(row.key, None)
+            for kind in HoldKind:
+                self.held.pop((row.key, kind), None)
             self._waiting.discard(row.key)
             if view is not None:
                 self.todo.absent.update(one.key for one in view.everything())
@@ -158,7 +212,6 @@ class Wanted:
             return False
         self.todo.absent.discard(row.key)
         if row.body is not None:
-            self.held.pop(row.key, None)
             self.fixed[row.key] = self._guarded(row.body, self.fixed.get(row.key))
             self.todo.objects.add(row.key)
             return False
@@ -170,40 +223,33 @@ class Wanted:
 
     def _guarded(self, body: DeviceObject, before: DeviceObject | None) -> DeviceObject:
         """A destination that an edit widens to every address waits for a person; the rest of the edit goes on."""
+        waited = self.held.pop((body.key, HoldKind.DESTINATION), None)
+        self._edited.pop(body.key, None)
         if not isinstance(body, Group) or not isinstance(before, Group) or body.key.scope is Scope.BUILTIN:
             return body  # what we keep ourselves is no edit of anybody
-        change = GroupChange(body.key, len(before.members), body.members - before.members, frozenset())
-        for held in guard([change], len(before.members), self._guard):
-            self.held[body.key] = held
-            meanwhile = meet(before.members - body.members, held.members)  # what was there does not go with what waits
-            return Group(body.key, (body.members - held.members) | meanwhile, body.fqdns)
-        return body
+        held = self._admission.edit(body, before, waited)
+        if held is None:
+            return body
+        self.held[body.key, held.kind], self._edited[body.key] = held, body
+        meanwhile = meet(before.members - body.members, held.members)  # what was there does not go with what waits
+        return Group(body.key, (body.members - held.members) | meanwhile, body.fqdns)
+
+    def _reopen(self, deltas: dict[ObjectKey, Delta], keys: Collection[ObjectKey]) -> None:
+        """What was held back before counts as if it came up now, so that small pieces do not pass where the whole would not."""
+        for key in self.views.keys() & keys:
+            self.views[key].reopen(deltas.setdefault(key, Delta()))
 
     def _admit(self, deltas: dict[ObjectKey, Delta], first: set[ObjectKey]) -> None:
-        """Let members in and go, but for those that are held or frozen. An address that joins elsewhere has left for certain.
-
-        What was held back before counts as if it came up now, so that small pieces do not pass where the whole would not.
-        """
-        for key in self._waiting & self.views.keys():
-            self.views[key].reopen(deltas.setdefault(key, Delta()))
+        """Let members in and go, but for those that are held or frozen."""
         moved = {address for delta in deltas.values() for address in delta.joins}
-        changes = [
-            GroupChange(key, len(self.views[key]), d.widening, frozenset(d.unproven - moved), key in first)
-            for key, d in deltas.items()
-        ]
-        doubtful = any(change.unproven for change in changes)
-        total = sum(len(view) for view in self.views.values()) if doubtful else 0
-        held: dict[ObjectKey, list[Held]] = {}
-        for one in guard(changes, total, self._guard):
-            held.setdefault(one.key, []).append(one)
+        stays = self._admission.stays(deltas, self.views, first, self.held)
         for key, delta in deltas.items():
-            self._move(key, delta, held.get(key, []), moved)
+            self._move(key, delta, [stays[place] for kind in HoldKind if (place := (key, kind)) in stays], moved)
 
     def _move(self, key: ObjectKey, delta: Delta, held: list[Held], moved: set[str]) -> None:
         view = self.views[key]
-        stay = frozenset().union(*(one.members for one in held))
-        view.held_joins, view.held_leaves = delta.joins & stay, delta.leaves & stay
-        joins, leaves = delta.joins - stay, delta.leaves - stay
+        view.waits = {one.kind: set(one.members) for one in held}
+        joins, leaves = delta.joins - view.held_joins, delta.leaves - view.held_leaves
         if handed := len(leaves & moved):
             self.todo.handed[key] = self.todo.handed.get(key, 0) + handed
         wider = joins & delta.widening if key in self.frozen else set()
@@ -213,9 +259,9 @@ class Wanted:
             view.frozen_joins = wider
         joins, leaves = view.together(joins - view.frozen_joins, leaves)
         self._touch(view, view.leave(leaves) | view.join(joins))
-        self.held.pop(key, None)
-        if view.held:
-            self.held[key] = Held(key, view.held, "; ".join(one.reason for one in held))
+        for kind in HoldKind:
+            self.held.pop((key, kind), None)
+        self.held.update(((key, one.kind), one) for one in held)
         if view.waiting:
             self._waiting.add(key)
         else:

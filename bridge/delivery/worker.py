@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import structlog
 
@@ -13,12 +14,16 @@ from bridge.contract import Adapter
 from bridge.delivery import drift
 from bridge.delivery.auditor import Auditor, Findings
 from bridge.delivery.enforcement import Enforcement
+from bridge.delivery.holds import Holds
 from bridge.delivery.ledger import Ledger
+from bridge.delivery.orders import Orders, words
 from bridge.delivery.pacing import Pacing, PacingSettings
+from bridge.delivery.proofs import Proofs
 from bridge.delivery.store import Store
 from bridge.delivery.take_over import TakeOver
 from bridge.delivery.wanted import Todo, Unproven, Wanted
-from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Rejected, StateUnavailable
+from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Refused, Rejected, StateUnavailable, Stopped
+from bridge.model.decisions import Choice
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
@@ -26,6 +31,8 @@ from bridge.policy.guard import GuardLimits
 from bridge.state.desired import DeviceHealth, Work
 
 log = structlog.get_logger(__name__)
+
+_DOUBT_SECONDS = 0.5  # between two looks whether the clusters were heard of
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,10 @@ class Worker:
         self._settings = settings or WorkerSettings()
         self._take_over = take_over or TakeOver(clock)
         self._enforcement = Enforcement(adapter)
-        self._wanted = Wanted(adapter.limits, self._settings.guard)
+        self._holds = Holds(self.device)
+        self._wanted = Wanted(adapter.limits, self._settings.guard, self._holds, clock.elapsed)
+        self._orders = Orders(self.device, store, clusters)
+        self._proofs = Proofs(store, clock)
         self._ledger = Ledger(self.device, store)
         self._auditor = Auditor(writes=self._settings.write)
         self.pacing = Pacing(self._settings.pacing)
@@ -85,6 +95,11 @@ class Worker:
         self._save_due: float | None = None
         self._activation_due = 0.0
         self._wake = threading.Event()
+        self._doubted_at: datetime | None = None  # when the first reading showed what the state cannot explain
+        self._loaded = False  # whether the lists of what is held were read
+        self._stopped_before = False
+        self._compared: tuple[float, int] | None = None  # while nothing is written: when, and how many steps would be
+        self._told = ""
         self._failing = False  # the last turn: pacing says how long to leave the device alone
         self.in_step = threading.Event()  # set while nothing is left to do
 
@@ -95,7 +110,12 @@ class Worker:
 
     def wake(self) -> None:
         """Something changed: look at once, unless the device failed and is left alone for now."""
+        self._orders.news()
         self._wake.set()
+
+    def permit(self) -> None:
+        """To be asked before each call that changes the device: raises Stopped when a person wants nothing written any more."""
+        self._orders.permit()
 
     def audit(self) -> None:
         """Read everything at the next turn, and try again what was refused. A reading that is under way does not count."""
@@ -118,7 +138,16 @@ class Worker:
         self._failing = False
         try:
             self._cycle(fence)
-        except (LostLease, FencedOff):
+        except LostLease:
+            raise
+        except Stopped as error:
+            log.warning("stopped in the middle of a plan", device=self.device, why=str(error))
+            self.in_step.clear()
+            self._enforcement.known = False  # the next turn reads how far it came
+            return 0.0
+        except (FencedOff, Refused) as error:
+            self.in_step.clear()
+            self._stopped(str(error), fence)
             raise
         except StateUnavailable as error:
             log.warning("database unavailable", device=self.device, error=str(error))
@@ -129,26 +158,90 @@ class Worker:
 
     def _cycle(self, fence: Fence) -> None:
         self._write(fence)
+        self._listen(fence)
         self._audit_asked |= self._take_over.wait <= 0
         if not self._enforcement.known or self._audit_asked:
             if not self._reload(fence):
                 return
         else:
             self._forward(fence)
-        if not self._settings.write:
-            self._well(fence)
+        self._decide(fence)
+        if not self._writes:
+            self._compare(fence)
             self._take_over.in_step()
             return
         more = self._deliver(fence)
         self._well(fence)
         while more and self._wake.is_set() and not self._audit_asked:
+            self._listen(fence)
+            if not self._writes:
+                return  # the wake-up stands: the next turn begins at once
             self._wake.clear()
             self._forward(fence)
+            self._decide(fence)
             more = self._deliver(fence)
         self._follow_activation(fence)
         self._save(now=False)
         self._take_over.in_step()
         self.in_step.set()
+
+    @property
+    def _writes(self) -> bool:
+        """Whether the device may be written to, as far as people go."""
+        return self._settings.write and not self._orders.stops
+
+    def _listen(self, fence: Fence) -> None:
+        """Take what people ordered; from now on it is obeyed. What was stopped begins with a reading, as if it was never known."""
+        self._orders.look()
+        self._orders.note(fence.epoch)
+        if self._stopped_before and not self._orders.stops:
+            self._enforcement.known = False
+        if bool(self._orders.stops) != self._stopped_before:
+            self._compared = None
+            self.in_step.clear()
+        self._stopped_before = bool(self._orders.stops)
+
+    def _decide(self, fence: Fence) -> None:
+        """Do what people decided about what is held, each decision once it is written down, and list what is held now."""
+        decided = False
+        for decision in self._orders.decisions:
+            about = self._store.held_list(self.device, decision.digest)
+            if decision.verdict is Choice.UNREADABLE or (about is not None and about.kind != "guard"):
+                continue  # not ours to settle
+            verdict = self._holds.judge(decision, about, self._wanted.held)
+            now, outcome = self._clock.now(), (verdict.settled, verdict.message, verdict.list)
+            self._store.decide(self.device, fence.epoch, decision, *outcome, now)
+            log.info("decision", device=self.device, by=decision.by, digest=decision.digest, outcome=verdict.message)
+            if verdict.list is not None:
+                self._holds.decided(verdict.list, self._wanted.held)
+                decided = True
+        self._orders.decisions = ()
+        if decided:
+            self._wanted.review()
+        self._holds.settle(self._wanted.held, self._clock.now(), self._clock.elapsed())
+        self._write(fence)
+
+    def _compare(self, fence: Fence) -> None:
+        """Nothing is written: it is told what would be, and who does not want it."""
+        why = words(self._orders.stops)
+        fresh = self._reading is not None
+        last = self._compared
+        if fresh or last is None or self._clock.elapsed() - last[0] >= self._settings.poll_interval:
+            made = self._enforcement.plan(self._wanted, self._wanted.todo, complete=True)
+            self._compared = self._clock.elapsed(), len(made.steps)
+        self._ledger.note(self._auditor.failed(why), self._clock.now())
+        self._well(fence)
+        told = self._standing().message
+        if told != self._told and not fresh:
+            self._record_health(fence)
+        self._told = told
+
+    def _standing(self) -> DeviceHealth:
+        """How the device is, and who stopped it."""
+        if not self._orders.stops or self._compared is None:
+            return DeviceHealth(self.pacing.state, self.pacing.message)
+        waiting = f"; steps that wait: {self._compared[1]}" if self._compared[1] else ""
+        return DeviceHealth("stopped", words(self._orders.stops) + waiting, read=True)
 
     def _well(self, fence: Fence) -> None:
         """Say so, once everything that was found is written down: whoever waits for a reading may look then."""
@@ -159,7 +252,7 @@ class Worker:
             self._record_health(fence)
 
     def _write(self, fence: Fence) -> None:
-        self._ledger.write(fence.epoch, tuple(self._wanted.held.values()), self._clock.now())
+        self._ledger.write(fence.epoch, self._holds, self._clock.now())
 
     def _reload(self, fence: Fence) -> bool:
         """Read the state and the device whole, and go on from there; False while the state does not know all clusters yet."""
@@ -171,6 +264,9 @@ class Worker:
             raise
 
     def _read_again(self, fence: Fence, asked: bool) -> bool:
+        if not self._is_recent():
+            self._audit_asked |= asked
+            return False
         work = self._store.complete_work(self.device)
         unknown = [name for name in self._clusters if not work.revisions.get(name)]
         if unknown:
@@ -178,8 +274,11 @@ class Worker:
             log.info("waiting for the first picture", device=self.device, clusters=unknown)
             self._audit_asked |= asked
             return False
+        if not self._loaded:
+            self._holds.load(self._store.held_lists(self.device))
+            self._loaded = True
         began = self._clock.elapsed()
-        snapshot = self._enforcement.read(fence, write=self._settings.write)
+        snapshot = self._recognized(fence)
         self._take_over.saw(began)
         self._note_take_over(fence)
         if asked:
@@ -190,6 +289,9 @@ class Worker:
             found = self._auditor.watched(changes, self._clock.now())
         else:
             found = self._first_reading(work, snapshot)
+            if found.drift and self._doubts():
+                self._audit_asked |= asked
+                return False
         for note in found.notes:
             self._ledger.note(note, self._clock.now())
         self._report_drift(found.drift)
@@ -198,6 +300,31 @@ class Worker:
         self._revisions = dict(work.revisions)
         self._complete = True
         return True
+
+    def _recognized(self, fence: Fence) -> Snapshot:
+        """Everything that the device holds, if it is the one that it was, and ours."""
+        recognition = self._store.recognition(self.device)
+        snapshot = self._enforcement.read(fence, recognition, write=self._writes)
+        replaced = recognition.replaces is not None and recognition.replaces == self._enforcement.overtaken
+        if replaced or (recognition.adopting and self._writes):
+            self._store.settled(self.device, fence.epoch, replaced=replaced, adopted=recognition.adopting)
+        return snapshot
+
+    def _doubts(self) -> bool:
+        """What nobody here did may be our own work, and the state older than the device: nothing is done before the clusters were heard of."""
+        if self._doubted_at is not None or not (self._clusters and self._settings.write):
+            return False
+        self._doubted_at = self._store.heard(self._clusters).now
+        self._auditor = Auditor(writes=True)
+        log.info("waiting until the clusters are heard of: the device is not as recorded", device=self.device)
+        return True
+
+    def _is_recent(self) -> bool:
+        """Whether that has happened, where it was asked for."""
+        if self._doubted_at is None:
+            return True
+        until = self._store.heard(self._clusters).until
+        return until is not None and until >= self._doubted_at
 
     def _first_reading(self, work: Work, snapshot: Snapshot) -> Findings:
         """What changed since a bridge before this one, or this one before it was stopped, recorded what it saw."""
@@ -210,7 +337,8 @@ class Worker:
         return self._auditor.unwatched(changes, expected, rows, first=not verified)
 
     def _load(self, work: Work, snapshot: Snapshot, unproven: Unproven) -> None:
-        self._wanted.load(work, snapshot.objects, unproven, self._enforcement.quarantine.keys)
+        refused = self._enforcement.quarantine.keys
+        self._wanted.load(work, snapshot.objects, unproven, refused, self._store.doubtful)
 
     def _note_take_over(self, fence: Fence) -> None:
         before, self._enforcement.overtaken = self._enforcement.overtaken, None
@@ -220,7 +348,8 @@ class Worker:
     def _forward(self, fence: Fence) -> None:
         """Read what changed in the state since the last time."""
         work = self._store.work(self.device, self._revisions)
-        self._wanted.take(work, self._enforcement.objects, self._enforcement.quarantine.keys)
+        proven = self._proofs.found(work, self._wanted)
+        self._wanted.take(work, self._enforcement.objects, self._enforcement.quarantine.keys, proven)
         self._revisions = dict(work.revisions)
         if self._enforcement.reconsider(self._wanted):
             self._reload(fence)
@@ -229,6 +358,7 @@ class Worker:
         """Bring what is to do onto the device; returns whether more may have come up meanwhile."""
         todo, self._wanted.todo = self._wanted.todo, Todo()
         if not (self._complete or todo.rows or todo.objects or todo.absent):
+            self._arrived()
             return False
         try:
             made = self._enforcement.plan(self._wanted, todo, complete=self._complete)
@@ -251,7 +381,8 @@ class Worker:
         self._enforcement.observe(todo, self._wanted, now)
         told = self._auditor.done(outcome, now, self._aside)
         self._ledger.enter(todo.rows, made, outcome, self._wanted, self._enforcement.quarantine, now, told)
-        self._ledger.write(fence.epoch, made.held, now)
+        self._arrived()
+        self._ledger.write(fence.epoch, self._holds, now)
         if complete:
             self._store.touch_verified(self.device, None, now, epoch=fence.epoch)
         if outcome.refused:
@@ -261,7 +392,7 @@ class Worker:
     def _applied(self, made: Plan, todo: Todo, fence: Fence) -> Outcome:
         if self._auditor.unsettled:
             self._store.saw(self.device, fence.epoch, self._auditor.unsettled)
-        self._auditor.sends(made, todo.rows, self._ledger.rows)
+        self._auditor.sends(made, todo.rows, self._ledger.rows, self._holds.releases)
         try:
             return self._enforcement.apply(made, fence)
         except (Rejected, NotOwned) as error:
@@ -285,6 +416,11 @@ class Worker:
         self._record_health(fence)
         return pause
 
+    def _stopped(self, why: str, fence: Fence) -> None:
+        """Until a person decides. Not said by one whom another replica has replaced: that is no news."""
+        with suppress(StateUnavailable):
+            self._store.record_health(self.device, DeviceHealth("stopped", why), epoch=fence.epoch)
+
     def _follow_activation(self, fence: Fence) -> None:
         if not self._ledger.awaiting or self._clock.elapsed() < self._activation_due:
             return
@@ -292,11 +428,11 @@ class Worker:
         self._activation_due = self._clock.elapsed() + self._settings.activation_interval
         if self._enforcement.adapter.active():
             self._ledger.activated(self._wanted, self._enforcement.quarantine, self._clock.now())
-            self._ledger.write(fence.epoch, tuple(self._wanted.held.values()), self._clock.now())
+            self._ledger.write(fence.epoch, self._holds, self._clock.now())
 
     def _save(self, *, now: bool) -> None:
         """Make the device keep what it stores over a restart of its own, once for many changes."""
-        if self._save_due is None or not (now or self._clock.elapsed() >= self._save_due):
+        if self._save_due is None or not self._writes or not (now or self._clock.elapsed() >= self._save_due):
             return
         try:
             self._enforcement.adapter.save()
@@ -309,8 +445,12 @@ class Worker:
         """Why an object is left as it was found; "" when it is not."""
         if key in self._enforcement.quarantine:
             return f"the device refuses what is wanted: {self._enforcement.quarantine.message(key)}"
-        held = self._wanted.held.get(key.group)
-        return f"it waits for a person: {held.reason}" if held else ""
+        held = [self._holds.why(one) for one in self._wanted.holding(key.group)]
+        return f"it waits for a person: {'; '.join(held)}" if held else ""
+
+    def _arrived(self) -> None:
+        """What people released is on the device, but for what it refuses."""
+        self._holds.arrived({key.group for key in self._enforcement.quarantine.keys})
 
     def _report_drift(self, drifted: Sequence[ObjectKey]) -> None:
         if drifted:
@@ -319,7 +459,7 @@ class Worker:
 
     def _record_health(self, fence: Fence) -> None:
         """As far as it is known, and what the last reading has shown beside our objects."""
-        health, age = DeviceHealth(self.pacing.state, self.pacing.message), 0.0
+        health, age = self._standing(), 0.0
         if self._reading is not None:
             snapshot, age = self._reading.snapshot, self._clock.elapsed() - self._reading.began
             health = replace(
@@ -340,4 +480,6 @@ class Worker:
             return 0.0
         if self._ledger.awaiting:
             return self._settings.activation_interval
+        if self._doubted_at is not None and not self._enforcement.known:
+            return _DOUBT_SECONDS
         return min(self._settings.poll_interval, self._take_over.wait)

@@ -1,7 +1,7 @@
 """The ordered changes from what a device holds to what it should hold: a value, printable, with a digest."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -31,13 +31,34 @@ class Step:
         return f"{self.op} {self.key}: {line_of(self.before)} -> {line_of(self.after)}"
 
 
+class HoldKind(StrEnum):
+    """What would happen, that waits for a person (SEMANTICS 8)."""
+
+    REMOVAL = "removal"  # members leave, and nothing proves that their workloads are gone
+    WIDENING = "widening"  # members join, because others left without proof: everyone but those
+    GROWTH = "growth"
+    DESTINATION = "destination"  # an edit lets a destination reach nearly every address
+    EDIT = "edit"  # policy was edited while the device keeps to an earlier one
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Part of a step that waits for a person: which members or object, and why."""
+    """Part of a step that waits for a person: which members or object, what would happen to them, and why it waits."""
 
     key: ObjectKey
     members: frozenset[str]
     reason: str
+    kind: HoldKind = HoldKind.REMOVAL
+
+    def __str__(self) -> str:
+        """What waits, and not why: of the same steps always the same text."""
+        return f"{self.kind} {self.key}: {', '.join(sorted(self.members))}"
+
+
+def held_digest(device: str, cluster: str, held: Iterable[Held]) -> str:
+    """What a list of held steps is known by: SHA-256 over what waits, in any order, as 16 hexadecimal digits."""
+    content = "\n".join([device, cluster, *sorted(str(one) for one in held)])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +82,27 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 over the text of every step, as 16 hexadecimal digits; equal plans have equal digests on every machine."""
-        content = "\n".join([self.device, *(str(step) for step in self.steps), *(f"held {held}" for held in self.held)])
+        content = "\n".join(
+            [self.device, *(str(step) for step in self.steps), *sorted(f"held {held}" for held in self.held)]
+        )
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The right to write: the owner's epoch and installation, to be compared with what stands on the device."""
+    """The right to write: the owner's epoch and installation, to be compared with what stands on the device.
+
+    `replaces`: a person has decided that just this may be overwritten, whatever its epoch and installation.
+    """
 
     epoch: int
     installation: str
+    replaces: FenceState | None = None
 
     def passes(self, state: FenceState) -> bool:
-        """Whether nobody newer, and no other installation, stands in the fence object."""
+        """Whether nobody newer, and no other installation, stands in the fence object; or what a person lets us replace."""
+        if self.replaces is not None and state == self.replaces:
+            return True
         return state.epoch <= self.epoch and state.installation in ("", self.installation)
 
 

@@ -8,6 +8,7 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
+stage = "pre"
 
 _KEY = sa.Text(collation="C")
 _TIME = sa.DateTime(timezone=True)
@@ -71,4 +72,21 @@ def _stops() -> None:
 
 
 def _held() -> None:
-    """What is held, as delivery records it."""
+    """What is held, as delivery records it, and which changes of members nothing proves."""
+    op.add_column("held_plan", sa.Column("cluster", _KEY, server_default="", nullable=False))
+    op.add_column("held_plan", sa.Column("kind", sa.Text(), server_default="guard", nullable=False))
+    for name in ("by", "reason", "message"):
+        op.add_column("held_plan", sa.Column(name, sa.Text(), server_default="", nullable=False))
+    op.add_column("held_plan", sa.Column("changed_at", _TIME, nullable=True))
+    op.drop_constraint(op.f("ck_held_plan_state"), "held_plan")
+    op.create_check_constraint(
+        op.f("ck_held_plan_state"), "held_plan", "state IN ('held', 'superseded', 'released', 'rejected', 'done')"
+    )
+    op.create_check_constraint(op.f("ck_held_plan_kind"), "held_plan", "kind IN ('guard', 'freeze')")
+    op.create_index(
+        "ix_held_plan_open",
+        "held_plan",
+        ["device"],
+        postgresql_where=sa.text("state IN ('held', 'released', 'rejected')"),
+    )
+    op.add_column("member", sa.Column("unproven", sa.Boolean(), server_default=sa.text("false"), nullable=False))

@@ -5,11 +5,23 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bridge.model.decisions import Control, Decision, Settled, Stop
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.plan import Held
 from bridge.model.rendering import digest_in, digest_of
-from bridge.state.desired import Applied, AuditEntry, DesiredRow, DeviceHealth, MemberRow, ObjectState, Work
+from bridge.state.desired import (
+    Applied,
+    AuditEntry,
+    DesiredRow,
+    DeviceHealth,
+    HeldList,
+    ListState,
+    MemberRow,
+    ObjectState,
+    Work,
+)
+from bridge.state.recognition import Heard, Recognition
 from tests.state.builders import START
 
 
@@ -26,8 +38,14 @@ class State:
     applied: dict[ObjectKey, Applied] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     seen: dict[ObjectKey, str] = field(default_factory=dict)
-    held: tuple[Held, ...] = ()
+    lists: dict[str, HeldList] = field(default_factory=dict)
+    orders: Control = field(default_factory=Control)
+    settlements: list[tuple[str, Settled, str]] = field(default_factory=list)
+    obeyed: list[tuple[Stop, ...]] = field(default_factory=list)
+    doubted: set[tuple[ObjectKey, str]] = field(default_factory=set)
     health: list[DeviceHealth] = field(default_factory=list)
+    recognized: Recognition = field(default_factory=Recognition)
+    heard_until: datetime | None = START
 
     # ---- what intake does
 
@@ -61,8 +79,9 @@ class State:
         leave: Iterable[tuple[ObjectKey, str]] = (),
         *,
         inferred: bool = False,
+        doubtful: Collection[tuple[ObjectKey, str]] = (),
     ) -> None:
-        """Members change, in one batch."""
+        """Members change, in one batch. Leaves that are `inferred` are proven by nothing; `doubtful` joins follow from such."""
         self.revision += 1
         touched = set()
         for key, address in leave:
@@ -72,10 +91,30 @@ class State:
         for key, address in join:
             if address not in self.members.setdefault(key, {}):
                 self.members[key][address] = self.revision
+                self.doubted.discard((key, address))
                 touched.add(key)
+        self.doubted.update(doubtful)
         for key in touched:
             row = self.rows[key]
             self.rows[key] = replace(row, generation=row.generation + 1)
+
+    def prove(self, addresses: Iterable[str]) -> None:
+        """Whoever held these addresses was seen to end, or others hold them now."""
+        self.revision += 1
+        gone = set(addresses)
+        for (key, address), (revision, _) in list(self.closed.items()):
+            if address in gone:
+                self.closed[key, address] = (revision, False)
+        self.doubted = {one for one in self.doubted if one[1] not in gone}
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What waits for a person."""
+        return tuple(part for one in self.lists.values() if one.state is ListState.HELD for part in one.held)
+
+    def order(self, *, stops: Iterable[Stop] = (), decisions: Iterable[Decision] = ()) -> None:
+        """People order something."""
+        self.orders = Control(tuple(stops), tuple(decisions))
 
     @property
     def pending(self) -> set[ObjectKey]:
@@ -112,7 +151,11 @@ class State:
         for row in rows:
             base = -1 if self.since[row.key] > seen else seen
             now = {} if row.gone else self.members.get(row.key, {})
-            members += [MemberRow(row.key, a, True, False) for a, revision in now.items() if revision > base]
+            members += [
+                MemberRow(row.key, a, True, (row.key, a) in self.doubted)
+                for a, revision in now.items()
+                if revision > base
+            ]
             members += [
                 MemberRow(key, address, False, inferred)
                 for (key, address), (revision, inferred) in self.closed.items()
@@ -167,6 +210,18 @@ class State:
             if one.gone and row.gone and done == row.generation:
                 del self.rows[one.key], self.applied[one.key]
 
+    def recognition(self, device: str) -> Recognition:
+        return self.recognized
+
+    def settled(self, device: str, epoch: int, *, replaced: bool, adopted: Collection[ObjectKey]) -> None:
+        left = self.recognized.adopting.difference(adopted)
+        self.recognized = replace(
+            self.recognized, replaces=None if replaced else self.recognized.replaces, adopting=left
+        )
+
+    def heard(self, clusters: Collection[str]) -> Heard:
+        return Heard(START, self.heard_until)
+
     def verified(self, device: str) -> Mapping[ObjectKey, str]:
         self._fail()
         return dict(self.seen)
@@ -182,11 +237,49 @@ class State:
         self._fail()
         self.health.append(health)
 
-    def record_held(
-        self, device: str, held: Sequence[Held], digest: str, at: datetime, *, epoch: int | None = None
-    ) -> None:
+    def doubtful(self, joins: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
         self._fail()
-        self.held = tuple(held)
+        found = {key: frozenset(a for a in some if (key, a) in self.doubted) for key, some in joins.items()}
+        return {key: addresses for key, addresses in found.items() if addresses}
+
+    def control(self, device: str, clusters: Collection[str]) -> Control:
+        self._fail()
+        return self.orders
+
+    def note_stops(self, device: str, epoch: int, obeyed: Sequence[Stop]) -> None:
+        self._fail()
+        self.obeyed.append(tuple(obeyed))
+
+    def held_lists(self, device: str) -> Sequence[HeldList]:
+        self._fail()
+        return [one for one in self.lists.values() if one.state not in (ListState.SUPERSEDED, ListState.DONE)]
+
+    def held_list(self, device: str, digest: str) -> HeldList | None:
+        self._fail()
+        return self.lists.get(digest)
+
+    def record_held(self, device: str, epoch: int, lists: Sequence[HeldList], at: datetime) -> None:
+        self._fail()
+        for one in lists:
+            known = self.lists.get(one.digest)
+            assert known is None or known.held == one.held, "a list is fixed"
+            self.lists[one.digest] = one
+        waiting = [one.cluster for one in self.lists.values() if one.state is ListState.HELD]
+        assert len(waiting) == len(set(waiting)), "one list at a time for each cluster"
+
+    def decide(
+        self,
+        device: str,
+        epoch: int,
+        decision: Decision,
+        state: Settled,
+        message: str,
+        about: HeldList | None,
+        at: datetime,
+    ) -> None:
+        self.record_held(device, epoch, [about] if about else [], at)
+        self.orders = replace(self.orders, decisions=tuple(one for one in self.orders.decisions if one != decision))
+        self.settlements.append((decision.name, state, message))
 
     def touch_verified(
         self, device: str, keys: Iterable[ObjectKey] | None, at: datetime, *, epoch: int | None = None

@@ -409,12 +409,13 @@ def test_proven_removals_flow_however_many() -> None:
     assert bench.state.held == ()
 
 
-def test_a_held_address_that_joins_elsewhere_is_let_go() -> None:
+def test_a_held_address_that_another_workload_has_now_is_let_go() -> None:
     bench = _shop(100)
     bench.state.move(leave=named(PAY, addresses(30)), inferred=True)
     bench.settle()
     bench.memory.history.clear()
     bench.state.move(named(CART, addresses(1)))
+    bench.state.prove(addresses(1))
     bench.settle()
     assert bench.members(CART) == set(addresses(1))
     assert bench.members(PAY) == set(addresses(99, 1))

@@ -11,12 +11,21 @@ import pytest
 from bridge.errors import LostLease, StateError, StateUnavailable
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Ports
-from bridge.model.plan import Held
+from bridge.model.plan import Held, HoldKind
 from bridge.model.policy import PortRange
 from bridge.state.audit_store import AuditStore
 from bridge.state.batch import Batch, DesiredObject, MemberChange
 from bridge.state.database import Connection, Database
-from bridge.state.desired import Applied, AuditEntry, DeviceHealth, MemberRow, ObjectState, Work
+from bridge.state.desired import (
+    Applied,
+    AuditEntry,
+    DeviceHealth,
+    HeldList,
+    ListState,
+    MemberRow,
+    ObjectState,
+    Work,
+)
 from bridge.state.report_store import ReportStore
 from tests.state.builders import Stores, at, batch, group, selected
 
@@ -240,18 +249,26 @@ def test_health_is_what_was_last_heard(database: Database) -> None:
         stores.delivery.record_health("nowhere", read)
 
 
-def test_held_steps_are_held_since_they_were_first_held(database: Database) -> None:
+def test_lists_of_held_steps_keep_their_steps_and_are_held_since_they_were_first_held(database: Database) -> None:
     stores = Stores(database)
-    held = [Held(WEB, frozenset({"10.0.0.1"}), "inferred removals > 10 %")]
-    stores.delivery.record_held("edge", held, "a", at(1))
-    stores.delivery.record_held("edge", held, "a", at(2))
-    assert [(one.digest, one.since, one.held) for one in ReportStore(database).held("edge")] == [
-        ("a", at(1), tuple(held))
-    ]
-    stores.delivery.record_held("edge", held, "b", at(3))
-    assert [(one.digest, one.since, one.state) for one in ReportStore(database).held("edge")] == [("b", at(3), "held")]
-    stores.delivery.record_held("edge", [], "", at(4))
-    assert ReportStore(database).held("edge") == ()
+    store = stores.delivery
+    one = HeldList("east", "a", (Held(WEB, frozenset({"10.0.0.1"}), "removals", HoldKind.WIDENING),), at(1))
+    store.record_held("edge", 1, [one], at(1))
+    store.record_held("edge", 1, [replace(one, since=at(2), held=())], at(2))
+    assert store.held_lists("edge") == (one,)
+    other = replace(one, digest="b", since=at(3))
+    store.record_held("edge", 1, [replace(one, state=ListState.SUPERSEDED), other], at(3))
+    assert store.held_lists("edge") == (other,)
+    assert store.held_list("edge", "a") == replace(one, state=ListState.SUPERSEDED), "it can still be released"
+    released = replace(other, state=ListState.RELEASED, by="ann", reason="meant")
+    store.record_held("edge", 1, [released], at(4))
+    assert store.held_lists("edge") == (released,)
+    store.record_held("edge", 1, [replace(released, state=ListState.DONE)], at(5))
+    assert store.held_lists("edge") == ()
+    store.record_held("edge", 1, [replace(one, since=at(6))], at(6))
+    assert [found.since for found in store.held_lists("edge")] == [at(6)], "held again, from then on"
+    with pytest.raises(LostLease):
+        store.record_held("edge", 2, [one], at(7))
 
 
 def test_verification_of_some_or_of_all(database: Database) -> None:

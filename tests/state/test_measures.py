@@ -1,10 +1,12 @@
 """The figures that the tables give."""
 
+from dataclasses import replace
+
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
 from bridge.state.batch import LeaseStart
 from bridge.state.database import Database
-from bridge.state.desired import Applied, DeviceHealth, ObjectState
+from bridge.state.desired import Applied, DeviceHealth, HeldList, ListState, ObjectState
 from bridge.state.measures import Backlog, Measures
 from tests.state.builders import Stores, at, batch, group, pod, selected
 
@@ -44,11 +46,12 @@ def test_how_devices_and_leases_stand(database: Database) -> None:
     stores.intake.commit_batch("east", made, 1)
     applied = [Applied(PAY, 1, ObjectState.HELD), Applied(CART, 1, ObjectState.PROGRAMMED)]
     stores.delivery.record("edge", 1, applied, [], "", at(30))
-    stores.delivery.record_held("edge", [Held(PAY, frozenset({"10.1.0.1", "10.1.0.2"}), "too many")], "digest", at(30))
+    waiting = HeldList("east", "digest", (Held(PAY, frozenset({"10.1.0.1", "10.1.0.2"}), "too many"),), at(30))
+    stores.delivery.record_held("edge", 1, [waiting], at(30))
     stores.delivery.record_health("edge", DeviceHealth("ok"), at(40))
     (edge,) = measures.standing().devices.values()
     assert (edge.state, edge.last_read, edge.last_verified, edge.audit_rows) == ("ok", at(40), None, 0)
     assert (edge.objects, edge.held_members) == ({"Held": 1, "Programmed": 1}, 2)
     assert measures.leases() == {"east": 1}
-    stores.delivery.record_held("edge", [], "", at(50))
+    stores.delivery.record_held("edge", 1, [replace(waiting, state=ListState.DONE)], at(50))
     assert measures.standing().devices["edge"].held_members == 0

@@ -68,7 +68,8 @@ member = Table(
     Column("t2", TIME, primary_key=True),
     Column("t1", TIME, nullable=False),
     Column("revision", BigInteger, nullable=False),  # of the cluster: when it joined, or once closed, when it left
-    flag("inferred"),  # no event proved that it left
+    flag("inferred"),  # no event showed that it left: it was found gone
+    flag("unproven"),  # its workload lives on, or an unproven removal widened what is left: the guard counts it
     CheckConstraint("t1 <= t2", name="order"),
     Index(None, "group_id", "revision"),
     postgresql_partition_by="RANGE (t2)",
