@@ -81,7 +81,6 @@ class _State:
 
     names: tuple[str, ...]
     until: datetime | None
-    words: str
     kept: Kept
     as_of: datetime | None
 
@@ -149,16 +148,17 @@ class Freezes:
         moved = self._pending.pop(target.name, None)
         if state is None:
             kept = Kept(self._earlier() or in_force, _stance(target), now.words)
-            state = _State(now.names, now.until, now.words, kept, None)
+            state = _State(now.names, now.until, kept, None)
             self._note(target.name, state)
         elif moved is not None:
             kept = Kept(moved.in_force, moved.stance, now.words)
-            state = _State(now.names, now.until, now.words, kept, None if moved.in_force is self._before else moved.at)
+            state = _State(now.names, now.until, kept, None if moved.in_force is self._before else moved.at)
             self._note(target.name, state)
         elif (state.names, state.until) != (now.names, now.until):
-            kept = replace(state.kept, words=now.words)
-            state = replace(state, names=now.names, until=now.until, words=now.words, kept=kept)
+            state = replace(state, names=now.names, until=now.until)
             self._note(target.name, state)
+        if state.kept.words != now.words:
+            state = replace(state, kept=replace(state.kept, words=now.words))
         self._states[target.name] = state
         edits = tuple(_edits(target, state.kept, in_force))
         return Drawing(_as_kept(target, state.kept), target, in_force, state.kept, edits)
@@ -169,7 +169,7 @@ class Freezes:
         if found is None:
             return None
         kept = Kept(self._policies.then(found.policy, found.surroundings), found.stance, "")
-        state = _State(found.names, found.until, "", kept, found.as_of)
+        state = _State(found.names, found.until, kept, found.as_of)
         if found.until is None or found.until > at or lasts(target.freezes, found.until, at):
             return state
         self._end(target, state, self._earlier())

@@ -14,7 +14,9 @@ from bridge.state.batch import Batch
 from bridge.state.database import Connection
 from bridge.state.encoding import clean, decode_held, decode_policy_object, decode_slim, encode_held, json_text
 
-_OPEN = 'SELECT device, names, until, stance::text, as_of FROM "freeze" WHERE cluster = %s AND t2 IS NULL ORDER BY device'
+_OPEN = (
+    'SELECT device, names, until, stance::text, as_of FROM "freeze" WHERE cluster = %s AND t2 IS NULL ORDER BY device'
+)
 _POLICY: LiteralString = """
 SELECT kind, body::text FROM version
 WHERE cluster = %(cluster)s AND kind <> ALL('{Pod,Service,group}') AND t1 <= %(at)s AND (t2 IS NULL OR t2 > %(at)s)

@@ -13,7 +13,7 @@ from bridge.model.baseline import Baseline, FrozenList
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group
-from bridge.model.observed import Change, Event, Observed, Pod, PolicyObject, Resource
+from bridge.model.observed import Change, Event, Namespace, Observed, Pod, PolicyObject, Resource
 from bridge.model.policy import (
     DefaultAction,
     Defaults,
@@ -58,6 +58,9 @@ class Record:
     names: dict[str, Resolution] = field(default_factory=dict)
     accepted: dict[Ref, PolicyObject | None] = field(default_factory=dict)
     then: dict[datetime, tuple[PolicyObject, ...]] = field(default_factory=dict)  # what was accepted, by batch
+    around: tuple[Namespace, ...] = ()
+    around_then: dict[datetime, tuple[Namespace, ...]] = field(default_factory=dict)
+    last: datetime | None = None
     baselines: dict[str, Baseline] = field(default_factory=dict)
     lists: dict[str, FrozenList] = field(default_factory=dict)
 
@@ -97,8 +100,13 @@ class Record:
             del self.baselines[device]
         for frozen in batch.frozen:
             policy = self.then[frozen.as_of] if frozen.as_of else tuple(before.values())
-            self.baselines[frozen.device] = replace(frozen, policy=policy, as_of=frozen.as_of or batch.at)
+            around = self.around_then[frozen.as_of] if frozen.as_of else self.around
+            self.baselines[frozen.device] = replace(
+                frozen, policy=policy, surroundings=around, as_of=frozen.as_of or self.last
+            )
+        self.around = tuple(one for one in self.objects.values() if isinstance(one, Namespace))
         self.then[batch.at] = tuple(one for one in self.accepted.values() if one is not None)
+        self.around_then[batch.at], self.last = self.around, batch.at
         for told in batch.frozen_lists:
             if not told.edits or told.released:
                 self.lists.pop(told.device, None)
