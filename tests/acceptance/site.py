@@ -59,6 +59,7 @@ class Bridge:
     environment: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by device, over its settings
     process: subprocess.Popen[bytes] | None = None
+    program: Path = PROGRAM  # another version of it, perhaps
 
     def __enter__(self) -> Self:
         self.write_settings()
@@ -91,7 +92,7 @@ class Bridge:
         log = (self.folder / "bridge.log").open("ab")
         environment = {**os.environ, **self.environment}
         self.process = subprocess.Popen(
-            [PROGRAM, "--config", self.config, "run"], stderr=log, stdout=log, env=environment
+            [self.program, "--config", self.config, "run"], stderr=log, stdout=log, env=environment
         )
         log.close()
 
@@ -111,7 +112,7 @@ class Bridge:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of the program with these settings, to its end, whatever that is."""
-        line = [str(PROGRAM), "--config", str(self.config), *words]
+        line = [str(self.program), "--config", str(self.config), *words]
         environment = {**os.environ, **self.environment}
         return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, env=environment)
 
