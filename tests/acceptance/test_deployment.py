@@ -323,7 +323,7 @@ def documented_name(resource: str, rule: Json) -> str:
     """What the documentation calls a resource of a role."""
     ours = "fusionbridge.io" in rule["apiGroups"]
     if resource.endswith("/status"):
-        return "the status of our kinds" if ours else f"the status of {resource}"
+        return "the status of our kinds" if ours else f"the status of {resource.removesuffix('/status')}"
     named = ", ".join(rule.get("resourceNames", ()))
     return f"the namespace {named}" if named else "our kinds" if ours else resource
 

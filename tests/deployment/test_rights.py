@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from bridge.cli.secrets import SecretStore
 from bridge.clock import SystemClock
+from bridge.cluster import gates
 from bridge.cluster.answers import RequestRefused
 from bridge.cluster.backoff import uniform
 from bridge.cluster.client import Connection
@@ -21,7 +23,7 @@ from bridge.cluster.rights import CARRIERS, Right, rights
 from bridge.cluster.settings import ReflectorSettings
 from bridge.cluster.watch import Watch
 from bridge.cluster.watcher import ClusterWatcher
-from bridge.cluster.writes import apply_annotations
+from bridge.cluster.writes import apply_annotations, apply_condition
 from bridge.dialects.dialect import load
 from bridge.errors import ClusterDenied
 from bridge.feedback import telling
@@ -46,6 +48,7 @@ _SPECS: Mapping[str, Json] = {
     "ClusterExternalService": _PORTS,
     "AddressGroup": {},
     "Service": {"ports": [{"port": 80}]},
+    "Pod": {"containers": [{"name": "it", "image": "it"}], "automountServiceAccountToken": False},
     "Decision": {"device": "edge", "digest": "0123456789abcdef", "verdict": "Reject", "by": "ann", "reason": "it"},
     "Stop": {"by": "ann", "reason": "it"},
 }
@@ -77,7 +80,8 @@ def world(control_plane: ControlPlane) -> Iterator[World]:
     space = api.post("/api/v1/namespaces", {"metadata": {"name": HOME}})
     api.post(f"/api/v1/namespaces/{HOME}/secrets", {"metadata": {"name": "edge"}, "stringData": {"password": "it"}})
     uids = {"Namespace": space["metadata"]["uid"]}
-    told = [kind for one in WATCHED if (kind := KINDS[one]).brings or one is Resource.SERVICES]
+    told = [kind for one in WATCHED if (kind := KINDS[one]).brings or one in (Resource.SERVICES, Resource.PODS)]
+    eventually("the default service account", lambda: api.find(f"/api/v1/namespaces/{HOME}/serviceaccounts/default"))
     for kind in told:
         uids[kind.ref] = api.post(_collection(kind), manifest(kind))["metadata"]["uid"]
     yield World(control_plane, uids)
@@ -129,6 +133,9 @@ def use(right: Right, world: World, connection: Connection) -> None:
         case "get", _:
             secret = SecretKey(namespace=HOME, name="edge", key="password")
             assert SecretStore({"east": connection})(secret) == "it"
+        case "patch", "pods":
+            condition = gates.said("Pending", "it waits", datetime.now(UTC), opened=False)
+            apply_condition(connection, HOME, "it", world.uids["Pod"], condition)
         case "create", _:
             _tell(world.account("Service", "", Due("it-happened", "Held", "it happened", ())), connection)
         case _:
