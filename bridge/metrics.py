@@ -85,6 +85,8 @@ _HANDOVER = _histogram(
 _WAITING = _gauge("device_waiting_objects", "Objects of which a change is not on the device yet.", "device")
 _OBJECTS = _gauge("device_objects", "Objects wanted on the device, by where they stand.", "device", "state")
 _HELD = _gauge("device_held_members", "Members whose change waits for a person.", "device")
+_REJECTED = _gauge("device_rejected_members", "Members whose change a person does not want.", "device")
+_STOPS = _gauge("device_stops", "Stops that the device obeys: nothing is written to it while there is any.", "device")
 _STATE = _gauge("device_state", "1 for the state that the device is in, 0 for the others.", "device", "state")
 _IN_STEP = _gauge("device_in_step", "1 while this replica keeps the device and nothing is left to do.", "device")
 _BREAKER = _gauge("device_breaker_open", "1 while a device that refuses is left alone by this replica.", "device")
@@ -110,6 +112,12 @@ _UNRECORDED = _gauge(
     "cluster",
 )
 _REVISION = _gauge("cluster_revision", "How many batches of a cluster have been recorded.", "cluster")
+_CLUSTER_STOPS = _gauge("cluster_stops", "Stops in force that were written in the cluster.", "cluster")
+_UNDECIDED = _gauge(
+    "cluster_decision_waiting_seconds",
+    "Age of the oldest decision about held steps that its device has not taken up; 0 while there is none.",
+    "cluster",
+)
 _LEASES = _gauge("cluster_open_leases", "Addresses that workloads of the cluster hold now.", "cluster")
 _SYNCED = _gauge("watch_synced", "1 once this replica had a complete list of the resource.", "cluster", "resource")
 _SILENT = _gauge(
@@ -194,6 +202,8 @@ class Device:
         self.waiting = _WAITING.labels(name)
         self.objects = {state: _OBJECTS.labels(name, state) for state in OBJECT_STATES}
         self.held_members = _HELD.labels(name)
+        self.rejected_members = _REJECTED.labels(name)
+        self.stops = _STOPS.labels(name)
         self.state = {state: _STATE.labels(name, state) for state in DEVICE_STATES}
         self.in_step = _IN_STEP.labels(name)
         self.breaker_open = _BREAKER.labels(name)
@@ -223,6 +233,8 @@ class Cluster:
         self.waiting_events = _EVENTS.labels(name)
         self.unrecorded = _UNRECORDED.labels(name)
         self.revision = _REVISION.labels(name)
+        self.stops = _CLUSTER_STOPS.labels(name)
+        self.decision_waiting = _UNDECIDED.labels(name)
         self.open_leases = _LEASES.labels(name)
         self.told = {target: _WRITES.labels(name, target) for target in TARGETS}
         self.untold = _UNTOLD.labels(name)

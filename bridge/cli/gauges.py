@@ -45,6 +45,10 @@ def show(controller: "Controller", *, ready: bool) -> None:
 def _show_cluster(controller: "Controller", cluster: str) -> None:
     series = metrics.cluster(cluster)
     series.open_leases.set(controller.probe.leases.get(cluster, 0))
+    told = controller.probe.standing
+    decided = told.decisions.get(cluster)
+    series.decision_waiting.set(max(0.0, (controller.clock.now() - decided).total_seconds()) if decided else 0)
+    series.stops.set(told.stops.get(cluster, 0))
     intake = controller.intakes.get(cluster)
     series.waiting_events.set(intake.waiting if intake else 0)
     series.unrecorded.set(intake.unrecorded_for if intake else 0)
@@ -96,6 +100,8 @@ def _show_device(controller: "Controller", unit: "DeviceUnit", now: datetime) ->
     for state, gauge in series.objects.items():
         gauge.set(figures.objects.get(state, 0))
     series.held_members.set(figures.held_members)
+    series.rejected_members.set(figures.rejected_members)
+    series.stops.set(figures.stops)
     series.audit_rows.set(figures.audit_rows)
     series.last_read.set(figures.last_read.timestamp() if figures.last_read else 0)
     series.last_verified.set(figures.last_verified.timestamp() if figures.last_verified else 0)

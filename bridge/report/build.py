@@ -6,7 +6,7 @@ import msgspec
 
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Group, Objects, RuleList, Snapshot
-from bridge.model.plan import Plan
+from bridge.model.plan import Held, Plan
 from bridge.model.reasons import MEANINGS, Reason
 from bridge.report.evidence import Evidence
 from bridge.report.items import aligned, differences, joined, member_order, parts, standing
@@ -26,15 +26,12 @@ from bridge.state.reported import HeldPlan, ObjectStanding
 
 _REFUSED = (ObjectState.QUARANTINED, ObjectState.UNSUPPORTED)
 
-# How a person decides about what is held, by what the guard says of it (bridge.policy.guard).
-_DECIDE_SIZE = (
-    "if it is meant, raise delivery.guard in the settings above these numbers and restart the bridge; "
-    "if it is not, set right in the cluster what brought it about: it is then no longer wanted, and goes from this list"
+# How a person decides about what is held.
+_DECIDE = (
+    "if it is meant, `fusion-bridge release {digest} --device {device} --by NAME --reason TEXT`; if it is not, set right in the cluster "
+    "what brought it about: it is then no longer wanted, and goes from this list. `reject` in place of `release` leaves it undone for good"
 )
-_DECIDE_WIDENING = (
-    "if it is meant, write it as an external service of its own and name that in the rule; "
-    "if it is not, take the edit back: it then goes from this list"
-)
+_UNLISTED = "it is not listed yet: look again in some seconds"
 
 
 def device_report(
@@ -59,6 +56,7 @@ def device_report(
         foreign=len(snapshot.foreign),
         look_alikes=tuple(LookAlike(one.name, one.look_alike) for one in snapshot.foreign if one.look_alike),
         held=held_parts(plan, evidence.held),
+        rejected=rejected_parts(plan, evidence.held),
         quarantined=quarantined,
         in_step=all(one.equal for one in objects) and not quarantined,
         rules=rule_lines(desired, actual, frozenset(one.key for one in quarantined)),
@@ -133,8 +131,23 @@ def held_members(plan: Plan) -> Mapping[ObjectKey, frozenset[str]]:
 
 def held_parts(plan: Plan, recorded: Iterable[HeldPlan]) -> tuple[HeldPart, ...]:
     """What waits for a person now, with the time and the digest under which it was recorded."""
-    known = {part.key: one for one in recorded if one.state == "held" for part in one.held}
-    return tuple(_held(part.key, part.members, part.reason, known.get(part.key)) for part in plan.held)
+    lists = tuple(recorded)
+    parts = ((part, part.members - _rejected(part, lists)) for part in plan.held)
+    return tuple(_held(plan.device, part, members, lists) for part, members in parts if members or not part.members)
+
+
+def rejected_parts(plan: Plan, recorded: Iterable[HeldPlan]) -> tuple[HeldPart, ...]:
+    """What is still wanted of what somebody rejected."""
+    lists = tuple(recorded)
+    return tuple(
+        HeldPart(
+            *about(part.key), tuple(sorted(members)), part.reason, one.since, one.digest, by=one.by, why=one.reason
+        )
+        for one in lists
+        if one.state == "rejected"
+        for part in plan.held
+        if (members := part.members & _listed(part, one))
+    )
 
 
 def set_aside(standings: Iterable[ObjectStanding]) -> tuple[SetAside, ...]:
@@ -146,10 +159,20 @@ def set_aside(standings: Iterable[ObjectStanding]) -> tuple[SetAside, ...]:
     )
 
 
-def _held(key: ObjectKey, members: frozenset[str], reason: str, plan: HeldPlan | None) -> HeldPart:
-    decide = _DECIDE_WIDENING if "widens" in reason else _DECIDE_SIZE
-    since, digest = (plan.since, plan.digest) if plan else (None, "")
-    return HeldPart(*about(key), tuple(sorted(members)), reason, since, digest, decide)
+def _held(device: str, part: Held, members: frozenset[str], lists: Iterable[HeldPlan]) -> HeldPart:
+    known = next((one for one in lists if one.state == "held" and members & _listed(part, one)), None)
+    since, digest = (known.since, known.digest) if known else (None, "")
+    decide = _DECIDE.format(digest=digest, device=device) if known else _UNLISTED
+    return HeldPart(*about(part.key), tuple(sorted(members)), part.reason, since, digest, decide)
+
+
+def _rejected(part: Held, lists: Iterable[HeldPlan]) -> frozenset[str]:
+    return frozenset().union(*(_listed(part, one) for one in lists if one.state == "rejected"))
+
+
+def _listed(part: Held, plan: HeldPlan) -> frozenset[str]:
+    """The members of which a list says that the same waits."""
+    return frozenset().union(*(one.members for one in plan.held if (one.key, one.kind) == (part.key, part.kind)))
 
 
 def _compared(

@@ -132,13 +132,15 @@ class LookAlike(Value, frozen=True):
 
 
 class HeldPart(About, frozen=True):
-    """A change that waits for a person, and how that person decides."""
+    """A change that waits for a person, and how that person decides; of one that was rejected, who did that, and why."""
 
     members: tuple[str, ...]
     reason: str
     since: datetime | None = None
     digest: str = ""
     decide: str = ""
+    by: str = ""
+    why: str = ""
 
 
 class SetAside(About, frozen=True):
@@ -238,6 +240,7 @@ class DeviceReport(Value, frozen=True):
     foreign: int = 0
     look_alikes: tuple[LookAlike, ...] = ()
     held: tuple[HeldPart, ...] = ()
+    rejected: tuple[HeldPart, ...] = ()  # held for good, as long as the same is wanted
     quarantined: tuple[SetAside, ...] = ()
     in_step: bool = False
     state: str = ""

@@ -112,6 +112,8 @@ def _reasons(device: DeviceReport) -> Iterable[str]:
         yield f"{counted(len(device.quarantined), 'object')} refused by the device"
     if device.held:
         yield f"{counted(len(device.held), 'change')} held until a person decides"
+    if device.state == "stopped" and device.message:
+        yield device.message
     if device.drift_total:
         yield f"{counted(device.drift_total, 'object')} changed by somebody else {since_words(device)}"
     if not device.active:

@@ -135,6 +135,12 @@ def _findings(device: DeviceReport, at: datetime) -> Iterator[Sheet]:
         yield Sheet(f"{name}: held until a person decides", columns, rows)
         ways = tuple((words,) for words in dict.fromkeys(one.decide for one in device.held))
         yield Sheet("", ("how to decide",), ways)
+    if device.rejected:
+        rejected = tuple(
+            (one.object, str(len(one.members)), one.reason, one.digest, one.by, one.why) for one in device.rejected
+        )
+        about = ("object", "members", "reason", "digest", "by", "why")
+        yield Sheet(f"{name}: rejected, and left undone", about, rejected)
     if device.quarantined:
         rows = tuple((one.object, one.message) for one in device.quarantined)
         yield Sheet(f"{name}: refused by the device", ("object", "the device's words"), rows)

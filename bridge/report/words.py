@@ -40,8 +40,9 @@ def standing(device: DeviceReport) -> str:
         return f"refuses {counted(len(device.quarantined), 'object')}"
     if not device.active:
         return "stored, not yet enforced"
-    words = ["in step"]
+    words = ["in step", *(["stopped"] if device.state == "stopped" else [])]
     words += [f"{counted(len(device.held), 'change')} held"] if device.held else []
+    words += [f"{counted(len(device.rejected), 'change')} rejected"] if device.rejected else []
     words += [loose] if (loose := not_attached(device.attached)) else []
     return ", ".join(words)
 

@@ -12,13 +12,17 @@ SELECT device, count(*), min(waiting_since) FROM device_object WHERE desired_gen
 """
 _OWNERS = "SELECT role, name, holder FROM replica_lease WHERE expires_at > clock_timestamp()"
 _DEVICES: LiteralString = """
-SELECT d.name, d.state, d.last_read, d.last_verified, d.audit_number, coalesce(h.members, 0)
+SELECT d.name, d.state, d.last_read, d.last_verified, d.audit_number, coalesce(h.held, 0), coalesce(h.rejected, 0),
+    cardinality(d.stopped_by)
 FROM device d LEFT JOIN (
-    SELECT device, sum(json_array_length(step -> 'members')) AS members
-    FROM held_plan, json_array_elements(steps) step WHERE state = 'held' GROUP BY device) h ON h.device = d.name
+    SELECT device, sum(json_array_length(step -> 'members')) FILTER (WHERE state = 'held') AS held,
+        sum(json_array_length(step -> 'members')) FILTER (WHERE state = 'rejected') AS rejected
+    FROM held_plan, json_array_elements(steps) step WHERE state IN ('held', 'rejected') GROUP BY device) h ON h.device = d.name
 """
 _OBJECTS = "SELECT device, state, count(*) FROM device_object WHERE NOT gone GROUP BY device, state"
 _LEASES = "SELECT cluster, count(*) FROM lease_open GROUP BY cluster"
+_DECISIONS = "SELECT cluster, min(at) FROM decision WHERE state = 'Waiting' GROUP BY cluster"
+_STOPS = "SELECT cluster, count(*) FROM stop WHERE ended_at IS NULL GROUP BY cluster"
 _REPORTS = "SELECT origin, max(at) FROM report GROUP BY origin"
 
 
@@ -40,22 +44,30 @@ class Urgent:
 
 @dataclass(slots=True)
 class DeviceFigures:
-    """How one device stands. `objects` counts what is wanted on it by its state, `held_members` what waits for a person."""
+    """How one device stands. `objects` counts what is wanted on it by its state, `held_members` what waits for a person,
+    `rejected_members` what a person does not want done, and `stops` how many it obeys.
+    """
 
     state: str
     last_read: datetime | None
     last_verified: datetime | None
     audit_rows: int
     held_members: int
+    rejected_members: int = 0
+    stops: int = 0
     objects: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How everything stands: devices by name, the last kept report by its origin."""
+    """How everything stands: devices by name, the last kept report by its origin. By cluster: the oldest decision that no device has taken
+    up, and how many stops are in force.
+    """
 
     devices: Mapping[str, DeviceFigures]
     reports: Mapping[str, datetime]
+    decisions: Mapping[str, datetime] = field(default_factory=dict)
+    stops: Mapping[str, int] = field(default_factory=dict)
 
 
 class Measures:
@@ -78,7 +90,9 @@ class Measures:
             for name, state, count in connection.execute(_OBJECTS):
                 devices[name].objects[state] = count
             reports: dict[str, datetime] = dict(connection.execute(_REPORTS).fetchall())
-        return Standing(devices, reports)
+            decisions: dict[str, datetime] = dict(connection.execute(_DECISIONS).fetchall())
+            stops: dict[str, int] = dict(connection.execute(_STOPS).fetchall())
+        return Standing(devices, reports, decisions, stops)
 
     def leases(self) -> dict[str, int]:
         """Open leases by cluster: tens of milliseconds in a large fleet, so seldom."""

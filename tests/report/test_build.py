@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject, Group, Policy, RuleList, Shard, Snapshot
-from bridge.model.plan import Op, Plan, Step
-from bridge.report.build import after, compared, counts, device_report
+from bridge.model.plan import Held, HoldKind, Op, Plan, Step
+from bridge.report.build import after, compared, counts, device_report, held_parts, rejected_parts
 from bridge.report.evidence import Evidence
 from bridge.report.items import joined
 from bridge.report.model import Counts, Item, ItemState
 from bridge.state.desired import ObjectState
+from bridge.state.reported import HeldPlan
 from tests.report.samples import (
     BANK,
     DEFAULT,
@@ -111,7 +112,7 @@ def test_everything_about_one_device() -> None:
     assert (found.foreign, [one.name for one in found.look_alikes]) == (2, ["/Common/fb_acme_x"])
     (held,) = found.held
     assert (held.members, held.since, held.digest) == (("10.64.0.8", "10.64.0.9"), START, "feed")
-    assert "delivery.guard" in held.decide
+    assert "fusion-bridge release feed --device edge" in held.decide
     (refused,) = found.quarantined
     assert (refused.object, refused.message, refused.state) == (
         "group:east/external/shop/refused",
@@ -189,3 +190,26 @@ def test_of_a_device_that_does_not_answer_the_record_is_told() -> None:
 
 def _objects(value: DeviceObject | None) -> dict[ObjectKey, DeviceObject]:
     return {} if value is None else {value.key: value}
+
+
+def _plan(*held: Held) -> Plan:
+    return Plan("edge", (), held)
+
+
+def test_what_was_rejected_is_told_with_who_and_why_and_waits_for_nobody() -> None:
+    both = Held(PAY, frozenset({"10.64.0.8", "10.64.0.9"}), "growth by 2")
+    one = Held(PAY, frozenset({"10.64.0.9"}), "growth by 1")
+    lists = [HeldPlan("edge", "feed", (one,), START, "rejected", "east", by="ann", reason="not ours")]
+    (waits,) = held_parts(_plan(both), lists)
+    assert (waits.members, waits.digest) == (("10.64.0.8",), ""), "what came up since is not in any list yet"
+    (rejected,) = rejected_parts(_plan(both), lists)
+    assert (rejected.members, rejected.by, rejected.why) == (("10.64.0.9",), "ann", "not ours")
+    assert held_parts(_plan(one), lists) == ()
+    assert rejected_parts(_plan(), lists) == ()
+
+
+def test_the_same_members_waiting_for_something_else_are_another_matter() -> None:
+    leaving = Held(PAY, frozenset({"10.64.0.9"}), "removal of 1", HoldKind.REMOVAL)
+    joining = Held(PAY, frozenset({"10.64.0.9"}), "growth by 1", HoldKind.GROWTH)
+    lists = [HeldPlan("edge", "feed", (leaving,), START, "rejected", "east", by="ann", reason="not ours")]
+    assert [part.reason for part in held_parts(_plan(joining), lists)] == ["growth by 1"]

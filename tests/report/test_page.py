@@ -68,7 +68,7 @@ def test_everything_is_told() -> None:
         "10.64.0.2",
         "growth by 2 from 1 members",
         "Digest feed",
-        "How to decide: if it is meant, raise delivery.guard",
+        "How to decide: if it is meant, `fusion-bridge release feed",
         "01070712: no",
         "/Common/fb_acme_x",
         "our name without our mark",
