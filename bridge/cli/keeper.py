@@ -20,7 +20,7 @@ from bridge.state.leases import Lease, ReplicaLeases, Role, Survey
 
 log = structlog.get_logger(__name__)
 
-_ASK_AGAIN = 60.0  # seconds after a role was asked for, doubled each time: who cannot serve it does not keep others from it for long
+_ASK_AGAIN = 60.0  # seconds after a role could not be served, doubled each time: nobody keeps others from what he cannot do himself
 
 
 class Keeper:
@@ -38,7 +38,7 @@ class Keeper:
         self._holder, self._tenures, self._leases = holder, tenures, leases
         self._clock, self._times, self._program = clock, times, program
         self._renew_at = 0.0
-        self._asked: dict[Role, tuple[float, float]] = {}  # not again before, and for how long that was
+        self._asked: dict[Role, float] = {}
         self.replicas = 0  # alive, as far as is known
 
     def run(self, stop: threading.Event, clock: Pulse) -> None:
@@ -110,8 +110,9 @@ class Keeper:
         for lease in leases:
             tenure = self._tenures[lease.role, lease.name]
             if lease.holder == self._holder and tenure.held and loads.lighter(lease.wanted_by):
-                log.info("gives up", role=lease.role, name=lease.name, to=lease.wanted_by)
-                tenure.give_up()
+                if not tenure.over.is_set():
+                    log.info("gives up", role=lease.role, name=lease.name, to=lease.wanted_by)
+                    tenure.give_up()
                 return
 
     def _ask(self, leases: Sequence[Lease], loads: "Loads") -> None:
@@ -121,9 +122,11 @@ class Keeper:
         now, most = self._clock.elapsed(), loads.heaviest
         for lease in leases:
             role = lease.role, lease.name
-            again, pause = self._asked.get(role, (0.0, _ASK_AGAIN))
-            if lease.holder == most and self._tenures[role].free and now >= again and not loads.awaited(lease):
-                self._asked[role] = now + pause, 2 * pause
+            tenure = self._tenures[role]
+            pause = _ASK_AGAIN * 2.0 ** (tenure.failures - 1) if tenure.failures else self._times.term
+            late = now - self._asked.get(role, -math.inf) >= pause
+            if lease.holder == most and tenure.free and late and not loads.awaited(lease):
+                self._asked[role] = now
                 self._leases.want(lease, self._holder)
                 return
 

@@ -14,6 +14,7 @@ from bridge.errors import LostLease, StateError
 log = structlog.get_logger(__name__)
 
 _LOOK = 5.0  # seconds; a grant wakes at once
+_MANY = 8
 
 
 def _nothing() -> None:
@@ -78,6 +79,7 @@ class Tenure:
         self._serving = self._closed = False
         self._granted = threading.Event()
         self._lock = threading.Lock()
+        self.failures = 0  # in a row, of serving it
         self.over = threading.Event()  # of this grant: end between two turns, and release
         self.wake: Callable[[], None] = _nothing  # whoever serves it and may be waiting, to look at `over`
 
@@ -118,6 +120,7 @@ class Tenure:
         with self._lock:
             epoch, self._epoch = self._epoch, None
             self._serving, self._rests_until = False, self._clock.elapsed() + rest
+            self.failures = min(self.failures + 1, _MANY) if rest else 0
             self.wake = _nothing
         if epoch is None:
             return

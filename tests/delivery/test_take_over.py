@@ -13,7 +13,7 @@ from bridge.model.intent import DeviceObject, Group
 from tests.delivery.bench import Bench, FakeClock, addresses, bank, group, line, named, rules
 from tests.delivery.memory import MemoryAdapter, tampered
 
-PAY = group("pay")
+PAY, CART = group("pay"), group("cart")
 PATIENCE = 20.0
 
 
@@ -38,7 +38,8 @@ class Taken(Bench):
 def _taken() -> Taken:
     bench = Taken()
     bench.state.want_group(PAY)
-    bench.state.want(bank(), rules(line(PAY)))
+    bench.state.want_group(CART)
+    bench.state.want(bank(), rules(line(PAY), line(CART)))
     bench.state.move(named(PAY, addresses(3)))
     bench.settle()
     return bench
@@ -62,14 +63,15 @@ def test_what_lands_late_is_put_right_before_it_counts() -> None:
     bench = _taken()
     assert bench.clock.seconds < PATIENCE
     _stale(bench)
-    bench.state.move(named(PAY, ["10.0.1.1"]))
+    bench.state.move(named(CART, ["10.0.1.1"]))
     bench.turn()
+    assert bench.members(CART) == {"10.0.1.1"}
     assert not bench.completed, "it delivers, and is not complete"
     assert "10.0.9.9" in bench.members(PAY)
     _until(bench, PATIENCE + 1)
     bench.settle()
     assert len(bench.completed) == 1
-    assert bench.members(PAY) == {*addresses(3), "10.0.1.1"}
+    assert bench.members(PAY) == set(addresses(3))
     reads = bench.memory.reads
     _until(bench, PATIENCE * 3)
     assert (len(bench.completed), bench.memory.reads) == (1, reads), "once, and no reading more than it takes"
