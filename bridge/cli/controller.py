@@ -194,6 +194,7 @@ class Controller:
                 serve(tenure, clock)
                 pause = 0.0
             except LostLease as error:
+                pause = 0.0
                 metrics.tenure(tenure.role, tenure.name).lost.inc()
                 log.warning("lease lost", role=tenure.role, name=tenure.name, error=str(error))
             except (Refused, FencedOff) as error:

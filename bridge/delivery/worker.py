@@ -95,6 +95,7 @@ class Worker:
         self._save_due: float | None = None
         self._activation_due = 0.0
         self._wake = threading.Event()
+        self._stop = threading.Event()
         self._doubted_at: datetime | None = None  # when the first reading showed what the state cannot explain
         self._loaded = False  # whether the lists of what is held were read
         self._stopped_before = False
@@ -124,6 +125,7 @@ class Worker:
 
     def run(self, stop: threading.Event, epoch: Callable[[], int]) -> None:
         """Keep the device in step until `stop` is set. Raises LostLease or FencedOff when another replica owns it now."""
+        self._stop = stop
         while not stop.is_set():
             self._wake.clear()
             pause = self.turn(epoch())
@@ -172,7 +174,7 @@ class Worker:
             return
         more = self._deliver(fence)
         self._well(fence)
-        while more and self._wake.is_set() and not self._audit_asked:
+        while more and self._wake.is_set() and not (self._audit_asked or self._stop.is_set()):
             self._listen(fence)
             if not self._writes:
                 return  # the wake-up stands: the next turn begins at once
