@@ -50,7 +50,13 @@ class Kubelet:
             return _REFERENCE.sub(lambda match: known[match[1]], variable["value"])
         source = variable["valueFrom"]
         if "fieldRef" in source:
-            return {"status.podIP": address}[source["fieldRef"]["fieldPath"]]
+            about = pod["metadata"]
+            known = {
+                "status.podIP": address,
+                "metadata.name": about["name"],
+                "metadata.namespace": about["namespace"],
+            }
+            return known[source["fieldRef"]["fieldPath"]]
         reference = source["secretKeyRef"]
         return self._secret(pod, reference["name"])[reference["key"]].decode()
 
