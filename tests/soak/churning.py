@@ -53,13 +53,17 @@ def run(order: Order, findings: Findings) -> None:
         inspection = made.inspection
         inspection.first(findings)
         while made.town.steps < steps and len(findings.wrong) < 10:
-            made.storm.begin()
+            # Every other time nobody changes anything by hand and nothing is refused for good: then no audit is to be needed.
+            audited = made.random.random() < 0.5
+            made.storm.begin(refusing=audited)
+            longest = made.random.choice((0.02, 0.02, 0.0))  # all at once makes one large plan
             for _ in range(_ROUND):
                 made.town.step()
-                made.hands.maybe()
-                time.sleep(made.random.uniform(0, 0.02))
+                if audited:
+                    made.hands.maybe()
+                time.sleep(made.random.uniform(0, longest))
             made.storm.end()
-            for worker in list(made.controller.workers.values()):
+            for worker in list(made.controller.workers.values()) if audited else ():
                 worker.audit()
             sources = made.town.sources(100 if made.town.steps % (10 * _ROUND) == 0 else 8)
             inspection.judge(findings, sources, f"step {made.town.steps}")
@@ -102,7 +106,7 @@ def _controller(database: Database, kubeconfig: Path, posts: Sequence[Post]) -> 
     targets = tuple(Target(one.name, one.factory.capabilities(one.config()), DENY) for one in posts)
     unit = ClusterUnit(ClusterConfig(CLUSTER, kubeconfig=kubeconfig), GOVERNANCE, targets)
     worker = WorkerSettings(poll_interval=1.0, save_after=1.0, pacing=_SOON)
-    devices = [DeviceUnit(one.factory, one.config(), (CLUSTER,), worker, audit_interval=5.0) for one in posts]
+    devices = [DeviceUnit(one.watched(), one.config(), (CLUSTER,), worker, audit_interval=3600.0) for one in posts]
     return Controller(database, [unit], devices, SystemClock(), ControllerSettings(retry=0.2, watch=_WATCH))
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 from adapters.bigip import factory as bigip_factory
 from bridge.contract import AdapterFactory, DeviceConfig
@@ -18,21 +19,23 @@ from bridge.model.capabilities import Form
 from tests.adapters.nftables.machine import MISSING, nft
 from tests.adapters.nftables.rig import TABLE, NftablesRig, nftables_rig, rigged
 from tests.adapters.nftables.rig import Stood as StoodGateway
+from tests.soak.ways import Track, WatchedFactory
 
+T = TypeVar("T")
 Lock = Callable[[], AbstractContextManager[object]]
-Drain = Callable[[], list[Moment]]
+_BATCH = 4  # steps at once: with more, what is atomic would have no moments in between
 _PATIENCE = 3.0  # seconds for one call: what is silent longer is taken for gone
 
 
 @dataclass
 class Post:
-    """One device. `drain` tells each state since it was last asked, oldest first."""
+    """One device. `track` tells each state since it was last asked, as far as this process sees them; `now` how it stands."""
 
     name: str
     form: Form
     rig: Rig
     factory: AdapterFactory
-    drain: Drain
+    track: Track
     now: Callable[[], Moment]
     alone: Lock = nullcontext  # nobody else changes the device meanwhile
     foreign: Mapping[str, bytes] = field(default_factory=dict)
@@ -43,13 +46,17 @@ class Post:
         self.rig.reset()
         self.rig.plant()
         self.foreign = self.rig.contents()
-        self.drain()
+        self.track.take()
 
     def config(self) -> DeviceConfig:
         """By which the bridge reaches it."""
-        config = self.rig.config(timeout=_PATIENCE)
+        config = self.rig.config(timeout=_PATIENCE, batch=_BATCH)
         url = f"local://{self.name}" if config.url.startswith("local:") else config.url
         return replace(config, name=self.name, url=url)
+
+    def watched(self) -> AdapterFactory:
+        """Adapters whose plans are tracked."""
+        return WatchedFactory(self.factory, self.track)
 
     def calm(self) -> None:
         """Nothing is in the way any more."""
@@ -61,11 +68,11 @@ class Post:
         return [f"{self.name}: {name}" for name, held in self.foreign.items() if there.get(name) != held]
 
 
-def sampled(moments: Sequence[Moment], most: int, random: Random) -> list[Moment]:
+def sampled(listed: Sequence[T], most: int, random: Random) -> list[T]:
     """So many of them: the last, and any others."""
-    if len(moments) <= most:
-        return list(moments)
-    return [*random.sample(list(moments[:-1]), most - 1), moments[-1]]
+    if len(listed) <= most:
+        return list(listed)
+    return [*random.sample(list(listed[:-1]), most - 1), listed[-1]]
 
 
 @contextmanager
@@ -105,7 +112,7 @@ def _bigip(device: Bigip) -> Post:
     def now() -> Moment:
         return BigipMoment(device, device.writes()[-1].number)
 
-    return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, drain, now, lambda: device._changed)
+    return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, Track(drain), now, lambda: device._changed)
 
 
 def _memory(device: MemoryDevice) -> Post:
@@ -117,7 +124,7 @@ def _memory(device: MemoryDevice) -> Post:
         return Stood(device.contents)
 
     rig = MemoryRig(device)
-    return Post(f"memory-{device.form.value}", device.form, rig, memory_factory, drain, now, device._alone)
+    return Post(f"memory-{device.form.value}", device.form, rig, memory_factory, Track(drain), now, device._alone)
 
 
 def _gateway(rig: NftablesRig) -> Post:
@@ -128,4 +135,4 @@ def _gateway(rig: NftablesRig) -> Post:
     def now() -> Moment:
         return StoodGateway(nft(rig.name, "-jn", "list", "table", "inet", TABLE, check=False))
 
-    return Post(f"gateway-{rig.form.value}", rig.form, rig, rigged, drain, now)
+    return Post(f"gateway-{rig.form.value}", rig.form, rig, rigged, Track(drain), now)

@@ -13,8 +13,9 @@ from tests.soak.hands import ADDED
 from tests.soak.judgement import differences, leaks
 from tests.soak.proof import Findings
 from tests.soak.town import Town
+from tests.soak.ways import opened
 
-_MOMENTS = 12
+_MOMENTS, _WAYS = 12, 4  # of each device, after each while
 _PATIENCE = 120.0  # seconds of quiet after which what is not in step counts as lost
 
 
@@ -29,6 +30,7 @@ class Inspection:
     alive: Callable[[], bool] = lambda: True
     checkpoints: list[record.Checkpoint] = field(default_factory=list)
     moments: int = 0
+    ways: int = 0
     excepted: set[str] = field(default_factory=set)
 
     def first(self, findings: Findings) -> None:
@@ -36,7 +38,7 @@ class Inspection:
         amiss = self.settle(self.town.sources(100))
         findings.wrong += [f"from the beginning: {one}" for one in amiss[:10]]
         for post in self.posts:
-            post.drain()
+            post.track.take()
         self.town.begin()
 
     def judge(self, findings: Findings, sources: set[str], when: str) -> None:
@@ -67,7 +69,7 @@ class Inspection:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             findings.wrong += record.broken(connection, self.checkpoints)[:20]
         findings.wrong += record.broken_chains(self.conninfo)
-        findings.figures |= {"moments judged": self.moments, "states remembered": len(self.checkpoints)}
+        findings.figures |= {"moments": self.moments, "ways": self.ways, "states remembered": len(self.checkpoints)}
         if self.excepted:
             findings.figures["narrower, by name"] = "; ".join(sorted(self.excepted)[:10])
 
@@ -87,8 +89,11 @@ class Inspection:
     def _leaks(self, sources: set[str]) -> list[str]:
         found, packets = [], list(self.town.packets(sources))
         for post in self.posts:
-            moments = sampled(post.drain(), _MOMENTS, self.random)
+            moments, ways = post.track.take()
+            moments, ways = sampled(moments, _MOMENTS, self.random), sampled(ways, _WAYS, self.random)
             self.moments += len(moments)
+            self.ways += len(ways)
+            found += [f"{post.name}: {one}" for one in opened(post.form, ways, packets, self.random)]
             found += [
                 f"{post.name}: {one}" for one in leaks(post.form, moments, packets, self.town.during, self.random)
             ]

@@ -13,6 +13,7 @@ from bridge.lab.device import Trouble
 from tests.soak.estate import Post
 
 _TROUBLES = tuple(Trouble)
+_REFUSING = (Trouble.MISSING, Trouble.CONFLICT, Trouble.ECHO)  # what is refused is left alone until somebody audits
 _OF_LISTS: tuple[Fault, ...] = (Fault("cut"), Fault("stale"), Fault("short"), Fault("empty"))
 _OF_ALL: tuple[Fault, ...] = (
     Fault("status", times=4, code=500),
@@ -34,10 +35,12 @@ class Storm:
         self._admin, self._database = admin, database
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._troubles = _TROUBLES
         self.count: Counter[str] = Counter()
 
-    def begin(self) -> None:
-        """Disturb from now on."""
+    def begin(self, *, refusing: bool) -> None:
+        """Disturb from now on, and have devices refuse objects too."""
+        self._troubles = _TROUBLES if refusing else tuple(one for one in _TROUBLES if one not in _REFUSING)
         self._ended.clear()
         self._thread = threading.Thread(target=self._run, name="soak-storm", daemon=True)
         self._thread.start()
@@ -53,6 +56,7 @@ class Storm:
 
     def _run(self) -> None:
         lied = False
+        self.count[self._device()] += 1
         while not self._ended.is_set():
             acts: tuple[Callable[[], str], ...] = (
                 self._device,
@@ -70,10 +74,12 @@ class Storm:
             self._ended.wait(self._random.uniform(0.002, 0.03))
 
     def _device(self) -> str:
-        post, trouble = self._random.choice(self._posts), self._random.choice(_TROUBLES)
-        skip, times = self._random.randrange(2), 1 if trouble is Trouble.SILENCE else self._random.randint(1, 3)
-        post.rig.disturb(trouble, skip=skip, times=times, writes=self._random.random() < 0.6)
-        return f"device {trouble}"
+        """Some of them, each with a trouble of its own."""
+        for post in self._random.sample(list(self._posts), self._random.randint(1, len(self._posts))):
+            trouble = self._random.choice(self._troubles)
+            skip, times = self._random.randrange(2), 1 if trouble is Trouble.SILENCE else self._random.randint(1, 3)
+            post.rig.disturb(trouble, skip=skip, times=times, writes=self._random.random() < 0.6)
+        return "devices"
 
     def _watch(self) -> str:
         if self._random.random() < 0.3:
