@@ -177,10 +177,9 @@ class Enforcement:
 
     def member(self, device: str, key: ObjectKey, addresses: Iterable[str]) -> Fact:
         """Whether the group there has one of the addresses."""
-        found = [
-            self._holdings.member(device, key, one, self.row(device, key), joined=self._joined(key, one))
-            for one in addresses
-        ]
+        row = self.row(device, key)
+        counted = row.members_of or key if row is not None else key
+        found = [self._holdings.member(device, key, one, row, joined=self._joined(counted, one)) for one in addresses]
         return next(
             (one for one in found if one.held), found[0] if found else Fact(False, why="it has no address there")
         )

@@ -24,6 +24,7 @@ from bridge.report.leftover import Leftovers
 from bridge.report.meant import Names
 from bridge.report.meant import meant as is_meant
 from bridge.report.sender import From, NotTraceable, Place, Senders
+from bridge.report.sides import Side, sides, together
 from bridge.report.times import time_text
 from bridge.report.trace_model import SCHEMA, Answer, Decided, OnDevice, Sender, Trace
 from bridge.report.written import (
@@ -61,6 +62,7 @@ class _Case:
     policy: Policy
     scene: Scene
     sources: Mapping[Ref, bool | None]
+    side: Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,13 @@ class Tracer:
         site = self._sites[name]
         enforcement = Enforcement(self._reading, name, self._at, self._now, [one.address for one in senders])
         leftovers = Leftovers(self._reading, name, enforcement) if self._at is None else None
-        cases = (case for several in _by_namespace(senders) for case in self._cases(several, site))
-        answers = _grouped(self._answer(case, site, to, enforcement, leftovers) for case in cases)
+        parts = list(sides(site.targets, self._reading.kept(name, self._at)))
+        each = (zip(*(self._cases(one, site, side) for side in parts), strict=True) for one in _by_namespace(senders))
+        answers = _grouped(
+            together([self._answer(case, site, to, enforcement, leftovers) for case in cases])
+            for several in each
+            for cases in several
+        )
         headline, agrees = words.headline(answers)
         return Trace(
             schema=SCHEMA,
@@ -118,7 +125,7 @@ class Tracer:
             agrees=agrees,
             headline=headline,
             answers=answers,
-            notes=tuple(self._notes(to)),
+            notes=(*self._notes(to), *(side.note for side in parts if side.note)),
         )
 
     def _refuse_before(self, watched: Watched, versions: datetime | None) -> None:
@@ -147,22 +154,23 @@ class Tracer:
         return Answer(
             senders=(case.sender,),
             decisions=tuple(one for each in decided for one in _decisions(each, to)),
-            rules=words.looked(decided[0].considered, decided[0].pieces, case.policy, enforcement, site.targets),
+            rules=words.looked(decided[0].considered, decided[0].pieces, case.policy, enforcement, case.side.targets),
             devices=tuple(row for each in decided for row in _rows(each, case, to, enforcement, leftovers, names)),
         )
 
     def _all_decided(self, case: _Case, site: Site, to: Destination, names: Names) -> list[_Decided]:
         """Senders of whom the same rules are are told the same, so the pods of a Service are decided about once."""
         inside = overlap(site.governance.pod_ranges, [case.sender.address])
-        alike = (case.sender.namespace, ":" in case.sender.address, inside, tuple(case.sources.items()))
+        of = (case.side.as_of, tuple(target.name for target in site.targets))
+        alike = (of, case.sender.namespace, ":" in case.sender.address, inside, tuple(case.sources.items()))
         if alike not in self._before:
             self._before[alike] = [
                 self._decided(case, site, targets, defaults, to, names)
-                for targets, defaults in _alike(case, site.targets)
+                for targets, defaults in _alike(case, case.side.targets)
             ]
         return self._before[alike]
 
-    def _cases(self, senders: Sequence[Sender], site: Site) -> Iterable[_Case]:
+    def _cases(self, senders: Sequence[Sender], site: Site, side: Side) -> Iterable[_Case]:
         """Senders of one namespace."""
         first = senders[0]
         namespace = self._reading.namespace(first.cluster, first.namespace, self._at) if first.pod else None
@@ -174,18 +182,19 @@ class Tracer:
             site.governance,
             self._at,
             self._now,
+            side.as_of,
         )
         if self._at is not None:
             sources = sources_then(self._reading, policy, senders, namespace, self._at)
             for sender in senders:
                 pod = words.anybody(sender) if sender.pod else None
                 scene = Recorded(sender, pod, namespace)
-                yield _Case(sender, namespace, policy, scene, sources[sender.address])
+                yield _Case(sender, namespace, policy, scene, sources[sender.address], side)
             return
         for sender, scene in zip(senders, scenes_of(self._reading, senders, namespace, policy).values(), strict=True):
             if sender.pod and scene.pod is None:
                 raise NotTraceable(f"{sender.name} has just gone: ask again")
-            yield _Case(sender, namespace, policy, scene, sources_now(policy, scene))
+            yield _Case(sender, namespace, policy, scene, sources_now(policy, scene), side)
 
     def _names(self, cluster: str, policy: Policy) -> Names:
         wanted = frozenset(name for one in policy.externals.values() for name in one.fqdns if "*" not in name)

@@ -77,8 +77,12 @@ def policy_of(
     governance: Governance,
     at: datetime | None,
     now: datetime,
+    as_of: datetime | None = None,
 ) -> Policy:
-    """The policy of the cluster and of that namespace: rules of others can never be about the sender."""
+    """The policy of the cluster and of that namespace: rules of others can never be about the sender.
+
+    It is that of `as_of` where told, which a device in a freeze keeps to; whether a rule counts by its times is of `at` all the same.
+    """
     name = namespace if isinstance(namespace, str) else namespace.name
     annotations = NO_LABELS if isinstance(namespace, str) else namespace.annotations
 
@@ -105,9 +109,9 @@ def policy_of(
             elif isinstance(found, ExternalService):
                 externals[one.ref] = found
 
-    take(reading.written(cluster, name, at))
+    take(reading.written(cluster, name, as_of or at))
     elsewhere = {ref for rule in rules for ref in rule.destinations if ref not in externals}
-    take(reading.written_as(cluster, sorted(elsewhere), at))
+    take(reading.written_as(cluster, sorted(elsewhere), as_of or at))
     timed = tuple((rule, resting(rule.validity, at or now)) for rule in rules)
     return Policy(timed, externals, tuple(unread), said)
 

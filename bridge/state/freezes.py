@@ -14,9 +14,7 @@ from bridge.state.batch import Batch
 from bridge.state.database import Connection
 from bridge.state.encoding import clean, decode_held, decode_policy_object, decode_slim, encode_held, json_text
 
-_OPEN = (
-    'SELECT device, names, until, stance::text, as_of FROM "freeze" WHERE cluster = %s AND t2 IS NULL ORDER BY device'
-)
+_OPEN = "SELECT device, names, until, stance::text, as_of FROM frozen WHERE cluster = %s AND t2 IS NULL ORDER BY device"
 _POLICY: LiteralString = """
 SELECT kind, body::text FROM version
 WHERE cluster = %(cluster)s AND kind <> ALL('{Pod,Service,group}') AND t1 <= %(at)s AND (t2 IS NULL OR t2 > %(at)s)
@@ -24,7 +22,7 @@ ORDER BY kind, namespace, name
 """
 # Before this batch there was what was recorded by the moment before it.
 _BEGIN = """
-INSERT INTO "freeze" AS f (cluster, device, t1, as_of, until, names, stance)
+INSERT INTO frozen AS f (cluster, device, t1, as_of, until, names, stance)
 SELECT %(cluster)b, x.device, %(at)b::timestamptz, coalesce(x.as_of, %(at)b::timestamptz - interval '1 microsecond'), x.until,
     x.names::json, x.stance::json
 FROM unnest(%(device)b::text[], %(as_of)b::timestamptz[], %(until)b::timestamptz[], %(names)b::text[], %(stance)b::text[])
@@ -32,10 +30,10 @@ FROM unnest(%(device)b::text[], %(as_of)b::timestamptz[], %(until)b::timestamptz
 ON CONFLICT (cluster, device) WHERE t2 IS NULL DO UPDATE SET
     as_of = excluded.as_of, until = excluded.until, names = excluded.names, stance = excluded.stance
 """
-_END = 'UPDATE "freeze" SET t2 = %(at)b WHERE cluster = %(cluster)b AND device = ANY(%(device)b::text[]) AND t2 IS NULL'
-_AS_OF = """
-SELECT device, as_of FROM "freeze"
-WHERE cluster = %(cluster)s AND t1 <= coalesce(%(at)s, 'infinity'::timestamptz) AND (t2 IS NULL OR t2 > %(at)s)
+_END = "UPDATE frozen SET t2 = %(at)b WHERE cluster = %(cluster)b AND device = ANY(%(device)b::text[]) AND t2 IS NULL"
+_KEPT = """
+SELECT device, names, until, stance::text, as_of FROM frozen
+WHERE cluster = %(cluster)s AND t1 <= coalesce(%(at)s::timestamptz, 'infinity') AND (t2 IS NULL OR t2 > %(at)s::timestamptz)
 """
 _LISTS = """
 SELECT device, digest, steps::text, state, by, reason FROM held_plan
@@ -71,9 +69,13 @@ def load(connection: Connection, cluster: str) -> dict[str, Baseline]:
     return found
 
 
-def as_of(connection: Connection, cluster: str, at: datetime | None) -> dict[str, datetime]:
-    """Of each device that is in a freeze at that moment (None: now) the time whose policy it keeps to."""
-    return dict(connection.execute(_AS_OF, {"cluster": cluster, "at": at}).fetchall())
+def kept(connection: Connection, cluster: str, at: datetime | None = None) -> dict[str, Baseline]:
+    """Of each device that is in a freeze at that moment (None: now) what it keeps to, without the policy itself."""
+    rows = connection.execute(_KEPT, {"cluster": cluster, "at": at})
+    return {
+        device: Baseline(device, tuple(names), until, _stance.decode(stance), as_of)
+        for device, names, until, stance, as_of in rows
+    }
 
 
 def lists(connection: Connection, cluster: str) -> dict[str, FrozenList]:

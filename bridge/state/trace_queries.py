@@ -77,7 +77,7 @@ CROSS JOIN LATERAL (
 OBJECTS = """
 SELECT o.device, o.key, o.body::text, o.desired_generation <= o.applied_generation, o.applied_generation > 0, o.state, o.message,
     CASE WHEN o.desired_generation > o.applied_generation THEN o.waiting_since END,
-    greatest(o.verified_at, d.last_verified), o.shards
+    greatest(o.verified_at, d.last_verified), o.shards, o.members_of
 FROM device_object o JOIN device d ON d.name = o.device WHERE o.key = ANY(%(key)s::text[]) AND NOT o.gone
 """
 PENDING = "SELECT key FROM device_object WHERE device = %(device)s AND desired_generation > applied_generation"

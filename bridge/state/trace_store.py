@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+from bridge.model.baseline import Baseline
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.observed import Labels, Namespace, Node, Pod, PolicyObject, Resource, Service
 from bridge.model.policy import Ref, Tier
-from bridge.state import history_queries
+from bridge.state import freezes, history_queries
 from bridge.state import trace_queries as sql
 from bridge.state.batch import Placement, Slim
 from bridge.state.database import BY_KEY, Connection, Database
@@ -39,6 +40,7 @@ class Written:
 class Stood:
     """One object of one device as recorded. `body` is None for a group whose members have a table of their own.
 
+    `members_of` is the group whose members it has, where that is not its own.
     `settled`: every change of it is applied. `proven_at` is when the device was last seen to hold it.
     """
 
@@ -52,6 +54,7 @@ class Stood:
     waiting_since: datetime | None
     proven_at: datetime | None
     shards: int
+    members_of: ObjectKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,10 @@ class Reading:
             for name, state, message, mode, attached, attach_by, last_read in self._rows(sql.DEVICES, {})
         }
 
+    def kept(self, cluster: str, at: datetime | None) -> dict[str, Baseline]:
+        """What each device that is in a freeze keeps to, but for the policy itself."""
+        return freezes.kept(self._connection, cluster, at)
+
     def pending(self, device: str) -> frozenset[ObjectKey]:
         """What waits to be changed there, or to go."""
         return frozenset(ObjectKey.parse(key) for (key,) in self._rows(sql.PENDING, {"device": device}))
@@ -207,6 +214,7 @@ class Reading:
         ):
             key = ObjectKey.parse(text)
             decoded = decode_object(key, body) if body else None
+            rest[-1] = ObjectKey.parse(rest[-1]) if rest[-1] else None
             found[device, key] = Stood(device, key, decoded, settled, applied, ObjectState(state), *rest)
         return found
 

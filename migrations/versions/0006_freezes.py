@@ -16,7 +16,7 @@ _TIME = sa.DateTime(timezone=True)
 def upgrade() -> None:
     """Two tables more, and a column."""
     op.create_table(
-        "freeze",
+        "frozen",
         sa.Column("cluster", _KEY, nullable=False),
         sa.Column("device", _KEY, nullable=False),
         sa.Column("t1", _TIME, nullable=False),
@@ -25,12 +25,12 @@ def upgrade() -> None:
         sa.Column("until", _TIME, nullable=True),
         sa.Column("names", sa.JSON(), nullable=False),
         sa.Column("stance", sa.JSON(), nullable=False),
-        sa.CheckConstraint("t1 <= t2", name=op.f("ck_freeze_order")),
-        sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_freeze_cluster_cluster")),
-        sa.PrimaryKeyConstraint("cluster", "device", "t1", name=op.f("pk_freeze")),
+        sa.CheckConstraint("t1 <= t2", name=op.f("ck_frozen_order")),
+        sa.ForeignKeyConstraint(["cluster"], ["cluster.name"], name=op.f("fk_frozen_cluster")),
+        sa.PrimaryKeyConstraint("cluster", "device", "t1", name=op.f("pk_frozen")),
     )
     op.create_index(
-        "ix_freeze_open", "freeze", ["cluster", "device"], unique=True, postgresql_where=sa.text("t2 IS NULL")
+        "ix_frozen_open", "frozen", ["cluster", "device"], unique=True, postgresql_where=sa.text("t2 IS NULL")
     )
     op.create_table(
         "handover",

@@ -1,4 +1,4 @@
-"""A device in a freeze beside one that is not, through the real tables: groups that are counted apart, and back, with nobody left behind."""
+"""A device in a freeze beside one that is not, through the real tables: groups are counted apart, and nobody is left behind."""
 
 import threading
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ from bridge.state.tables.clusters import cluster, installation, observed, outage
 from bridge.state.tables.decisions import decision, stop
 from bridge.state.tables.devices import device, device_object, held_plan
 from bridge.state.tables.evidence import audit, audit_checkpoint, report, verified
-from bridge.state.tables.freezes import freeze, handover
+from bridge.state.tables.freezes import frozen, handover
 from bridge.state.tables.gates import GATE_CHANNEL, gate, gate_need
 from bridge.state.tables.history import address_group, lease, member, name, name_address, version
 from bridge.state.tables.policy import feedback, placement, policy_object
@@ -36,7 +36,7 @@ __all__ = [
     "device",
     "device_object",
     "feedback",
-    "freeze",
+    "frozen",
     "gate",
     "gate_need",
     "handover",

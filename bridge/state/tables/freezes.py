@@ -5,8 +5,8 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Double, Foreig
 from bridge.state.tables.base import KEY, TIME, metadata
 
 # A device that keeps to the policy of a cluster as it was accepted at `as_of`; an open `t2`: now.
-freeze = Table(
-    "freeze",
+frozen = Table(
+    "frozen",
     metadata,
     Column("cluster", KEY, ForeignKey("cluster.name"), primary_key=True),
     Column("device", KEY, primary_key=True),
@@ -17,7 +17,7 @@ freeze = Table(
     Column("names", JSON, nullable=False),  # of the windows
     Column("stance", JSON, nullable=False),  # what the settings said of the device then
     CheckConstraint("t1 <= t2", name="order"),
-    Index("ix_freeze_open", "cluster", "device", unique=True, postgresql_where=text("t2 IS NULL")),
+    Index("ix_frozen_open", "cluster", "device", unique=True, postgresql_where=text("t2 IS NULL")),
 )
 
 # Addresses that changed hands on a device within one minute, by how long that took: `bucket` grows with the logarithm of the seconds.
