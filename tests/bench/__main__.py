@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import compiling, decoding, history, pipeline
+from tests.bench import compiling, decoding, failover, history, pipeline
 from tests.bench.row import Row
 
 _LONG = ("history",)  # minutes to fill the database: only when asked for
@@ -26,6 +26,7 @@ def main() -> None:
         "policy": lambda: compiling.rows(pods, options.rules),
         "growth": lambda: pipeline.growth(pods, seconds),
         "start": lambda: pipeline.start(pods, options.services),
+        "failover": lambda: failover.rows(pods, options.services),
         "history": lambda: history.rows(options.leases),
     }
     sizes = {"history": f"--leases {options.leases}", "policy": f"--pods {pods} --rules {options.rules}"}
@@ -55,7 +56,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument(
-        "--only", action="append", choices=["decode", "policy", "sustained", "latency", "growth", "start", *_LONG]
+        "--only", action="append", choices=["decode", "policy", "sustained", "latency", "growth", "start", "failover", *_LONG]
     )
     parser.add_argument("--pods", type=int, default=150_000)
     parser.add_argument("--services", type=int, default=10_000)
