@@ -1,6 +1,6 @@
 """What became of each object on one device, written to the state; kept and written later while the database is away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,6 +73,10 @@ class Ledger:
         for key in [key for key in keys if self._rows[key].gone]:
             del self._rows[key]
             self._unsettled.pop(key, None)
+
+    def again(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, DesiredRow]:
+        """What is told of these objects is to be told anew once their rows, which are returned, are entered."""
+        return {key: self._rows.pop(key) for key in set(keys) & self._rows.keys()}
 
     def note(self, told: Note, at: datetime) -> None:
         """Note what the audit has to say beside what a plan brought about."""

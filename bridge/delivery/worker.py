@@ -216,6 +216,8 @@ class Worker:
             log.info("decision", device=self.device, by=decision.by, digest=decision.digest, outcome=verdict.message)
             if verdict.list is not None:
                 self._holds.decided(verdict.list, self._wanted.held)
+                rows = self._ledger.again(one.key for one in verdict.list.held)
+                self._wanted.todo.rows = rows | self._wanted.todo.rows
                 decided = True
         self._orders.decisions = ()
         if decided:

@@ -13,6 +13,7 @@ from bridge.intake.membership import Membership
 from bridge.intake.names import NameBook
 from bridge.intake.policies import NATIVE, PolicyBook
 from bridge.intake.workloads import Workloads
+from bridge.model.identity import ObjectKey
 from bridge.model.kinds import is_policy
 from bridge.model.observed import (
     ALWAYS_WATCHED,
@@ -54,9 +55,11 @@ class Dirty:
     found_gone: set[str] = field(default_factory=set)  # of the uids in pods_gone, those that nobody saw going
     unproven: dict[str, datetime | None] = field(default_factory=dict)  # address -> last known present
     unwatched: dict[str, datetime] = field(default_factory=dict)  # address -> what happened to it, happened after that
+    services_deleted: set[tuple[str, str]] = field(default_factory=set)  # seen, and by namespace and name
     namespaces: set[str] = field(default_factory=set)
     policy: bool = False
     causes: dict[Ref, str] = field(default_factory=dict)  # of everything but the pods of groups, in words
+    widened: dict[ObjectKey, list[str]] = field(default_factory=dict)  # whom a group regains without proof
     names: dict[str, None] = field(default_factory=dict)  # of which there is something new
     named: dict[Ref, None] = field(default_factory=dict)  # external services that hold one of them
     orders: dict[tuple[Resource, str], tuple[Change, Order]] = field(default_factory=dict)  # by name, what happened last
@@ -84,6 +87,7 @@ class ClusterIndex:
         self._dialects = dialects
         self.names = NameBook(recorded.names)
         self.dirty = Dirty()
+        self._doubted: dict[str, Namespace] = {}  # that lists do not show, while pods of theirs are there
         self._uids: dict[_Place, str] = {}  # who has a name now; pods are known by uid
 
     def take(self, events: Iterable[Event], at: datetime) -> None:
@@ -139,12 +143,12 @@ class ClusterIndex:
             self._drop_pod(event, pod.uid, pod)
             return
         dirty = self.dirty
-        dirty.pods[pod.uid] = pod
-        dirty.pods_gone.pop(pod.uid, None)
         if self.annotated_pods.put(pod):
             self._policy_moved(Change.UPSERT, pod)
         for address in self.workloads.put(pod, at):
             self._mark(address, event.since)
+        dirty.pods[pod.uid] = self.workloads.pods[pod.uid]
+        dirty.pods_gone.pop(pod.uid, None)
 
     def _mark(self, address: str, since: datetime | None) -> None:
         """The address may have another owner now, or its owner other groups; with `since` it may have had that any time since then."""
@@ -170,6 +174,8 @@ class ClusterIndex:
                 self.dirty.unproven[address] = event.since
             else:
                 self.dirty.unproven.pop(address, None)
+        for value in list(self._doubted.values()):
+            self._take_object(Change.GONE, value)
 
     def _is_about_holder(self, change: Change, value: Slim | Undecodable) -> bool:
         """Whether an event is about the object that has the name now. One list shows a new object before the end of its predecessor."""
@@ -191,6 +197,8 @@ class ClusterIndex:
 
     def _take_object(self, change: Change, value: Slim) -> None:
         gone = change is not Change.UPSERT
+        if isinstance(value, Namespace) and not self._believed(change, value):
+            return
         match value:
             case Namespace():
                 self._take_namespace(change, value)
@@ -209,6 +217,14 @@ class ClusterIndex:
             case Node():
                 self._take_node(change, value)
         self._mark_object(value, gone)
+
+    def _believed(self, change: Change, value: Namespace) -> bool:
+        """Kubernetes takes a namespace away after all that is in it: one that lists do not show while its pods are there is there too."""
+        if change is Change.GONE and next(self.workloads.of_namespace(value.name), None) is not None:
+            self._doubted[value.name] = value
+            return False
+        self._doubted.pop(value.name, None)
+        return True
 
     def _mark_object(self, value: Slim, gone: bool) -> None:
         key = _place(value)
@@ -274,6 +290,8 @@ class ClusterIndex:
             known.pop(place, None)
         else:
             known[place] = value
+        if change is Change.DELETED:
+            self.dirty.services_deleted.add(place)
         changed = gone or before is None or before.selector != value.selector
         if changed and self.membership.uses_service(*place):
             self._members_moved(change, value, value.namespace)

@@ -131,6 +131,10 @@ class Membership:
         self._selection.forget()
         self.seen.selection.forget()
 
+    def excepts(self, key: ObjectKey) -> bool:
+        """Whether the group is defined by who is not in it: it grows when others lose members."""
+        return any(source.unless for source in self._defined.get(key, ()))
+
     def uses_service(self, namespace: str, service: str) -> bool:
         """Whether some group stands for this Service."""
         both = (self._selection, self.seen.selection)

@@ -12,7 +12,7 @@ import structlog
 from bridge.dialects import orders
 from bridge.dialects.annotations import annotation_groups
 from bridge.errors import PolicyError
-from bridge.intake import compiler
+from bridge.intake import compiler, proof
 from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
 from bridge.intake.cluster_index import ClusterIndex, Dirty
 from bridge.intake.counting import Counting
@@ -316,14 +316,26 @@ class Recorder:
     def _record_membership(
         self, address: str, owner: Pod | None, before: str | None, dirty: Dirty, batch: Batch, moved: MemberCauses
     ) -> None:
-        joined, left, gained, lost = self._index.membership.update(address)
+        membership = self._index.membership
+        joined, left, gained, lost = membership.update(address)
+        unproven = bool(left or joined or gained) and proof.unproven(
+            address, owner, before, self._index.workloads, dirty
+        )
         if joined and owner is not None:
-            batch.joined += [MemberChange(key, address) for key in joined]
+            batch.joined += [
+                MemberChange(key, address, unproven=unproven and before is not None and membership.excepts(key))
+                for key in joined
+            ]
             moved.add(joined, owner, joined=True)
+        if unproven:
+            for key in gained:
+                dirty.widened.setdefault(key, []).append(address)
         leaver = self._known(before, dirty)
         if left:
-            unproven = address in dirty.unproven and owner is None
-            batch.left += [MemberChange(key, address, unproven) for key in left]
+            found_gone = address in dirty.unproven and owner is None
+            batch.left += [
+                MemberChange(key, address, found_gone, unproven and not proof.service_gone(key, dirty)) for key in left
+            ]
             if leaver is not None:
                 moved.add(left, leaver, joined=False)
         about = owner or leaver
@@ -334,8 +346,12 @@ class Recorder:
     def _record_changes(self, dirty: Dirty, batch: Batch, moved: MemberCauses) -> None:
         """What follows for groups that are put together of many pods."""
         for change in self._index.membership.changes():
-            batch.joined += [MemberChange(change.key, member) for member in sorted(change.joined)]
-            batch.left += [MemberChange(change.key, one, one in change.inferred) for one in sorted(change.left)]
+            widened = proof.around(change.joined, dirty.widened.get(change.key, ()))
+            batch.joined += [MemberChange(change.key, one, unproven=one in widened) for one in sorted(change.joined)]
+            batch.left += [
+                MemberChange(change.key, one, one in change.inferred, one in change.inferred)
+                for one in sorted(change.left)
+            ]
             batch.causes.setdefault(change.key, together(dirty.causes.values()) or OF_OURSELVES)
             for uid, joined in change.pods:
                 pod = self._known(uid, dirty)

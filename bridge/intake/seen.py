@@ -145,7 +145,8 @@ class Seen:
             joined = frozenset(one for one in looked_at if one in members and one not in known)
             left = frozenset(one for one in looked_at if one in known and one not in members)
             if joined or left:
-                inferred = left if unwatched else frozenset(one for one in left if about.get(one))
+                # Of a group that is defined otherwise now those leave without proof, of whom nothing was seen to happen.
+                inferred = left if unwatched else frozenset(one for one in left if about.get(one, key in whole))
                 pods = {uid: here for one in group.sources for uid, here in moves.get(one, {}).items()}
                 yield Change(key, joined, left, inferred, tuple(pods.items()))
 

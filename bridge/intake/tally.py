@@ -105,7 +105,7 @@ class Tally:
         return in_words(*self._crowds[place].strangers(count.inside)) if count and count.members else ""
 
     def count(self, uid: str, *, proven: bool = True) -> None:
-        """Count one pod as it is now; without proof that it is gone, its node leaves groups without proof too."""
+        """Count one pod as it is now; without proof that it is gone, and while it lives on, its node leaves groups without proof too."""
         pod = self._workloads.pods.get(uid)
         before = self._counted.get(uid)
         after = self._measured(pod) if pod is not None and not pod.terminal else None
@@ -117,7 +117,7 @@ class Tally:
         else:
             del self._counted[uid]
         if before is not None:
-            self._tally(before, -1, doubt=not proven)
+            self._tally(before, -1, doubt=not proven or after is not None)
         was, now = (before.members if before else ()), (after.members if after else ())
         for source in (*was, *now):
             moved_place = before is not None and after is not None and before.places != after.places

@@ -37,11 +37,16 @@ class LeaseEnd:
 
 @dataclass(frozen=True, slots=True)
 class MemberChange:
-    """An address joined or left a group. `inferred` marks a leave that no event proved: the guard counts those."""
+    """An address joined or left a group.
+
+    `inferred` marks a leave that was not seen, but found. `unproven` is a leave of which nothing proves that the workload is gone, and a
+    join that follows from such a leave elsewhere: the guard counts those.
+    """
 
     group: ObjectKey
     address: str
     inferred: bool = False
+    unproven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

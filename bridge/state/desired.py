@@ -43,7 +43,7 @@ class DesiredRow:
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
-    """The last thing that happened to an address in a group since the asked revision."""
+    """The last thing that happened to an address in a group since the asked revision. `inferred`: nothing proves it."""
 
     group: ObjectKey
     address: str

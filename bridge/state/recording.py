@@ -175,9 +175,16 @@ class Recording:
             id=[ids[one.group] for one in left],
             address=[one.address for one in left],
             inferred=[one.inferred for one in left],
+            unproven=[one.unproven for one in left],
         )
         self._run(sql.GROUPS_GONE, batch.groups_gone, id=[ids[key] for key in batch.groups_gone])
-        self._run(sql.JOINED, joined, id=[ids[one.group] for one in joined], address=[one.address for one in joined])
+        self._run(
+            sql.JOINED,
+            joined,
+            id=[ids[one.group] for one in joined],
+            address=[one.address for one in joined],
+            unproven=[one.unproven for one in joined],
+        )
 
     def _device_side(self, batch: Batch) -> None:
         moved = _causes(batch)

@@ -81,19 +81,22 @@ ON CONFLICT DO NOTHING
 """
 LEFT = """
 WITH found AS MATERIALIZED (
-    SELECT m.ctid AS place, x.inferred
-    FROM unnest(%(id)b::bigint[], %(address)b::text[]::inet[], %(inferred)b::bool[]) x (id, address, inferred)
+    SELECT m.ctid AS place, x.inferred, x.unproven
+    FROM unnest(%(id)b::bigint[], %(address)b::text[]::inet[], %(inferred)b::bool[], %(unproven)b::bool[])
+        x (id, address, inferred, unproven)
     CROSS JOIN LATERAL (SELECT ctid FROM member_open m WHERE m.group_id = x.id AND m.address = x.address OFFSET 0) m),
 ended AS (
     DELETE FROM member_open m USING found x WHERE m.ctid = x.place
-    RETURNING m.group_id, m.address, m.t1, x.inferred)
-INSERT INTO member_closed (t2, revision, group_id, address, t1, inferred)
+    RETURNING m.group_id, m.address, m.t1, x.inferred, x.unproven)
+INSERT INTO member_closed (t2, revision, group_id, address, t1, inferred, unproven)
 SELECT %(at)b::timestamptz, %(revision)b, ended.* FROM ended
-ON CONFLICT (group_id, address, t2) DO UPDATE SET revision = excluded.revision, inferred = excluded.inferred
+ON CONFLICT (group_id, address, t2) DO UPDATE SET
+    revision = excluded.revision, inferred = excluded.inferred, unproven = excluded.unproven
 """
 JOINED = """
-INSERT INTO member_open (t2, t1, revision, group_id, address)
-SELECT 'infinity', %(at)b::timestamptz, %(revision)b, x.* FROM unnest(%(id)b::bigint[], %(address)b::text[]::inet[]) x
+INSERT INTO member_open (t2, t1, revision, group_id, address, unproven)
+SELECT 'infinity', %(at)b::timestamptz, %(revision)b, x.*
+FROM unnest(%(id)b::bigint[], %(address)b::text[]::inet[], %(unproven)b::bool[]) x
 ON CONFLICT DO NOTHING
 """
 

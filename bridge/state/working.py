@@ -33,13 +33,13 @@ WITH groups AS MATERIALIZED (
         SELECT id, cluster FROM address_group g WHERE g.cluster = d.cluster AND g.key = coalesce(d.members_of, d.key) OFFSET 0) g
     LEFT JOIN unnest(%(cluster)s::text[], %(revision)s::bigint[]) s (name, revision) ON s.name = g.cluster
     WHERE d.device = %(device)s AND d.desired_generation > d.applied_generation AND NOT d.gone)
-SELECT g.key, m.address, true, false
+SELECT g.key, m.address, true, m.unproven
 FROM groups g CROSS JOIN LATERAL (
-    SELECT address FROM member_open m WHERE m.group_id = g.id AND m.revision > g.base OFFSET 0) m
+    SELECT address, unproven FROM member_open m WHERE m.group_id = g.id AND m.revision > g.base OFFSET 0) m
 UNION ALL
-SELECT g.key, m.address, false, m.inferred
+SELECT g.key, m.address, false, m.inferred OR m.unproven
 FROM groups g CROSS JOIN LATERAL (
-    SELECT DISTINCT ON (address) address, inferred FROM member_closed m
+    SELECT DISTINCT ON (address) address, inferred, unproven FROM member_closed m
     WHERE m.group_id = ANY(g.before) AND m.revision > g.seen AND g.seen >= 0
     AND NOT EXISTS (SELECT FROM member_open o WHERE o.group_id = g.id AND o.address = m.address)
     ORDER BY address, revision DESC, inferred DESC OFFSET 0) m

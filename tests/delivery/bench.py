@@ -1,7 +1,7 @@
 """A worker over a device in memory and a state in dictionaries, driven turn by turn."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -46,13 +46,14 @@ class Bench:
     clock: FakeClock = field(default_factory=FakeClock)
     settings: WorkerSettings = field(default_factory=WorkerSettings)
     epoch: int = 1
+    permit: Callable[[], None] = field(default=lambda: None)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Another process takes over."""
-        adapter = MemoryAdapter(self.memory, atomic=self.atomic, limits=self.limits)
+        adapter = MemoryAdapter(self.memory, atomic=self.atomic, limits=self.limits, permit=self.permit)
         self.worker = Worker(adapter, self.state, self.clock, "installation", self.settings)
 
     def turn(self) -> float:

@@ -35,9 +35,16 @@ class MemoryAdapter:
     """The contract over a MemoryDevice; refuses dangling references as a real device does, and reports names of lines in capitals."""
 
     def __init__(
-        self, memory: MemoryDevice, name: str = "edge", *, limits: Limits | None = None, atomic: bool = True
+        self,
+        memory: MemoryDevice,
+        name: str = "edge",
+        *,
+        limits: Limits | None = None,
+        atomic: bool = True,
+        permit: Callable[[], None] = lambda: None,
     ) -> None:
         self.memory = memory
+        self.permit = permit
         self.device = name
         self.capabilities = Capabilities(Form.TIERED, atomic=atomic)
         self.limits = limits or Limits(shard_members=8, batch=50)
@@ -77,6 +84,7 @@ class MemoryAdapter:
 
     def raise_fence(self, fence: Fence) -> None:
         """Write the fence."""
+        self.permit()
         self.memory.fence = FenceState(fence.epoch, fence.installation)
 
     def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
@@ -94,6 +102,7 @@ class MemoryAdapter:
         """Nothing to close."""
 
     def _transaction(self, steps: tuple[Step, ...]) -> None:
+        self.permit()
         draft = dict(self.memory.objects)
         for step in steps:
             self._strike()

@@ -246,8 +246,10 @@ def test_the_guard_holds_only_what_nothing_proves(events: list[tuple[int, str]],
         if random.random() < 0.05:
             bench.restart()
     bench.settle()
+    bench.turn()
     here, wanted = bench.members(key), set(bench.state.members.get(key, ()))
     assert here >= wanted
     assert not here & proven
     held = {address for one in bench.state.held for address in one.members}
-    assert here - wanted == held
+    assert here - wanted <= held
+    assert bool(here - wanted) == bool(held)

@@ -420,7 +420,15 @@ def test_a_held_address_that_another_workload_has_now_is_let_go() -> None:
     assert bench.members(CART) == set(addresses(1))
     assert bench.members(PAY) == set(addresses(99, 1))
     assert all(len(allowed_to(objects, addresses(1)[0])) <= 1 for objects in bench.memory.history)
-    assert [one.members for one in bench.state.held] == [frozenset(addresses(29, 1))]
+    assert [one.members for one in bench.state.held] == [frozenset(addresses(30))], "a list is fixed"
+
+
+def test_who_lives_on_and_joins_elsewhere_still_waits_to_leave() -> None:
+    bench = _shop(100)
+    bench.state.move(named(CART, addresses(30)), named(PAY, addresses(30)), inferred=True)
+    bench.settle()
+    assert bench.members(CART) == set(addresses(30))
+    assert bench.members(PAY) == set(addresses(100))
 
 
 def test_what_was_held_and_comes_back_is_held_no_more() -> None:

@@ -183,7 +183,7 @@ def test_removals_by_event_are_proven_and_by_absence_are_not() -> None:
     batch = bench.see(pod("pay-1", ONE), change=Change.DELETED)
     assert [one.inferred for one in batch.left] == [False]
     batch = bench.see(pod("pay-2", TWO), change=Change.GONE)
-    assert batch.left == [MemberChange(batch.left[0].group, TWO, inferred=True)]
+    assert batch.left == [MemberChange(batch.left[0].group, TWO, inferred=True, unproven=True)]
     assert [end.inferred for end in bench.record.ended] == [False, True]
 
 
