@@ -109,7 +109,7 @@ class Keeper:
     def _give(self, leases: Sequence[Lease], loads: "Loads") -> None:
         for lease in leases:
             tenure = self._tenures[lease.role, lease.name]
-            if lease.holder == self._holder and tenure.held and loads.lighter(lease.wanted_by):
+            if lease.holder == self._holder and tenure.settled and loads.lighter(lease.wanted_by):
                 if not tenure.over.is_set():
                     log.info("gives up", role=lease.role, name=lease.name, to=lease.wanted_by)
                     tenure.give_up()

@@ -205,6 +205,11 @@ class Tenure:
         return self._taking_over and self.held
 
     @property
+    def settled(self) -> bool:
+        """Whether we act now, and nothing of the owner before is to be made good."""
+        return self.held and not self._taking_over
+
+    @property
     def held_for(self) -> float:
         """Seconds since it was taken; 0 while it is not held."""
         return self._clock.elapsed() - self._taken if self.held else 0.0
