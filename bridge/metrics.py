@@ -82,6 +82,14 @@ _HANDOVER = _histogram(
     "How long an address that moved to another group stayed in the one it left, after the change was recorded.",
     "device",
 )
+_HANDOVER_BOTH = _counter(
+    "device_handover_both",
+    "Addresses of which, while they moved to another group, the old and the new permission may have stood at once.",
+    "device",
+)
+_HANDOVER_WORST = _gauge("device_handover_worst_seconds", "The longest hand-over of an address of the last day.", "device")
+_FROZEN = _gauge("device_frozen", "1 while the device keeps to an earlier policy because of a freeze window.", "device")
+_FROZEN_EDITS = _gauge("device_frozen_edits", "Edits of policy that wait for the end of the device's freeze.", "device")
 _WAITING = _gauge("device_waiting_objects", "Objects of which a change is not on the device yet.", "device")
 _OBJECTS = _gauge("device_objects", "Objects wanted on the device, by where they stand.", "device", "state")
 _HELD = _gauge("device_held_members", "Members whose change waits for a person.", "device")
@@ -199,6 +207,10 @@ class Device:
         self.oldest_unapplied = _OLDEST.labels(name)
         self.lag = _LAG.labels(name)
         self.handover = _HANDOVER.labels(name)
+        self.handover_both = _HANDOVER_BOTH.labels(name)
+        self.handover_worst = _HANDOVER_WORST.labels(name)
+        self.frozen = _FROZEN.labels(name)
+        self.frozen_edits = _FROZEN_EDITS.labels(name)
         self.waiting = _WAITING.labels(name)
         self.objects = {state: _OBJECTS.labels(name, state) for state in OBJECT_STATES}
         self.held_members = _HELD.labels(name)

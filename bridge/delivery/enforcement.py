@@ -8,9 +8,11 @@ import structlog
 
 from bridge import metrics
 from bridge.contract import Adapter
+from bridge.delivery.handover import HandoverWatch
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Todo, Wanted
 from bridge.errors import Drifted, FencedOff, NotOwned, Rejected, Unsupported
+from bridge.model.handover import Handed
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import EVERYTHING, DeviceObject, FenceState, Intent, Objects, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
@@ -34,6 +36,7 @@ class Enforcement:
             None  # what the fence said before we raised it, until somebody has noted that
         )
         self._series = metrics.device(adapter.device)
+        self._moves = HandoverWatch()
         self._asked: Mapping[ObjectKey, DeviceObject] = {}  # what the last plan was to bring about
 
     def read(self, fence: Fence, recognition: Recognition, *, write: bool) -> Snapshot:
@@ -92,6 +95,7 @@ class Enforcement:
         """
         if made.empty:
             return Outcome({})
+        self._moves.sends(made, self.objects)
         try:
             outcome = self.adapter.apply(made, fence)
         except (Rejected, NotOwned) as error:
@@ -106,16 +110,20 @@ class Enforcement:
                 self.objects[key] = value
         return outcome
 
-    def observe(self, todo: Todo, wanted: Wanted, now: datetime) -> None:
-        """Show how long what is on the device since now was waited for. What is held or refused is not on it."""
+    def observe(self, todo: Todo, wanted: Wanted, now: datetime) -> list[Handed]:
+        """Show how long what is on the device since now was waited for. What is held or refused is not on it.
+
+        Returns the addresses that have changed hands."""
         aside = {refused.group for refused in self.quarantine.keys} | {key for key, _ in wanted.held} | wanted.frozen
         for key, row in todo.rows.items():
             if row.applied_generation >= row.generation or key in aside:
                 continue
-            waited = max(0.0, (now - (row.waiting_since or row.changed_at)).total_seconds())
-            self._series.lag.observe(waited)
-            for _ in range(todo.handed.get(key, 0)):
-                self._series.handover.observe(waited)
+            self._series.lag.observe(max(0.0, (now - (row.waiting_since or row.changed_at)).total_seconds()))
+        handed = list(self._moves.seen(todo.rows, {key.group for key in self.quarantine.keys}, now))
+        for one in handed:
+            self._series.handover.observe(one.seconds)
+            self._series.handover_both.inc(one.both)
+        return handed
 
     def _set_aside(self, refused: Mapping[ObjectKey, str], made: Plan, error: Rejected | NotOwned | None) -> None:
         news = {step.key for step in made.steps} & refused.keys() - self.quarantine.keys

@@ -9,10 +9,13 @@ from bridge.delivery.holds import Holds
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.store import Store
 from bridge.delivery.wanted import Wanted
+from bridge.model.handover import Buckets, Handed, buckets
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, RuleList
 from bridge.model.plan import Outcome, Plan
 from bridge.state.desired import Applied, AuditEntry, DesiredRow, ObjectState
+
+_IN_PART = (ObjectState.HELD, ObjectState.WITHHELD)  # of which it matters whose change is there and whose is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Ledger:
         self._rows: dict[ObjectKey, DesiredRow] = {}
         self._unsettled: dict[ObjectKey, ObjectState] = {}
         self._unwritten: list[_Record] = []
+        self._handed: list[tuple[datetime, Buckets]] = []
 
     @property
     def rows(self) -> Mapping[ObjectKey, DesiredRow]:
@@ -59,6 +63,7 @@ class Ledger:
         active = outcome.active and not (made.empty and self.awaiting)
         keys = {key for key, row in rows.items() if row.applied_generation < row.generation or row.gone} | fresh
         keys |= {step.key.group for step in made.steps if step.key.group in self._rows} if not active else set()
+        keys |= {step.key.group for step in made.steps if self._unsettled.get(step.key.group) in _IN_PART}
         applied = []
         for key in keys | self._unsettled.keys():
             state, message = _state(key, wanted, quarantine, active=active)
@@ -73,6 +78,12 @@ class Ledger:
         for key in [key for key in keys if self._rows[key].gone]:
             del self._rows[key]
             self._unsettled.pop(key, None)
+
+    def handed(self, found: Iterable[Handed], at: datetime) -> None:
+        """Note addresses that have changed hands."""
+        counted = buckets(found)
+        if counted:
+            self._handed.append((at, counted))
 
     def again(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, DesiredRow]:
         """What is told of these objects is to be told anew once their rows, which are returned, are entered."""
@@ -100,6 +111,9 @@ class Ledger:
             first = self._unwritten[0]
             self._store.record(self._device, epoch, first.applied, first.audit, first.digest, first.at)
             self._unwritten.pop(0)
+        while self._handed:
+            self._store.record_handovers(self._device, epoch, *self._handed[0])
+            self._handed.pop(0)
         lists = holds.unrecorded
         if lists:
             self._store.record_held(self._device, epoch, lists, at)
@@ -108,7 +122,10 @@ class Ledger:
     def _applied(self, key: ObjectKey, state: ObjectState, message: str, wanted: Wanted) -> Applied:
         row = self._rows[key]
         view = wanted.views.get(key)
-        return Applied(key, row.generation, state, "", message, view.shards if view else 0, row.gone, row.revision)
+        back = view.back if view and state in _IN_PART else frozenset()
+        return Applied(
+            key, row.generation, state, "", message, view.shards if view else 0, row.gone, row.revision, back
+        )
 
 
 def _state(key: ObjectKey, wanted: Wanted, quarantine: Quarantine, *, active: bool) -> tuple[ObjectState, str]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bridge.model.decisions import Control, Decision, Settled, Stop
+from bridge.model.handover import Buckets
 from bridge.model.identity import ObjectKey
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, HeldList, Work
 from bridge.state.recognition import Heard, Recognition
@@ -60,6 +61,10 @@ class Store(Protocol):
         at: datetime,
     ) -> None:
         """Record what became true of the device."""
+        ...
+
+    def record_handovers(self, device: str, epoch: int, at: datetime, found: Buckets) -> None:
+        """Record how long addresses took to change hands."""
         ...
 
     def saw(self, device: str, epoch: int, digests: Mapping[ObjectKey, str]) -> None:

@@ -26,15 +26,11 @@ def _nobody(_asked: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, fr
 
 @dataclass(slots=True)
 class Todo:
-    """The objects to bring onto the device now, those to take off it, and the rows of the work list that this settles.
-
-    `handed` counts, by group, the addresses that leave it while they join another: what the old holder may do, the new one could.
-    """
+    """The objects to bring onto the device now, those to take off it, and the rows of the work list that this settles."""
 
     objects: set[ObjectKey] = field(default_factory=set)
     absent: set[ObjectKey] = field(default_factory=set)
     rows: dict[ObjectKey, DesiredRow] = field(default_factory=dict)
-    handed: dict[ObjectKey, int] = field(default_factory=dict)
 
 
 class Wanted:
@@ -99,7 +95,7 @@ class Wanted:
             delta.unproven, delta.doubtful = set(gone.get(key, ())), set(come.get(key, ()))
         self.held = {place: one for place, one in self.held.items() if place[0] in wanted or place[0] in self.fixed}
         self._edited = {key: body for key, body in self._edited.items() if key in self.fixed}
-        self.todo = Todo(rows={row.key: row for row in work.rows}, handed=self.todo.handed)
+        self.todo = Todo(rows={row.key: row for row in work.rows})
         self._waiting = set()
         self._freeze(present, refused)
         self._admit(deltas, first)
@@ -241,17 +237,14 @@ class Wanted:
 
     def _admit(self, deltas: dict[ObjectKey, Delta], first: set[ObjectKey]) -> None:
         """Let members in and go, but for those that are held or frozen."""
-        moved = {address for delta in deltas.values() for address in delta.joins}
         stays = self._admission.stays(deltas, self.views, first, self.held)
         for key, delta in deltas.items():
-            self._move(key, delta, [stays[place] for kind in HoldKind if (place := (key, kind)) in stays], moved)
+            self._move(key, delta, [stays[place] for kind in HoldKind if (place := (key, kind)) in stays])
 
-    def _move(self, key: ObjectKey, delta: Delta, held: list[Held], moved: set[str]) -> None:
+    def _move(self, key: ObjectKey, delta: Delta, held: list[Held]) -> None:
         view = self.views[key]
         view.waits = {one.kind: set(one.members) for one in held}
         joins, leaves = delta.joins - view.held_joins, delta.leaves - view.held_leaves
-        if handed := len(leaves & moved):
-            self.todo.handed[key] = self.todo.handed.get(key, 0) + handed
         wider = joins & delta.widening if key in self.frozen else set()
         if wider and key in self._stopping:
             self._outgrow(key)

@@ -382,7 +382,7 @@ class Worker:
         if not made.empty and self._save_due is None:
             self._save_due = self._clock.elapsed() + self._settings.save_after
         now = self._clock.now()
-        self._enforcement.observe(todo, self._wanted, now)
+        self._ledger.handed(self._enforcement.observe(todo, self._wanted, now), now)
         told = self._auditor.done(outcome, now, self._aside)
         self._ledger.enter(todo.rows, made, outcome, self._wanted, self._enforcement.quarantine, now, told)
         self._arrived()

@@ -7,14 +7,14 @@ from typing import Any, LiteralString
 
 from bridge.errors import LostLease, StateError, StateUnavailable
 from bridge.model.decisions import Control, Decision, Settled, Stop
+from bridge.model.handover import Buckets
 from bridge.model.identity import ObjectKey
-from bridge.state import audit_rows, decisions, held_lists, recognition, working
+from bridge.state import audit_rows, decisions, gates, handovers, held_lists, recognition, working
 from bridge.state.chain import Head
 from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, HeldList, ObjectState, Work
 from bridge.state.encoding import clean, json_text
 from bridge.state.recognition import Heard, Recognition
-from bridge.state.tables import GATE_CHANNEL
 
 _REGISTER = """
 INSERT INTO device AS d (name, kind, mode) VALUES (%(name)s, %(kind)s, %(mode)s)
@@ -68,9 +68,6 @@ WHERE name = %(device)b AND EXISTS (SELECT FROM applied WHERE news)
 _FORGOTTEN = """
 DELETE FROM device_object
 WHERE device = %(device)b AND key = ANY(%(key)b::text[]) AND gone AND applied_generation = desired_generation
-"""
-_GATES = """
-SELECT pg_notify(%(channel)s, cluster) FROM (SELECT DISTINCT cluster FROM gate_need WHERE key = ANY(%(key)s::text[])) waiting
 """
 _HEALTH = """
 UPDATE device SET
@@ -179,6 +176,12 @@ class DeliveryStore:
                 self._in_doubt[device] = (told, end)
             raise
         self._in_doubt.pop(device, None)
+
+    def record_handovers(self, device: str, epoch: int, at: datetime, found: Buckets) -> None:
+        """Count in how long addresses took to change hands. Raises LostLease as `record`."""
+        with self._database.transaction() as connection:
+            _held(connection, device, epoch)
+            handovers.note(connection, device, at, found)
 
     def saw(self, device: str, epoch: int, digests: Mapping[ObjectKey, str]) -> None:
         """Note how these objects were found, "" for not at all, before something is done about it: should that never be recorded, the
@@ -316,4 +319,4 @@ def _applied(connection: Connection, device: str, applied: Sequence[Applied], at
     gone = [str(one.key) for one in applied if one.gone]
     if gone:
         connection.execute(_FORGOTTEN, {"device": device, "key": gone})
-    connection.execute(_GATES, {"channel": GATE_CHANNEL, "key": values["key"]})
+    gates.confirm(connection, device, applied)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
-from bridge.state import orders, resolutions
+from bridge.state import handovers, orders, resolutions
 from bridge.state.audit_store import AuditStore
 from bridge.state.database import Database
 from bridge.state.partitions import drop_months
@@ -33,7 +33,12 @@ WHERE c.number < (SELECT max(number) FROM audit_checkpoint newest WHERE newest.d
 _KEPT = "UPDATE cluster SET kept_from = %(before)s WHERE kept_from < %(before)s"
 _OUTAGES = "DELETE FROM outage WHERE t2 < %(before)s"
 _REPORTS = "DELETE FROM report WHERE ctid = ANY(ARRAY(SELECT ctid FROM report WHERE at < %(before)s LIMIT %(piece)s))"
-_VERSIONS = "DELETE FROM version WHERE t2 < %(before)s"
+# A device in a freeze keeps to versions that may have ended long ago.
+_VERSIONS = """
+DELETE FROM version v WHERE v.t2 < %(before)s
+AND NOT EXISTS (SELECT FROM frozen f WHERE f.cluster = v.cluster AND f.t2 IS NULL AND f.as_of < v.t2)
+"""
+_FROZEN = "DELETE FROM frozen WHERE t2 < %(before)s"
 _GROUPS = """
 DELETE FROM address_group g WHERE g.gone
 AND NOT EXISTS (SELECT FROM member m WHERE m.group_id = g.id)
@@ -62,6 +67,8 @@ def prune(database: Database, before: datetime) -> Pruned:
         connection.execute(_OUTAGES, {"before": before})
         connection.execute(resolutions.PRUNE, {"before": before})
         connection.execute(_VERSIONS, {"before": before})
+        connection.execute(_FROZEN, {"before": before})
+        connection.execute(handovers.PRUNE, {"before": before})
         connection.execute(orders.PRUNE_DECISIONS, {"before": before})
         connection.execute(orders.PRUNE_STOPS, {"before": before})
     leases, members = drop_months(database, "lease_closed", before), drop_months(database, "member_closed", before)

@@ -39,8 +39,8 @@ def upgrade() -> None:
         sa.Column("bucket", sa.Integer(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("worst", sa.Double(), nullable=False),
-        sa.Column("both", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint('count >= "both"', name=op.f("ck_handover_count")),
+        sa.Column("at_once", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("count >= at_once", name=op.f("ck_handover_count")),
         sa.PrimaryKeyConstraint("device", "at", "bucket", name=op.f("pk_handover")),
     )
     op.create_index(op.f("ix_handover_at"), "handover", ["at"])

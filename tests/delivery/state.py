@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.model.decisions import Control, Decision, Settled, Stop
+from bridge.model.handover import Buckets
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.plan import Held
@@ -40,6 +41,7 @@ class State:
     seen: dict[ObjectKey, str] = field(default_factory=dict)
     lists: dict[str, HeldList] = field(default_factory=dict)
     orders: Control = field(default_factory=Control)
+    handed: list[Buckets] = field(default_factory=list)
     settlements: list[tuple[str, Settled, str]] = field(default_factory=list)
     obeyed: list[tuple[Stop, ...]] = field(default_factory=list)
     doubted: set[tuple[ObjectKey, str]] = field(default_factory=set)
@@ -225,6 +227,10 @@ class State:
     def verified(self, device: str) -> Mapping[ObjectKey, str]:
         self._fail()
         return dict(self.seen)
+
+    def record_handovers(self, device: str, epoch: int, at: datetime, found: Buckets) -> None:
+        self._fail()
+        self.handed.append(found)
 
     def saw(self, device: str, epoch: int, digests: Mapping[ObjectKey, str]) -> None:
         self._fail()

@@ -30,8 +30,8 @@ handover = Table(
     Column("count", BigInteger, nullable=False),
     Column("worst", Double, nullable=False),
     Column(
-        "both", BigInteger, nullable=False
+        "at_once", BigInteger, nullable=False
     ),  # of these, the new permission may have stood before the old one had gone
-    CheckConstraint('count >= "both"', name="count"),
+    CheckConstraint("count >= at_once", name="count"),
     Index(None, "at"),
 )
