@@ -12,6 +12,7 @@ from bridge.cli.assembly import secret_store
 from bridge.contract import Adapter
 from bridge.delivery import drift
 from bridge.delivery.enforcement import Enforcement
+from bridge.delivery.holds import Holds
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Wanted
 from bridge.errors import BridgeError, Rejected, SettingsError, StateError
@@ -73,17 +74,19 @@ def compare(
     work = delivery.complete_work(adapter.device)
     enforcement = Enforcement(adapter)
     enforcement.take(snapshot)
-    wanted = Wanted(adapter.limits, limits)
+    holds = Holds(adapter.device)
+    holds.load(delivery.held_lists(adapter.device))
+    wanted = Wanted(adapter.limits, limits, holds)
     verified = delivery.verified(adapter.device)
     changed = drift.touched_groups(drift.unwatched(verified, snapshot.objects), verified)
 
     def unproven(removals: Mapping[ObjectKey, frozenset[str]]) -> Mapping[ObjectKey, frozenset[str]]:
         return delivery.unproven(removals, changed)
 
-    wanted.load(work, snapshot.objects, unproven, frozenset())
+    wanted.load(work, snapshot.objects, unproven, frozenset(), delivery.doubtful)
     _set_aside(enforcement.quarantine, standings, wanted, snapshot.objects)
     while True:
-        wanted.load(work, snapshot.objects, unproven, enforcement.quarantine.keys)
+        wanted.load(work, snapshot.objects, unproven, enforcement.quarantine.keys, delivery.doubtful)
         try:
             plan = enforcement.plan(wanted, wanted.todo, complete=True)
         except Rejected:

@@ -180,9 +180,12 @@ def test_defaults_for_each_cluster(tmp_path: Path) -> None:
 
 
 def test_thresholds_can_be_set(tmp_path: Path) -> None:
-    raw = {**good(), "delivery": {"guard": {"growthPerGroup": {"percent": 200, "count": 5}}}}
+    raw = {
+        **good(),
+        "delivery": {"guard": {"growthPerGroup": {"percent": 200, "count": 5}, "destination": 1, "window": 0}},
+    }
     limits = loaded(tmp_path, raw).delivery.guard.limits()
-    assert limits == GuardLimits(growth_per_group=Threshold(200, 5))
+    assert limits == GuardLimits(growth_per_group=Threshold(200, 5), destination=1, window=0)
 
 
 def test_the_schema_takes_what_is_good_and_the_example() -> None:
