@@ -277,18 +277,26 @@ class Controller:
         uid = connection.identity()
         if intake.identity and uid != intake.identity:
             self.standbys[connection.name].close()
-            raise Refused(
+            words = (
                 f"cluster {connection.name} was {intake.identity} and is now {uid}: nothing is taken from it. If it was rebuilt, "
                 f"`fusion-bridge confirm cluster {connection.name} --by NAME --reason TEXT`; if not, set right where its kubeconfig points"
             )
-        if not intake.identity:
-            self._intake_store.identify(connection.name, uid)
+            self._intake_store.refuse(connection.name, words)
+            raise Refused(words)
+        self._intake_store.identify(connection.name, uid)
         if (watcher := self.standbys[connection.name].watcher) is not None:
             watcher.identify(uid)
 
     def _serve_device(self, unit: DeviceUnit, tenure: Tenure, clock: Pulse) -> None:
         name = unit.config.name
-        adapter = Timed(unit.factory.open(replace(unit.config, permit=tenure.permit)), self.clock)
+
+        def permit() -> None:
+            """Whoever lost the lease writes no more, nor does anybody to a device that a person has stopped."""
+            tenure.permit()
+            if (working := self.workers.get(name)) is not None:
+                working.permit()
+
+        adapter = Timed(unit.factory.open(replace(unit.config, permit=permit)), self.clock)
         clock.follow(lambda: adapter.calls)  # a long plan is many calls: each shows that it goes on
         settle = tenure.settle if tenure.taking_over else None
         take_over = TakeOver(clock, unit.config.timeout, settle)
