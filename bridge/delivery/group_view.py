@@ -104,6 +104,11 @@ class GroupView:
         """Whether anything is held back."""
         return bool(any(self.waits.values()) or self.frozen_joins)
 
+    @property
+    def back(self) -> frozenset[str]:
+        """Who is held back, to join or to leave, for whatever reason."""
+        return frozenset().union(*self.waits.values(), self.frozen_joins, *self._kept)
+
     def _forget(self, address: str) -> None:
         for waiting in (*self.waits.values(), self.frozen_joins, *self._kept):
             waiting.discard(address)

@@ -104,6 +104,11 @@ class GateStart:
     reason: str = ""
     told: bool = False
 
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Its own, and those by which a device sees it."""
+        return frozenset(self.pod.addresses) | {need.address for need in self.needs} if not self.open else frozenset()
+
 
 @dataclass(slots=True)
 class Batch:
@@ -144,7 +149,9 @@ class Batch:
     causes: dict[ObjectKey, str] = field(
         default_factory=dict
     )  # why the members of a group change, or an object is to go
-    synced: dict[Resource, str] = field(default_factory=dict)  # resource -> the newest version of it that is recorded now
+    synced: dict[Resource, str] = field(
+        default_factory=dict
+    )  # resource -> the newest version of it that is recorded now
     unwatched_since: datetime | None = None  # who came and went between then and `at` was not seen
 
     @property

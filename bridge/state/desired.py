@@ -1,7 +1,7 @@
 """What delivery reads from the state, and what it records there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -76,6 +76,9 @@ class Applied:
     shards: int = 0
     gone: bool = False
     revision: int = 0  # of the cluster, which that generation goes up to
+    back: frozenset[str] = field(
+        default=frozenset(), compare=False
+    )  # members that are held or withheld: they count as pending
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,15 @@
 """What the gatekeeper asks of the state: who waits for the firewalls and for what, and to write down whose gate is open."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.errors import LostLease
-from bridge.model.addresses import Ranges
 from bridge.model.gate import Need
 from bridge.model.identity import ObjectKey
 from bridge.state.database import Connection, Database
 from bridge.state.desired import ObjectState
-from bridge.state.encoding import clean, decode_held
+from bridge.state.encoding import clean
 
 _UNFINISHED = """
 SELECT g.uid, g.namespace, g.name, g.since, g.state = 'open', g.blocked, g.reason, g.message, g.opened_at,
@@ -20,15 +19,17 @@ FROM gate g WHERE g.cluster = %(cluster)s AND (g.state = 'waiting' OR NOT g.told
 # What has settled on a device counts but for members that are held or withheld there. Rows of a time when nobody wrote down up to where
 # they had settled are in order when nothing is left to do. A device that is only read will never hold anything: nobody waits for it.
 _MISSING = """
-SELECT n.uid, n.key, host(n.address), n.joins, o.device, o.state, o.message, d.state, d.message,
-    o.settled_revision >= n.revision OR o.desired_generation = o.applied_generation AND o.state IN ('Programmed', 'Held', 'Withheld')
-FROM gate_need n JOIN device_object o ON o.key = n.key JOIN device d ON d.name = o.device
-WHERE n.cluster = %(cluster)s AND o.device = ANY(%(device)s) AND d.mode = 'apply' AND (NOT o.gone OR NOT n.joins) AND (
-    o.state IN ('Held', 'Withheld')
-    OR o.settled_revision < n.revision AND NOT (o.desired_generation = o.applied_generation AND o.state = 'Programmed'))
-ORDER BY n.uid, o.device, n.key
+SELECT x.* FROM (
+    SELECT n.uid, o.key, host(n.address), n.joins, o.device, o.state, o.message, d.state, d.message,
+        o.settled_revision >= n.revision
+            OR o.desired_generation = o.applied_generation AND o.state IN ('Programmed', 'Held', 'Withheld') AS settled,
+        o.state IN ('Held', 'Withheld') AND o.device = ANY(n.held_on) AS back
+    FROM gate_need n JOIN device_object o ON o.key = n.key AND o.members_of IS NULL OR o.members_of = n.key
+    JOIN device d ON d.name = o.device
+    WHERE n.cluster = %(cluster)s AND o.device = ANY(%(device)s) AND d.mode = 'apply' AND (NOT o.gone OR NOT n.joins)
+    ORDER BY n.uid, o.device, o.key) x
+WHERE x.back OR NOT x.settled
 """
-_HELD = "SELECT device, steps::text FROM held_plan WHERE device = ANY(%(device)s) AND kind = 'guard' AND state IN ('held', 'rejected')"
 _OURS = "SELECT FROM replica_lease WHERE role = 'cluster' AND name = %(cluster)s AND epoch = %(epoch)s FOR KEY SHARE"
 _OPEN = """
 UPDATE gate g SET state = 'open', reason = x.reason, message = x.message, opened_at = %(at)s
@@ -140,37 +141,9 @@ def _ours(connection: Connection, cluster: str, epoch: int) -> None:
 
 def _missing(connection: Connection, values: Mapping[str, object]) -> dict[str, list[Missing]]:
     found: dict[str, list[Missing]] = {}
-    held: _HeldBack | None = None
-    for uid, key, address, joins, device, state, message, device_state, device_message, settled in connection.execute(
+    for uid, key, address, joins, device, state, message, *of_device, settled, _ in connection.execute(
         _MISSING, values
     ):
         need = Need(ObjectKey.parse(key), address, joins)
-        one = Missing(need, device, ObjectState(state), message, device_state, device_message, settled)
-        if settled:
-            held = held or _HeldBack(connection, values)
-            if not (held.keeps(one) if one.state is ObjectState.HELD else joins):
-                continue
-        found.setdefault(uid, []).append(one)
+        found.setdefault(uid, []).append(Missing(need, device, ObjectState(state), message, *of_device, settled))
     return found
-
-
-class _HeldBack:
-    """The members that wait for a person, by device and group."""
-
-    def __init__(self, connection: Connection, values: Mapping[str, object]) -> None:
-        self._members: dict[tuple[str, ObjectKey], set[str]] = {}
-        rows: Iterable[tuple[str, str]] = connection.execute(_HELD, values)
-        for device, steps in rows:
-            for held in decode_held(steps):
-                self._members.setdefault((device, held.key.group), set()).update(held.members)
-        self._prefixes: dict[tuple[str, ObjectKey], Ranges] = {}
-
-    def keeps(self, one: Missing) -> bool:
-        """Whether the address is one of them, by itself or in a prefix."""
-        place = (one.device, one.need.key.group)
-        members = self._members.get(place, set())
-        if one.need.address in members or not members:
-            return bool(members)
-        if place not in self._prefixes:
-            self._prefixes[place] = Ranges(tuple(member for member in members if "/" in member))
-        return one.need.address in self._prefixes[place]

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bridge.model.addresses import Ranges
 from bridge.state.batch import Batch, GateStart
 from bridge.state.database import Connection
+from bridge.state.desired import Applied, ObjectState
 from bridge.state.encoding import clean
 from bridge.state.tables import GATE_CHANNEL
 
@@ -16,7 +18,11 @@ _OPENED = """
 UPDATE gate SET state = 'open', told = true, opened_at = %(at)b, blocked = ''
 WHERE cluster = %(cluster)b AND uid = ANY(%(uid)b::text[]) AND state = 'waiting'
 """
-_NO_NEEDS = "DELETE FROM gate_need WHERE cluster = %(cluster)b AND uid = ANY(%(uid)b::text[])"
+# What is still so stays, with what devices have said of it.
+_OTHER_NEEDS = """
+DELETE FROM gate_need n WHERE n.cluster = %(cluster)b AND n.uid = ANY(%(uid)b::text[]) AND NOT EXISTS (
+    SELECT FROM unnest(%(of)b::text[], %(address)b::text[]::inet[]) x (uid, address) WHERE x.uid = n.uid AND x.address = n.address)
+"""
 _STARTED = """
 INSERT INTO gate AS g (cluster, since, uid, namespace, name, state, blocked, reason, told, opened_at)
 SELECT %(cluster)b, %(at)b::timestamptz, x.uid, x.namespace, x.name, x.state,
@@ -38,32 +44,49 @@ CROSS JOIN LATERAL (SELECT FROM gate g WHERE g.cluster = %(cluster)b AND g.uid =
 LEFT JOIN LATERAL (
     SELECT m.revision FROM address_group a JOIN member_open m ON m.group_id = a.id AND m.address = x.address
     WHERE a.cluster = %(cluster)b AND a.key = x.key OFFSET 0) m ON true
-ON CONFLICT DO NOTHING
+ON CONFLICT (cluster, uid, key, address, joins) DO UPDATE SET revision = excluded.revision
 """
-# The groups that the address was in before, where some device has not let it go yet. Of what stands on all devices nothing is asked.
+# The groups that the address was in before, where some device has not let it go yet. Of what stands on all devices nothing is asked. Where
+# part of a group's change is held, it may be this one if nothing proved it; the device says so when it next tells of the group.
 _LEAVES = """
 WITH unsettled AS MATERIALIZED (
-    SELECT a.id, d.key, min(d.settled_revision) AS settled, bool_or(d.state = 'Held') AS held
+    SELECT a.id, d.key, min(d.settled_revision) AS settled,
+        array_agg(d.device::text) FILTER (WHERE d.state = 'Held') AS held
     FROM (
-        SELECT key, settled_revision, state FROM device_object
+        SELECT coalesce(members_of, key) AS key, device, settled_revision, state FROM device_object
         WHERE cluster = %(cluster)b AND state <> 'Programmed'
         UNION ALL
-        SELECT key, settled_revision, state FROM device_object
+        SELECT coalesce(members_of, key), device, settled_revision, state FROM device_object
         WHERE desired_generation > applied_generation AND cluster = %(cluster)b AND state = 'Programmed') d
     JOIN address_group a ON a.cluster = %(cluster)b AND a.key = d.key
     GROUP BY a.id, d.key)
-INSERT INTO gate_need (cluster, uid, key, address, joins, revision)
-SELECT %(cluster)b, x.uid, u.key, x.address, false, m.revision
+INSERT INTO gate_need (cluster, uid, key, address, joins, revision, held_on)
+SELECT %(cluster)b, x.uid, u.key, x.address, false, m.revision, CASE WHEN m.inferred THEN coalesce(u.held, '{}') ELSE '{}' END
 FROM unnest(%(uid)b::text[], %(address)b::text[]::inet[]) x (uid, address)
 CROSS JOIN LATERAL (SELECT FROM gate g WHERE g.cluster = %(cluster)b AND g.uid = x.uid AND g.state = 'waiting' OFFSET 0) g
 CROSS JOIN unsettled u
 CROSS JOIN LATERAL (
-    SELECT m.revision FROM member_closed m
+    SELECT m.revision, m.inferred FROM member_closed m
     WHERE m.group_id = u.id AND m.address = x.address AND m.t2 > %(at)b::timestamptz - interval '30 days'
     ORDER BY m.t2 DESC LIMIT 1) m
-WHERE (m.revision > u.settled OR u.held)
+WHERE (m.revision > u.settled OR m.inferred AND u.held IS NOT NULL)
 AND NOT EXISTS (SELECT FROM member_open o WHERE o.group_id = u.id AND o.address = x.address)
 ON CONFLICT DO NOTHING
+"""
+_IN_PART = (ObjectState.HELD, ObjectState.WITHHELD)
+_WAITING_FOR = """
+SELECT o.key, n.cluster, n.uid, n.key, host(n.address), n.joins
+FROM device_object o JOIN gate_need n ON n.key = coalesce(o.members_of, o.key)
+WHERE o.device = %(device)s AND o.key = ANY(%(key)s::text[])
+"""
+_HELD_ON = """
+UPDATE gate_need n SET held_on = array_remove(n.held_on, %(device)s) || CASE WHEN x.back THEN ARRAY[%(device)s]::text[] ELSE '{}' END
+FROM unnest(%(cluster)s::text[], %(uid)s::text[], %(counted)s::text[], %(address)s::text[]::inet[], %(joins)s::bool[], %(back)s::bool[])
+    x (cluster, uid, key, address, joins, back)
+WHERE n.cluster = x.cluster AND n.uid = x.uid AND n.key = x.key AND n.address = x.address AND n.joins = x.joins
+"""
+_WAKE = """
+SELECT pg_notify(%(channel)s, cluster) FROM (SELECT DISTINCT cluster FROM gate_need WHERE key = ANY(%(key)s::text[])) waiting
 """
 _NOTIFY = "SELECT pg_notify(%(channel)s, %(cluster)s)"
 
@@ -73,8 +96,9 @@ def write(run: Run, batch: Batch) -> None:
     run(_GONE, batch.gates_gone, uid=batch.gates_gone)
     run(_OPENED, batch.gates_opened, uid=batch.gates_opened)
     touched = [*batch.gates_opened, *(one.pod.uid for one in batch.gates)]
-    run(_NO_NEEDS, touched, uid=touched)
     starts = list({one.pod.uid: one for one in batch.gates}.values())
+    kept = {(one.pod.uid, address) for one in starts for address in one.addresses}
+    run(_OTHER_NEEDS, touched, uid=touched, of=[uid for uid, _ in kept], address=[address for _, address in kept])
     _start(run, starts)
     if starts:
         run(_NOTIFY, starts, channel=GATE_CHANNEL)
@@ -101,6 +125,27 @@ def _start(run: Run, starts: Sequence[GateStart]) -> None:
     )
     held = [(one.pod.uid, address) for one in starts if not one.open for address in one.pod.addresses]
     run(_LEAVES, held, uid=[uid for uid, _ in held], address=[address for _, address in held])
+
+
+def confirm(connection: Connection, device: str, applied: Sequence[Applied]) -> None:
+    """What these rows mean to those who wait for them; whoever opens gates is woken. The rows must have been written before."""
+    in_part = {str(one.key): one.back for one in applied if one.state in _IN_PART}
+    if in_part:
+        rows = connection.execute(_WAITING_FOR, {"device": device, "key": list(in_part)}).fetchall()
+        back = [_among(address, in_part[key]) for key, _, _, _, address, _ in rows]
+        columns = [list(column) for column in zip(*(row[1:] for row in rows), strict=True)]
+        if rows:
+            names = ("cluster", "uid", "counted", "address", "joins")
+            values = dict(zip(names, columns, strict=True)) | {"back": back, "device": device}
+            connection.execute(_HELD_ON, values)
+    connection.execute(_WAKE, {"channel": GATE_CHANNEL, "key": [str(one.key) for one in applied]})
+
+
+def _among(address: str, members: frozenset[str]) -> bool:
+    if not members or address in members:
+        return bool(members)
+    prefixes = tuple(one for one in members if "/" in one or "-" in one)
+    return bool(prefixes) and address in Ranges(prefixes)
 
 
 def load(connection: Connection, cluster: str) -> dict[str, bool]:

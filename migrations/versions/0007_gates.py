@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("address", postgresql.INET(), nullable=False),
         sa.Column("joins", sa.Boolean(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("held_on", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.ForeignKeyConstraint(
             ["cluster", "uid"], ["gate.cluster", "gate.uid"], name=op.f("fk_gate_need_cluster_uid"), ondelete="CASCADE"
         ),
@@ -56,4 +57,10 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_device_object_unsettled", "device_object", ["cluster"], postgresql_where=sa.text("state <> 'Programmed'")
+    )
+    op.create_index(
+        "ix_device_object_members_of",
+        "device_object",
+        ["members_of"],
+        postgresql_where=sa.text("members_of IS NOT NULL"),
     )

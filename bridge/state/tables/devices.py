@@ -63,6 +63,7 @@ device_object = Table(
     ),
     Index("ix_device_object_work", "device", postgresql_where=text("desired_generation > applied_generation")),
     Index("ix_device_object_awaiting", "device", postgresql_where=text("state = 'AwaitingDeploy'")),
+    Index("ix_device_object_members_of", "members_of", postgresql_where=text("members_of IS NOT NULL")),
     Index("ix_device_object_unsettled", "cluster", postgresql_where=text("state <> 'Programmed'")),
     Index(None, "device"),
 )

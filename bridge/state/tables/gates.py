@@ -1,7 +1,7 @@
 """Pods that wait until the firewalls know them, and what each waits for."""
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, ForeignKeyConstraint, Index, Table, Text, text
-from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy.dialects.postgresql import ARRAY, INET
 
 from bridge.state.tables.base import KEY, TIME, flag, metadata, one_of, words
 
@@ -37,6 +37,9 @@ gate_need = Table(
     Column("address", INET, primary_key=True),
     Column("joins", Boolean, primary_key=True),
     Column("revision", BigInteger, nullable=False),
+    Column(
+        "held_on", ARRAY(Text), nullable=False, server_default=text("'{}'")
+    ),  # devices where just this address is held back
     ForeignKeyConstraint(["cluster", "uid"], ["gate.cluster", "gate.uid"], ondelete="CASCADE"),
     Index(None, "key"),
 )
