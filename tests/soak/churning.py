@@ -16,10 +16,12 @@ from bridge.cluster.backoff import BackoffSettings
 from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.delivery.pacing import PacingSettings
 from bridge.delivery.worker import WorkerSettings
+from bridge.lab.apiserver import ApiServer
 from bridge.policy.compile import Target
 from bridge.state.database import Database
 from bridge.state.embedded import EmbeddedPostgres
 from tests.acceptance.world import cluster
+from tests.soak import absence
 from tests.soak.estate import Post, estate
 from tests.soak.hands import Hands
 from tests.soak.inspection import Inspection
@@ -38,6 +40,8 @@ class Stand:
     """All that a churn is made of."""
 
     town: Town
+    api: ApiServer
+    database: Database
     posts: Sequence[Post]
     controller: Controller
     storm: Storm
@@ -67,6 +71,8 @@ def run(order: Order, findings: Findings) -> None:
                 worker.audit()
             sources = made.town.sources(100 if made.town.steps % (10 * _ROUND) == 0 else 8)
             inspection.judge(findings, sources, f"step {made.town.steps}")
+        if not findings.wrong:
+            absence.episode(inspection, made.api, made.database, findings)
         inspection.conclude(findings)
         findings.figures |= {
             "steps": made.town.steps,
@@ -99,7 +105,7 @@ def stand(order: Order) -> Iterator[Stand]:
         controller.start()
         hands = Hands(posts, Random(random.random()))
         inspection = Inspection(town, posts, database.conninfo, random)
-        yield Stand(town, posts, controller, storm, hands, inspection, random)
+        yield Stand(town, made.api, database, posts, controller, storm, hands, inspection, random)
 
 
 def _controller(database: Database, kubeconfig: Path, posts: Sequence[Post]) -> Controller:

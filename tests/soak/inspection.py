@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from random import Random
 
@@ -51,12 +52,12 @@ class Inspection:
                 self.checkpoints.append(record.checkpoint(connection, self.town.reading(), self.town.owners()))
         self.town.begin()
 
-    def settle(self, sources: set[str]) -> list[str]:
-        """Wait until all is as it should be; what is not when nothing comes of waiting."""
+    def settle(self, sources: set[str], *, held: AbstractSet[str] = frozenset()) -> list[str]:
+        """Wait until all is as it should be; what is not when nothing comes of waiting. Whom the guard holds is excepted."""
         until, last = time.monotonic() + _PATIENCE, ["nothing was looked at"]
         while last and self.alive() and time.monotonic() < until:
             try:
-                last = self._amiss(sources)
+                last = self._amiss(sources - held, guarded=bool(held))
             except (psycopg.Error, LookupError) as error:  # no tables yet, no device touched yet
                 last = [f"{type(error).__name__}: {error}"]
             if last:
@@ -73,10 +74,10 @@ class Inspection:
         if self.excepted:
             findings.figures["narrower, by name"] = "; ".join(sorted(self.excepted)[:10])
 
-    def _amiss(self, sources: set[str]) -> list[str]:
+    def _amiss(self, sources: set[str], *, guarded: bool) -> list[str]:
         reading, owners = self.town.reading(), self.town.owners()
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            found = record.differing(connection, reading, owners) or record.waiting(connection)
+            found = record.differing(connection, reading, owners) or record.waiting(connection, guarded=guarded)
             narrowed = record.narrowed(connection)
         packets = list(self.town.packets({*sources, ADDED}))
         for post in [] if found else self.posts:

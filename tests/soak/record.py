@@ -13,7 +13,8 @@ from tests.soak.meaning import CLUSTER, Dweller, Reading
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_WAITING = """SELECT device, key, state, message FROM device_object WHERE applied_generation < desired_generation
+_WAITING = """SELECT device, key, state, message FROM device_object
+        WHERE applied_generation < desired_generation AND NOT (%s AND state = 'Held')
     UNION ALL SELECT name, 'device', state, message FROM device WHERE state <> 'ok'"""
 # The groups of Services as they were written; those whose names say more are parts of them.
 _MEMBERS = """SELECT g.key, array_agg(host(m.address)) FROM member m JOIN address_group g ON g.id = m.group_id
@@ -45,9 +46,9 @@ class Checkpoint:
     members: Mapping[str, frozenset[str]]
 
 
-def waiting(connection: Connection) -> list[str]:
-    """What is recorded and not on its device yet, and devices that are not well."""
-    return [f"waits: {row}" for row in connection.execute(_WAITING)]
+def waiting(connection: Connection, *, guarded: bool = False) -> list[str]:
+    """What is recorded and not on its device yet, but for what is `guarded`; and devices that are not well."""
+    return [f"waits: {row}" for row in connection.execute(_WAITING, [guarded])]
 
 
 def open_leases(connection: Connection) -> dict[str, str]:

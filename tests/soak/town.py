@@ -161,16 +161,38 @@ class Town:
         move = self._random.choice((self._govern, self._select, self._rule, self._rule, self._destination))
         return move()
 
+    def gather(self, count: int) -> None:
+        """A Service of its own, with so many pods."""
+        self.cluster.service("shop", "crowd")
+        self._wrote(Resource.SERVICES)
+        self.cluster.service_rule("shop", "crowd", "bank")
+        self._wrote(Resource.SERVICE_RULES)
+        for number in range(1, count + 1):
+            self._born((f"10.244.3.{number}",), "shop", "crowd")
+
+    def vanish(self, count: int) -> set[str]:
+        """So many of that crowd go; the addresses that they had."""
+        crowd = [one for one in self.dwellers.values() if one.app == "crowd"][:count]
+        for one in crowd:
+            self._dies(one)
+        return {address for one in crowd for address in one.addresses}
+
+    def inherit(self, addresses: list[str]) -> set[str]:
+        """Pods of others get these addresses."""
+        for address in addresses:
+            self._born((address,))
+        return set(addresses)
+
     # ---- pods
 
     def _any(self) -> Dweller:
         return self.dwellers[self._random.choice(sorted(self.dwellers))]
 
-    def _born(self, addresses: tuple[str, ...]) -> Dweller:
+    def _born(self, addresses: tuple[str, ...], space: str = "", app: str = "") -> Dweller:
         self._clock += 1
         self._numbers["pod"] += 1
         uid = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-        app, space = self._random.choice(APPS), self._random.choice(SPACES)
+        app, space = app or self._random.choice(APPS), space or self._random.choice(SPACES)
         one = Dweller(uid, space, f"{app}-{self._numbers['pod']}", app, addresses, self._clock)
         if self._random.random() < 0.5:
             self._put(replace(one, addresses=(), phase="Pending"))
