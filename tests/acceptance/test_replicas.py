@@ -88,6 +88,7 @@ class Fleet:
         """One more; its pid."""
         folder = self.folder / f"replica-{len(self.replicas)}"
         folder.mkdir()
+        (folder / "token").write_text("unused")
         bridge = Bridge(folder, {}, list(self.clusters), environment={"FUSION_BRIDGE_DATABASE_URL": self.url})
         bridge.write_settings({"devices": [self._device(name) for name in _DEVICES], "replicas": _TIMES})
         bridge.start()
@@ -113,6 +114,7 @@ class Fleet:
             "kind": "memory",
             "url": f"memory://{name}",
             "timeout": 2,
+            "credentials": {"token": {"file": "token"}},
             "scope": {
                 "clusters": {
                     one.name: {"default": {"action": "None", "unknownAddresses": "Pass"}} for one in self.clusters
