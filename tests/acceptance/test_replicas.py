@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +23,15 @@ from bridge.lab.devices.memory.rig import memory_rig
 from bridge.model.capabilities import Form
 from bridge.state.database import Database
 from bridge.state.leases import ReplicaLeases
-from tests.acceptance.site import CLUSTER, OWNER, Bridge, ClusterEntry, eventually, stays
+from tests.acceptance.documented import Document
+from tests.acceptance.site import CLUSTER, OWNER, PROGRAM, Bridge, ClusterEntry, eventually, stays
 from tests.acceptance.test_survival import prove
-from tests.acceptance.world import cluster, world
+from tests.acceptance.world import cluster, run, world
 from tests.adapters.nftables.machine import kernel
 from tests.adapters.nftables.rig import nftables_rig, rigged
 from tests.soak import pausing
 
+_OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
 _TIMES = {"term": 2, "renewal": 0.4, "deadline": 1.4}
 _DEVICES = tuple(f"memory-{number}" for number in range(6))
 _PERMITS = (
@@ -168,6 +171,7 @@ def test_replicas_share(fleet: Fleet) -> None:
     eventually("and a fourth", lambda: fleet.loads("device") == [1, 1, 2, 2], 60)
     told = next(iter(fleet.replicas.values())).cli("status", codes=(0, 1))["replicas"]
     assert sorted(len(one["devices"]) for one in told) == [1, 1, 2, 2]
+    _looked_at(next(iter(fleet.replicas.values())))
     busiest = max(pids, key=lambda pid: fleet.held("device").get(pid, 0))
     fleet.replicas[busiest].stop(signal.SIGKILL)
     eventually("the others take over", lambda: fleet.loads("device") == [2, 2, 2], 60)
@@ -176,6 +180,20 @@ def test_replicas_share(fleet: Fleet) -> None:
     assert fleet.connection.execute(twice).fetchall() == []
     (many,) = fleet.connection.execute("SELECT count(*) FROM held_under").fetchone() or (0,)
     assert many > len(_DEVICES) + len(fleet.clusters), "nothing was ever handed over"
+
+
+def _looked_at(bridge: Bridge) -> None:
+    """What the operators' page says to look at, from beside this replica."""
+    (block,) = re.findall(r"```sh\n(.*?)```", Document(_OPERATIONS).examples()["replicas"], re.DOTALL)
+    listening = next(str(one["monitoring"]) for one in bridge.log() if one.get("event") == "running")
+    commands = block.replace("fusion-bridge ", f"{PROGRAM} --config {bridge.config} ").replace(
+        "127.0.0.1:9808", listening
+    )
+    environment = {**os.environ, **bridge.environment}
+    said = run("sh", "-c", commands, env=environment).stdout
+    assert "Replicas" in said
+    assert "fusion_bridge_replicas 4.0" in said
+    assert 'fusion_bridge_tenure_taking_over{name="memory-0",role="device"}' in said
 
 
 @pytest.mark.timeout(120)
