@@ -1,6 +1,6 @@
 """`fusion-bridge status`: how far everything has got, as the state knows it; no device and no cluster is asked."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -8,9 +8,13 @@ import typer
 from bridge.cli.errors import FINDINGS, HELD
 from bridge.cli.invocation import invocation
 from bridge.cli.output import Output
+from bridge.model.handover import Handovers
 
 if TYPE_CHECKING:
+    from bridge.model.baseline import FreezeStanding
     from bridge.state.report_store import ReportStore
+
+DAY = timedelta(days=1)
 
 
 def status(context: typer.Context) -> None:
@@ -27,7 +31,7 @@ def status(context: typer.Context) -> None:
         _show(asked.output, found)
     if any(device["held"] for device in found["devices"]):
         raise typer.Exit(HELD)
-    if found["problems"] or any(device["state"] != "ok" or device["quarantined"] for device in found["devices"]):
+    if found["problems"] or any(one["problem"] for one in found["clusters"]) or any(device["state"] != "ok" or device["quarantined"] for device in found["devices"]):
         raise typer.Exit(FINDINGS)
 
 
@@ -44,6 +48,7 @@ def standing(store: "ReportStore", now: datetime) -> dict[str, Any]:
                 "revision": one.revision,
                 "changedAt": one.changed_at.isoformat() if one.changed_at else None,
                 "synced": sorted(one.synced),
+                "problem": one.problem,
             }
             for one in clusters
         ],
@@ -81,11 +86,45 @@ def _device(store: "ReportStore", name: str, now: datetime) -> dict[str, Any]:
         "objects": dict(sorted(states.items())),
         "oldestUnapplied": waiting.isoformat() if waiting else None,
         "lagSeconds": max(0.0, round((now - waiting).total_seconds(), 3)) if waiting else 0.0,
-        "held": sum(len(plan.held) for plan in store.held(name) if plan.state == "held"),
+        "held": sum(len(plan.held) for plan in store.held(name) if plan.state == "held" and plan.kind == "guard"),
+        "freezes": [freeze(one) for one in store.freezes().get(name, ())],
+        "handover": handover(store.handovers(now - DAY).get(name, Handovers())),
         "quarantined": states.get("Quarantined", 0),
         "lastRead": standing.last_read.isoformat() if standing.last_read else None,
         "lastVerified": standing.last_verified.isoformat() if standing.last_verified else None,
     }
+
+
+def freeze(one: "FreezeStanding") -> dict[str, Any]:
+    """A freeze of a device, and what of one cluster waits for its end."""
+    return {
+        "cluster": one.cluster,
+        "windows": list(one.names),
+        "until": one.until.isoformat() if one.until else None,
+        "policyOf": one.as_of.isoformat(),
+        "digest": one.digest,
+        "edits": [edit.reason for edit in one.edits],
+        "rejectedBy": one.rejected[0] if one.rejected else "",
+    }
+
+
+def handover(found: Handovers) -> dict[str, Any]:
+    """How long the addresses of the last day took that changed hands there, in seconds; null where there was none."""
+    return {
+        "count": found.count,
+        "p50Seconds": found.p50,
+        "p99Seconds": found.p99,
+        "worstSeconds": found.worst,
+        "both": found.both,
+    }
+
+
+def _handover(found: dict[str, Any]) -> str:
+    """The three figures in short."""
+    if not found["count"]:
+        return "none"
+    figures = "/".join(f"{found[name]:.2g}" for name in ("p50Seconds", "p99Seconds", "worstSeconds"))
+    return f"{figures} s"
 
 
 def _problems(store: "ReportStore", cluster: str) -> list[dict[str, Any]]:
@@ -103,6 +142,11 @@ def _state(device: dict[str, Any]) -> str:
     message = unnamed(device["name"], device["message"])
     words = f"{device['state']}: {message}" if message else device["state"]
     words += ", taking over" if device["takingOver"] else ""
+    ends = {one["until"] for one in device["freezes"]}
+    waiting = sum(len(one["edits"]) for one in device["freezes"])
+    if ends:
+        end = "" if None in ends else f" until {_time(max(one for one in ends if one))}"
+        words += f", frozen{end}" + (f" ({waiting} edit(s) wait)" if waiting else "")
     loose = not_attached(device["attached"])
     return f"{words}, {loose}" if loose else words
 
@@ -115,7 +159,12 @@ def _time(text: str | None) -> str:
 
 def _show(output: Output, found: dict[str, Any]) -> None:
     clusters = [
-        (one["name"], str(one["revision"]), _time(one["changedAt"]), ", ".join(one["synced"]) or "nothing yet")
+        (
+            one["name"],
+            str(one["revision"]),
+            _time(one["changedAt"]),
+            one["problem"] or ", ".join(one["synced"]) or "nothing yet",
+        )
         for one in found["clusters"]
     ]
     output.table("Clusters", ("cluster", "revision", "changed", "synced"), clusters)
@@ -128,11 +177,12 @@ def _show(output: Output, found: dict[str, Any]) -> None:
             str(sum(one["objects"].values())),
             str(one["held"]),
             str(one["quarantined"]),
+            _handover(one["handover"]),
             _time(one["lastVerified"]),
         )
         for one in found["devices"]
     ]
-    columns = ("device", "kind", "state", "lag", "objects", "held", "quarantined", "verified")
+    columns = ("device", "kind", "state", "lag", "objects", "held", "quarantined", "hand-over", "verified")
     output.table("Devices", columns, devices)
     replicas = [
         (

@@ -46,6 +46,19 @@ class FrozenList:
     released: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FreezeStanding:
+    """A device in a freeze as people are told: what it keeps to, and what of one cluster waits for the end. `digest`: "" for nothing."""
+
+    cluster: str
+    names: tuple[str, ...]
+    until: datetime | None
+    as_of: datetime
+    digest: str = ""
+    edits: tuple[Held, ...] = ()
+    rejected: tuple[str, str] | None = None
+
+
 def kept_tag(device: str) -> str:
     """The part by which a group that a device keeps as it was defined earlier is told from the group as it is defined now."""
     return f"kept.{device}"

@@ -75,6 +75,8 @@ def recorded(device: str, kind: str, evidence: Evidence, error: str = "") -> Dev
         drift=evidence.drift,
         changes=evidence.changes,
         picture=evidence.picture,
+        frozen=evidence.frozen,
+        handover=evidence.handover,
     )
     told = evidence.standing
     if told is None:

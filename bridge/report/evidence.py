@@ -7,9 +7,21 @@ from functools import cached_property
 
 import msgspec
 
+from bridge.model.baseline import FreezeStanding
 from bridge.model.intent import Group, Shard, Snapshot
 from bridge.model.plan import Plan
-from bridge.report.model import Bucket, Change, Changes, Picture, Since, Summary, Touched, about
+from bridge.report.model import (
+    Bucket,
+    Change,
+    Changes,
+    FrozenPolicy,
+    HandoverTimes,
+    Picture,
+    Since,
+    Summary,
+    Touched,
+    about,
+)
 from bridge.state.change_store import After, ChangeStore
 from bridge.state.database import Database
 from bridge.state.report_archive import ReportArchive
@@ -37,6 +49,8 @@ class Evidence:
     drift: tuple[Change, ...] = ()
     changes: Changes = field(default_factory=Changes)
     picture: Picture | None = None
+    frozen: tuple[FrozenPolicy, ...] = ()
+    handover: HandoverTimes = field(default_factory=HandoverTimes)
     at: datetime | None = None
 
 
@@ -62,12 +76,23 @@ class Witness:
             drift=tuple(change(one) for one in self._changes.last(device, after, _DRIFTS, drift=True)),
             changes=self._summary(device, after),
             picture=self._picture(device, since),
+            frozen=tuple(_frozen(one) for one in self._freezes.get(device, ())),
+            handover=self._handovers.get(device, HandoverTimes()),
             at=self._at,
         )
 
     @cached_property
     def _standings(self) -> Mapping[str, DeviceStanding]:
         return {one.name: one for one in self._store.devices()}
+
+    @cached_property
+    def _freezes(self) -> Mapping[str, tuple[FreezeStanding, ...]]:
+        return self._store.freezes()
+
+    @cached_property
+    def _handovers(self) -> Mapping[str, HandoverTimes]:
+        found = self._store.handovers(self._at - _A_DAY)
+        return {name: HandoverTimes(one.count, one.p50, one.p99, one.worst, one.both) for name, one in found.items()}
 
     @cached_property
     def _kept(self) -> tuple[tuple[Since, Summary], ...]:
@@ -108,6 +133,12 @@ class Witness:
         found = self._changes.buckets(device, after, origin, timedelta(seconds=width))
         buckets = tuple(Bucket(one.at, one.changes, one.drift, one.lag_median, one.lag_max) for one in found)
         return Picture(origin, self._at, width, buckets)
+
+
+def _frozen(one: FreezeStanding) -> FrozenPolicy:
+    edits = tuple(edit.reason for edit in one.edits)
+    rejected = one.rejected[0] if one.rejected else ""
+    return FrozenPolicy(one.cluster, one.names, one.until, one.as_of, one.digest, edits, rejected)
 
 
 def bucket_width(span: timedelta) -> float:

@@ -218,6 +218,34 @@ class Since(Value, frozen=True):
     at: datetime
 
 
+class FrozenPolicy(Value, frozen=True):
+    """A device that keeps to the policy of an earlier time because of freeze windows, and the edits of one cluster that wait for their end.
+
+    Without `until` no end is in sight. `digest` is that of the list of edits, "" where there are none.
+    """
+
+    cluster: str
+    windows: tuple[str, ...]
+    until: datetime | None
+    policy_of: datetime
+    digest: str = ""
+    edits: tuple[str, ...] = ()
+    rejected_by: str = ""
+
+
+class HandoverTimes(Value, frozen=True):
+    """How long the addresses of the last day that changed hands on a device took, in seconds; null where none did.
+
+    `both`: of how many the old permission and the new one may have stood at once.
+    """
+
+    count: int = 0
+    p50: float | None = None
+    p99: float | None = None
+    worst: float | None = None
+    both: int = 0
+
+
 class DeviceReport(Value, frozen=True):
     """One device, read live. With an `error` it could not be compared, and only what the bridge has recorded is said of it.
 
@@ -255,6 +283,8 @@ class DeviceReport(Value, frozen=True):
     drift: tuple[Change, ...] = ()
     changes: Changes = Changes()
     picture: Picture | None = None
+    frozen: tuple[FrozenPolicy, ...] = ()
+    handover: HandoverTimes = HandoverTimes()
     rules: tuple[RuleLine, ...] = ()
 
     @property

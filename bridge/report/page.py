@@ -11,7 +11,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bridge.report import picture
 from bridge.report.model import DeviceReport, Item, ItemState, ObjectReport, Report, RuleLine
 from bridge.report.naming import scope_word, title
-from bridge.report.words import changes_line, clock, counted, members_of, report_line, since_words, span, standing
+from bridge.report.words import (
+    changes_line,
+    clock,
+    counted,
+    handover_line,
+    members_of,
+    report_line,
+    since_words,
+    span,
+    standing,
+)
 
 # What a page shows of much: browsers and people have limits, JSON and CSV have none.
 _GROUPS, _ROWS, _PROBLEMS = 500, 60, 200
@@ -75,6 +85,7 @@ def page(report: Report) -> str:
         verdict=_verdict(report),
         line=report_line(report),
         clock=clock,
+        handover_line=handover_line,
         since=lambda moment: _since(moment, report.at),
         chart=picture,
     )

@@ -10,7 +10,17 @@ from bridge.model.plan import Plan, Step
 from bridge.report.difference import DeviceDifference, Difference, Side
 from bridge.report.items import items
 from bridge.report.model import DeviceReport, Item, ObjectReport, Report, RuleLine, Summary
-from bridge.report.words import age, changes_line, clock, members_of, since_words, span, standing, unnamed
+from bridge.report.words import (
+    age,
+    changes_line,
+    clock,
+    handover_line,
+    members_of,
+    since_words,
+    span,
+    standing,
+    unnamed,
+)
 from bridge.state.reported import KeptReport
 
 _SHOWN = 20  # of one object's items; JSON and CSV have them all
@@ -141,6 +151,13 @@ def _findings(device: DeviceReport, at: datetime) -> Iterator[Sheet]:
         )
         about = ("object", "members", "reason", "digest", "by", "why")
         yield Sheet(f"{name}: rejected, and left undone", about, rejected)
+    for frozen in device.frozen:
+        end = f"until {clock(frozen.until)}" if frozen.until else "without an end in sight"
+        edits = tuple((edit,) for edit in frozen.edits) or (("nothing was edited since",),)
+        more = f", digest {frozen.digest}" if frozen.digest else ""
+        more += f", rejected by {frozen.rejected_by}" if frozen.rejected_by else ""
+        title = f"{name}: frozen {end} ({', '.join(frozen.windows)}); waiting from {frozen.cluster}{more}"
+        yield Sheet(title, ("edit",), edits)
     if device.quarantined:
         rows = tuple((one.object, one.message) for one in device.quarantined)
         yield Sheet(f"{name}: refused by the device", ("object", "the device's words"), rows)
@@ -159,6 +176,7 @@ def _evidence(device: DeviceReport) -> Iterator[Sheet]:
         yield Sheet(f"{name}: changed by somebody else {since}{more}", columns, rows)
     lines = [("not compared", device.error)] if device.error else []
     lines.append(("changes", changes_line(device)))
+    lines += [("hand-over", handover_line(device.handover))] if device.handover.count else []
     if device.audit.number:
         lines.append(("audit", f"row {device.audit.number}, hash {device.audit.hash}"))
     if device.state not in ("", "ok"):

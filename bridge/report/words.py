@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from bridge.report.model import DeviceReport, Report
+from bridge.report.model import DeviceReport, HandoverTimes, Report
 
 _MEMBERS = re.compile(r"[0-9a-f]{16} [-+]\[(.*)\]")  # as bridge.model.rendering.change_lines writes it
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -45,6 +45,18 @@ def standing(device: DeviceReport) -> str:
     words += [f"{counted(len(device.rejected), 'change')} rejected"] if device.rejected else []
     words += [loose] if (loose := not_attached(device.attached)) else []
     return ", ".join(words)
+
+
+def handover_line(found: HandoverTimes) -> str:
+    """How long the addresses of the last day took that changed hands."""
+    if not found.count:
+        return "no address changed hands in the last day"
+    parts = (found.p50, found.p99, found.worst)
+    p50, p99, worst = (f"{part:.3g} s" for part in parts if part is not None)
+    both = f"; {found.both} may have had both permissions at once" if found.both else ""
+    return (
+        f"{found.count} addresses in the last day; half within {p50}, 99 of 100 within {p99}, the longest {worst}{both}"
+    )
 
 
 def not_attached(attached: Mapping[str, bool]) -> str:

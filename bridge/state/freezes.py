@@ -8,7 +8,7 @@ from typing import LiteralString
 
 import msgspec
 
-from bridge.model.baseline import Baseline, FrozenList, Stance
+from bridge.model.baseline import Baseline, FreezeStanding, FrozenList, Stance
 from bridge.model.observed import Namespace, PolicyObject, Resource
 from bridge.state.batch import Batch
 from bridge.state.database import Connection
@@ -34,6 +34,12 @@ _END = "UPDATE frozen SET t2 = %(at)b WHERE cluster = %(cluster)b AND device = A
 _KEPT = """
 SELECT device, names, until, stance::text, as_of FROM frozen
 WHERE cluster = %(cluster)s AND t1 <= coalesce(%(at)s::timestamptz, 'infinity') AND (t2 IS NULL OR t2 > %(at)s::timestamptz)
+"""
+_STANDING = """
+SELECT f.device, f.cluster, f.names, f.until, f.as_of, h.digest, h.steps::text, h.state, h.by, h.reason
+FROM frozen f LEFT JOIN held_plan h ON h.device = f.device AND h.cluster = f.cluster AND h.kind = 'freeze'
+    AND h.state IN ('held', 'rejected')
+WHERE f.t2 IS NULL ORDER BY f.device, f.cluster
 """
 _LISTS = """
 SELECT device, digest, steps::text, state, by, reason FROM held_plan
@@ -76,6 +82,17 @@ def kept(connection: Connection, cluster: str, at: datetime | None = None) -> di
         device: Baseline(device, tuple(names), until, _stance.decode(stance), as_of)
         for device, names, until, stance, as_of in rows
     }
+
+
+def standing(connection: Connection) -> dict[str, tuple[FreezeStanding, ...]]:
+    """Every device that is in a freeze now, with what waits there, cluster by cluster."""
+    found: dict[str, tuple[FreezeStanding, ...]] = {}
+    for device, cluster, names, until, as_of, digest, steps, state, by, reason in connection.execute(_STANDING):
+        edits = decode_held(steps) if steps else ()
+        rejected = (by, reason) if state == "rejected" else None
+        told = FreezeStanding(cluster, tuple(names), until, as_of, digest or "", edits, rejected)
+        found[device] = (*found.get(device, ()), told)
+    return found
 
 
 def lists(connection: Connection, cluster: str) -> dict[str, FrozenList]:

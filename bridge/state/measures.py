@@ -17,12 +17,19 @@ SELECT d.name, d.state, d.last_read, d.last_verified, d.audit_number, coalesce(h
 FROM device d LEFT JOIN (
     SELECT device, sum(json_array_length(step -> 'members')) FILTER (WHERE state = 'held') AS held,
         sum(json_array_length(step -> 'members')) FILTER (WHERE state = 'rejected') AS rejected
-    FROM held_plan, json_array_elements(steps) step WHERE state IN ('held', 'rejected') GROUP BY device) h ON h.device = d.name
+    FROM held_plan, json_array_elements(steps) step WHERE kind = 'guard' AND state IN ('held', 'rejected') GROUP BY device) h
+    ON h.device = d.name
 """
 _OBJECTS = "SELECT device, state, count(*) FROM device_object WHERE NOT gone GROUP BY device, state"
 _LEASES = "SELECT cluster, count(*) FROM lease_open GROUP BY cluster"
 _DECISIONS = "SELECT cluster, min(at) FROM decision WHERE state = 'Waiting' GROUP BY cluster"
 _STOPS = "SELECT cluster, count(*) FROM stop WHERE ended_at IS NULL GROUP BY cluster"
+_FROZEN = """
+SELECT f.device, coalesce(sum(json_array_length(h.steps)), 0) FROM frozen f
+LEFT JOIN held_plan h ON h.device = f.device AND h.cluster = f.cluster AND h.kind = 'freeze' AND h.state IN ('held', 'rejected')
+WHERE f.t2 IS NULL GROUP BY f.device
+"""
+_HANDOVERS = "SELECT device, max(worst) FROM handover WHERE at > now() - interval '1 day' GROUP BY device"
 _REPORTS = "SELECT origin, max(at) FROM report GROUP BY origin"
 
 
@@ -46,6 +53,7 @@ class Urgent:
 class DeviceFigures:
     """How one device stands. `objects` counts what is wanted on it by its state, `held_members` what waits for a person,
     `rejected_members` what a person does not want done, and `stops` how many it obeys.
+    `frozen_edits` wait for the end of its freeze; None: it is in none. `worst_handover` is in seconds, of the last day.
     """
 
     state: str
@@ -56,6 +64,8 @@ class DeviceFigures:
     rejected_members: int = 0
     stops: int = 0
     objects: dict[str, int] = field(default_factory=dict)
+    frozen_edits: int | None = None
+    worst_handover: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,12 @@ class Measures:
             devices = _devices(connection)
             for name, state, count in connection.execute(_OBJECTS):
                 devices[name].objects[state] = count
+            for name, edits in connection.execute(_FROZEN):
+                if name in devices:
+                    devices[name].frozen_edits = int(edits)
+            for name, worst in connection.execute(_HANDOVERS):
+                if name in devices:
+                    devices[name].worst_handover = worst
             reports: dict[str, datetime] = dict(connection.execute(_REPORTS).fetchall())
             decisions: dict[str, datetime] = dict(connection.execute(_DECISIONS).fetchall())
             stops: dict[str, int] = dict(connection.execute(_STOPS).fetchall())

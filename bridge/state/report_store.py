@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Text, cast, func, literal, select, text
 from sqlalchemy.dialects.postgresql import INET
 
+from bridge.model.baseline import FreezeStanding
+from bridge.model.handover import Handovers
 from bridge.model.identity import ObjectKey
 from bridge.model.policy import Ref
-from bridge.state import loading, tables
+from bridge.state import freezes, handovers, loading, tables
 from bridge.state.batch import Verdict
 from bridge.state.database import Database
 from bridge.state.desired import AuditEntry, DeviceHealth, ObjectState
@@ -48,7 +50,8 @@ class ReportStore:
 
     def clusters(self) -> tuple[ClusterStanding, ...]:
         """Every cluster, by name."""
-        query = select(_cluster.name, _cluster.uid, _cluster.revision, _cluster.changed_at, _cluster.synced)
+        columns = (_cluster.name, _cluster.uid, _cluster.revision, _cluster.changed_at, _cluster.synced, _cluster.problem)
+        query = select(*columns)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(_cluster.name))
             return tuple(ClusterStanding(*row) for row in rows)
@@ -104,6 +107,16 @@ class ReportStore:
         with self._database.reading() as connection:
             rows = connection.execute(query)
             return tuple(HeldPlan(name, digest, decode_held(steps), *rest) for name, digest, steps, *rest in rows)
+
+    def freezes(self) -> Mapping[str, tuple[FreezeStanding, ...]]:
+        """Every device that is in a freeze, with what waits there for its end."""
+        with self._database.transaction(snapshot=True) as connection:
+            return freezes.standing(connection)
+
+    def handovers(self, since: datetime) -> Mapping[str, Handovers]:
+        """How long addresses took to change hands on each device from then on; a device where none did is not in it."""
+        with self._database.transaction(snapshot=True) as connection:
+            return handovers.since(connection, since)
 
     def audit(self, device: str, limit: int = 100) -> tuple[Audited, ...]:
         """The last changes on the device, the newest first."""
