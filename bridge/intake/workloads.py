@@ -1,6 +1,7 @@
 """Which workload holds which address (SEMANTICS 2)."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from bridge.model.observed import Pod
@@ -25,6 +26,10 @@ class Workloads:
     def put(self, pod: Pod, at: datetime) -> tuple[str, ...]:
         """Take the pod as it is now; returns the addresses whose owner, or whose owner's groups, may have changed."""
         old = self.pods.get(pod.uid)
+        if old is not None and not pod.addresses and old.addresses and not pod.terminal:
+            # A status that was emptied, as throttled writers leave it, proves nothing: until the pod ends, tells another address, or
+            # another pod holds this one, it is where it was.
+            pod = replace(pod, addresses=old.addresses)
         self.pods[pod.uid] = pod
         if old is None:
             self._by_namespace.setdefault(pod.namespace, set()).add(pod.uid)

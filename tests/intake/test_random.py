@@ -71,13 +71,16 @@ class Cluster:
             }
             what = self.random.choice(tuple(changes))
             return self._put(replace(one, **{what: changes[what]}))  # type: ignore[arg-type]
+        place = self.random.choice(NAMESPACES)
+        if not any(isinstance(value, Namespace) and value.name == place for value in self.objects.values()):
+            return self._put(namespace(place))
         last = self.random.randrange(8)
         addresses = [f"10.0.0.{last}", f"fd00::{last}"] if last < 6 else [f"192.0.2.{last}"]
         return self._put(
             pod(
                 f"{self.random.choice(APPS)}-{self.serial}",
                 *addresses[: self.random.randint(0, 2)],
-                namespace=self.random.choice(NAMESPACES),
+                namespace=place,
                 started=self.random.randrange(3),
                 host_network=self.random.random() < 0.1,
             )
@@ -122,7 +125,9 @@ class Cluster:
         return self.delete(self.random.choice(free)) if free else []
 
     def _named(self, value: Observed) -> bool:
-        """Whether rules name it: it would stay while they do."""
+        """Whether rules name it, or pods are in it: it would stay while they do."""
+        if isinstance(value, Namespace):
+            return any(isinstance(one, Pod) and one.namespace == value.name for one in self.objects.values())
         return (
             isinstance(value, PolicyObject)
             and value.name == "bank"
