@@ -93,7 +93,7 @@ MEANINGS: Mapping[Reason, Meaning] = {
     Reason.PENDING: Meaning("a change has not reached the device yet"),
     Reason.HELD: Meaning(
         "part of a change waits for a person, because no event proves it or it is unusually large",
-        "ask whoever runs the bridge to look at `fusion-bridge report` and decide",
+        "ask the security team to look at `fusion-bridge held` and decide",
         event=True,
     ),
     Reason.QUARANTINED: Meaning(

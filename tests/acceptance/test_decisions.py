@@ -1,14 +1,19 @@
 """What a person decides, from the object in the cluster to the packet: release, reject, stop, and what nobody but a person ends."""
 
 import json
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.acceptance.documented import Document
 from tests.acceptance.site import DEVICE, eventually, stays
 from tests.acceptance.world import World, run, world
 
+OPERATIONS = Document(Path(__file__).parents[2] / "docs/operations.md")
+ANN = {"NAME": "ann", "TEXT": "the node is gone"}
 WHO = ("--by", "ann", "--reason", "the node is gone")
 LEFT = [f"10.244.1.{last}" for last in range(1, 31)]  # who goes unseen
 STAY = [f"10.244.2.{last}" for last in range(1, 31)]
@@ -44,6 +49,14 @@ def _person(site: World, *words: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
+def _documented(site: World, example: str, *more: str, **names: str) -> tuple[int, dict[str, Any]]:
+    """The same by the command of docs/operations.md, with these names for what stands in capitals there."""
+    (line,) = [one for one in OPERATIONS.examples()[example].splitlines() if not one.startswith("```")]
+    program, *words = [names.get(word, word) for word in shlex.split(line)]
+    assert program == "fusion-bridge"
+    return _person(site, *words, *more)
+
+
 def _web(site: World) -> frozenset[str]:
     return site.group("service", "shop", "web")
 
@@ -76,7 +89,7 @@ def _told(site: World, name: str) -> str:
 )
 def test_reject(site: World) -> None:
     (one,) = _held(site)
-    code, answer = _person(site, "reject", one["digest"], "--device", DEVICE, *WHO)
+    code, answer = _documented(site, "reject", DIGEST=one["digest"], DEVICE=DEVICE, **ANN)
     assert (code, answer["state"]) == (0, "Done")
     eventually("it is rejected", lambda: bool(_held(site, "rejected")))
     (rejected,) = _held(site, "rejected")
@@ -96,10 +109,13 @@ def test_reject(site: World) -> None:
 def test_release(site: World) -> None:
     (one,) = [*_held(site), *_held(site, "rejected")]  # whoever rejected it may have been wrong
     assert (one["device"], one["cluster"], one["members"]) == (DEVICE, site.name, len(LEFT))
+    for line in OPERATIONS.examples()["held"].splitlines()[1:-1]:
+        words = [one["digest"] if word == "DIGEST" else word for word in line.split()[1:]]
+        assert one["digest"] in site.bridge.command(*words).stdout
     shown = site.bridge.cli("held", one["digest"], codes=(0, 3))["held"][0]
     assert [member for step in shown["steps"] for member in step["members"]] == sorted(LEFT)
     assert _web(site) == {*LEFT, *STAY}
-    code, answer = _person(site, "release", one["digest"], "--device", DEVICE, *WHO)
+    code, answer = _documented(site, "release", DIGEST=one["digest"], DEVICE=DEVICE, **ANN)
     assert (code, answer["state"]) == (0, "Done")
     eventually("those that left are out", lambda: _web(site) == set(STAY))
     eventually("nothing is held", lambda: not [*_held(site), *_held(site, "rejected")])
@@ -115,7 +131,7 @@ def test_release(site: World) -> None:
 
 @pytest.mark.acceptance("trust: a global stop: nothing is written to any device until it is lifted, over restarts too")
 def test_stop(site: World) -> None:
-    code, answer = _person(site, "stop", "--by", "ann", "--reason", "a fire")
+    code, answer = _documented(site, "stop", NAME="ann", TEXT="a fire")
     assert (code, answer["stops"][0]["state"]) == (0, "Stopped")
     site.pod("shop", "web-90", "10.244.3.1")
     site.delete_pod("shop", "web-59")
@@ -127,7 +143,7 @@ def test_stop(site: World) -> None:
     site.bridge.start()
     eventually("it is stopped again", lambda: _standing(site)["state"] == "stopped")
     stays("nothing is written", lambda: "10.244.3.1" not in _web(site), 3)
-    code, answer = _person(site, "start", "--by", "bob", "--reason", "it is out")
+    code, answer = _documented(site, "start", NAME="bob", TEXT="it is out")
     assert (code, answer["stops"][0]["state"]) == (0, "Started")
     eventually("what happened meanwhile is done", lambda: _web(site) == {*STAY[:-1], "10.244.3.1"})
 

@@ -12,12 +12,14 @@ import yaml
 from bridge.cluster.rights import Right
 from bridge.model.kinds import DECISION, STOP, Kind
 from bridge.resources import shipped
+from tests.acceptance.documented import Document
 from tests.cli.program import Answer, run
 from tests.control_plane.api import Json, eventually
 from tests.control_plane.plane import ControlPlane
 from tests.deployment.account import ServiceAccount
 
 HOME = "test-decisions"
+OPERATIONS = Document(Path(__file__).parents[2] / "docs/operations.md")
 DIGEST = "0123456789abcdef"
 KUBERNETES = shipped("config/kubernetes")
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -36,10 +38,9 @@ class Site:
         """The program as that person."""
         account = ServiceAccount.make(self.plane, HOME, name, [])
         if decides:
-            subject = {"kind": "ServiceAccount", "name": name, "namespace": HOME}
-            role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "fusion-bridge-security"}
-            binding = {"metadata": {"name": f"{HOME}-{name}-decides"}, "roleRef": role, "subjects": [subject]}
-            self.plane.api.post(_BINDINGS, binding)
+            _, command, _ = OPERATIONS.examples()["security"].splitlines()
+            names = {"fusion-bridge-security": f"{HOME}-{name}-decides", "--group=GROUP": f"--user={self.user(name)}"}
+            self.plane.kubectl(*(names.get(word, word) for word in command.split()[1:]))
             account.await_roles([Right("create", "decisions", "fusionbridge.io")])
         account.connection(self.folder).close()
         kubeconfig = self.folder / f"{name}.kubeconfig"
