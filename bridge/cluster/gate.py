@@ -5,6 +5,8 @@ from bridge.cluster.listing import Lister
 from bridge.errors import ClusterUnavailable
 from bridge.model.observed import Resource
 
+_JUST = 1.0  # seconds: many reflectors begin again at the same moment
+
 
 class ClusterGate:
     """Shared by the reflectors of one cluster. An API that shows no namespaces is not to be believed about anything."""
@@ -13,14 +15,19 @@ class ClusterGate:
         self._connection = connection
         self.identity = ""  # whose API it has to be, once that is known
         self.stranger = ""  # who answers in its place
+        self._asked_at: float | None = None
 
-    def prove_same(self) -> None:
-        """Ask who it is. Raises ClusterUnavailable when it is another cluster, and what Connection raises."""
-        if not self.identity:
+    def prove_same(self, now: float) -> None:
+        """Ask who it is, unless that was asked just before. Raises ClusterUnavailable when it is another cluster, and what Connection
+        raises.
+        """
+        if not self.identity or (self._asked_at is not None and now < self._asked_at + _JUST):
             return
         found = self._connection.identity()
+        self._asked_at = now
         self.stranger = "" if found == self.identity else found
         if self.stranger:
+            self._asked_at = None
             raise ClusterUnavailable(
                 f"{self._connection.name}: was {self.identity} and is now {found}: nothing is taken from another cluster"
             )

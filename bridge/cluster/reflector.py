@@ -226,6 +226,8 @@ class Reflector:
 
     def _follow(self, basis: _Basis) -> None:
         """One list if it is due, one watch."""
+        if self._newest:
+            self._gate.prove_same(self._clock.elapsed())
         if not basis.version:
             self._synchronize(basis)
         missed_since, opened = self._missed_since(basis), self._clock.elapsed()
@@ -252,8 +254,6 @@ class Reflector:
         if self._state is State.STARTING:
             self._state = State.LISTING
         began, heard = self._clock.now(), self._clock.elapsed()
-        if self._newest:
-            self._gate.prove_same()
         listed = self._list(basis)
         removals = self._removals(basis, listed)
         with self._served(basis):

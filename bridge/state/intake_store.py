@@ -6,6 +6,7 @@ from bridge.errors import LostLease, StateError
 from bridge.state import loading
 from bridge.state.batch import Batch, Recorded
 from bridge.state.database import BY_KEY, Connection, Database
+from bridge.state.encoding import clean
 from bridge.state.recording import Recording
 
 # The key-share lock keeps the owner until the commit: a new one waits for it (see leases), a renewal does not.
@@ -40,8 +41,15 @@ class IntakeStore:
 
     def identify(self, cluster: str, uid: str) -> None:
         """Write down which cluster this is (uid of kube-system). Whether a change of it is acceptable is for the caller to decide."""
+        query = "UPDATE cluster SET uid = %(uid)s, problem = '' WHERE name = %(cluster)s AND (uid, problem) <> (%(uid)s, '')"
         with self._database.transaction() as connection:
-            connection.execute("UPDATE cluster SET uid = %s WHERE name = %s", [uid, cluster])
+            connection.execute(query, {"uid": uid, "cluster": cluster})
+
+    def refuse(self, cluster: str, why: str) -> None:
+        """Write down why nothing is taken from the cluster until a person decides."""
+        query = "UPDATE cluster SET problem = %(why)s WHERE name = %(cluster)s AND problem <> %(why)s"
+        with self._database.transaction() as connection:
+            connection.execute(query, {"why": clean(why), "cluster": cluster})
 
     def identity(self, cluster: str) -> str:
         """Which cluster it was when it was last heard of; "" before the first time, and for one that is not registered."""

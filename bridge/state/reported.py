@@ -49,13 +49,16 @@ class DeviceStanding:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStanding:
-    """One cluster: its identity, its last batch, and the resource version of the last complete list of each resource."""
+    """One cluster: its identity, its last batch, the resource version of the last complete list of each resource, and why nothing is
+    taken from it.
+    """
 
     name: str
     uid: str
     revision: int
     changed_at: datetime | None
     synced: Mapping[str, str]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

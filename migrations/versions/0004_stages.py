@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("revision", name=op.f("pk_migration")),
     )
     op.add_column("cluster", sa.Column("current_at", _TIME, nullable=True))
+    op.add_column("cluster", sa.Column("problem", sa.Text(), server_default="", nullable=False))
     op.add_column("device", sa.Column("fence_epoch", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("device", sa.Column("fence_installation", sa.Text(), server_default="", nullable=False))
     op.add_column("device", sa.Column("adopting", sa.JSON(), server_default=sa.text("'[]'"), nullable=False))

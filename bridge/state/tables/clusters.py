@@ -26,6 +26,7 @@ cluster = Table(
     Column("kept_from", TIME),  # history is whole from here on: the first batch, or what was pruned until then
     Column("versions_from", TIME),  # the same of `version`, where that is younger
     Column("current_at", TIME),  # by the clock of the database: all that was heard until then is recorded
+    words("problem"),  # why nothing is taken from it until a person decides
     CheckConstraint("revision >= 0", name="revision"),
 )
 
