@@ -177,9 +177,9 @@ class Batch:
         return not any(getattr(self, name) for name in self.__dataclass_fields__ if name != "at")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class OpenLease:
-    """Who holds an address now, as recorded."""
+    """Who holds an address now, as recorded. Never changed, and not frozen because there are as many as pods."""
 
     address: str
     uid: str
