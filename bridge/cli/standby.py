@@ -14,6 +14,7 @@ from bridge.cluster.client import Connection
 from bridge.cluster.settings import ReflectorSettings
 from bridge.cluster.watcher import ClusterWatcher
 from bridge.errors import BridgeError
+from bridge.intake import collector
 from bridge.intake.intake import Intake
 from bridge.model.observed import Resource
 from bridge.state.intake_store import IntakeStore
@@ -42,6 +43,7 @@ class Standby:
         self._watcher: ClusterWatcher | None = None
         self._prepared: Intake | None = None
         self._rests_until = 0.0
+        self._whole = False  # everything was listed once
 
     # ---- while another acts
 
@@ -54,7 +56,7 @@ class Standby:
         try:
             if elsewhere is Elsewhere.HELD:
                 self._drop()
-            if elsewhere is not Elsewhere.NOBODY and self._watcher is None:
+            if elsewhere is not Elsewhere.NOBODY:
                 self._watch()
             if elsewhere is Elsewhere.DOUBTED and self._prepared is None and self._clock.elapsed() >= self._rests_until:
                 self._prepare(clock)
@@ -62,6 +64,14 @@ class Standby:
             log.warning("not ready to take over", cluster=self.name, error=str(error))
 
     def _watch(self) -> None:
+        if self._watcher is None:
+            self._begin_to_watch()
+        elif not self._whole and self._watcher.all_synced:
+            self._whole = True
+            collector.settle()
+            log.info("stands by", cluster=self.name)
+
+    def _begin_to_watch(self) -> None:
         identity = self.connection.identity()
         self._watcher = ClusterWatcher(
             self.connection, None, self._clock, settings=self._settings, resources=self._unit.resources
@@ -170,7 +180,7 @@ class Standby:
 
     def close(self) -> None:
         """Watch no more."""
-        watcher, self._watcher = self._watcher, None
+        watcher, self._watcher, self._whole = self._watcher, None, False
         if watcher is not None:
             watcher.stop()
         connection, self._connection = self._connection, None
