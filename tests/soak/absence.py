@@ -11,8 +11,9 @@ from bridge.state.desired import ListState
 from tests.soak.inspection import Inspection
 from tests.soak.meaning import CLUSTER
 from tests.soak.proof import Findings
+from tests.soak.town import CROWD
 
-CROWD = ObjectKey(Kind.GROUP, CLUSTER, Scope.SERVICE, "shop", "crowd")
+GROUP = ObjectKey(Kind.GROUP, CLUSTER, Scope.SERVICE, CROWD, CROWD)
 _COME, _VANISH, _HEIRS = 60, 40, 15
 _PATIENCE = 60.0
 
@@ -45,11 +46,11 @@ def episode(inspection: Inspection, api: ApiServer, database: Database, findings
 def _expect_held(store: DeliveryStore, devices: Sequence[str], gone: frozenset[str], findings: Findings) -> None:
     """On every device exactly these addresses of the crowd wait, and nobody else of any group."""
     until = time.monotonic() + _PATIENCE
-    while any(_held(store, device).get(str(CROWD)) != gone for device in devices) and time.monotonic() < until:
+    while any(_held(store, device).get(str(GROUP)) != gone for device in devices) and time.monotonic() < until:
         time.sleep(0.2)
     for device in devices:
         found = _held(store, device)
-        findings.expect_equal(found.get(str(CROWD)), gone, f"vanished unseen: held on {device}")
+        findings.expect_equal(found.get(str(GROUP)), gone, f"vanished unseen: held on {device}")
         others = {key: members - gone for key, members in found.items() if members - gone}
         findings.expect(not others, f"vanished unseen: held on {device} beside them: {others}")
 

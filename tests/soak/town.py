@@ -18,7 +18,8 @@ NOBODY = "10.244.255.66"  # never given to a pod: what somebody adds by hand
 PARTNERS = ("192.0.2.0/29", "192.0.2.0/30", "192.0.2.4/31", "192.0.2.1", "fd01::/64")
 BANKS = ("198.51.100.0/28", "198.51.100.1", "192.0.2.4/30", "fd02::/64")
 PORTS: tuple[list[int], ...] = ([443], [443, 25], [25])
-DESTINATIONS = ("192.0.2.1", "192.0.2.4", "198.51.100.1", "203.0.113.9")
+CROWD, FAR = "crowd", "198.18.0.1"
+DESTINATIONS = ("192.0.2.1", "192.0.2.4", "198.51.100.1", "203.0.113.9", FAR)
 DESTINATIONS6 = ("fd01::1", "fd02::1")
 SERVED = (443, 25)
 _MOST_WRITTEN = 3  # in one round: each version of one stream meets each of all others
@@ -162,17 +163,19 @@ class Town:
         return move()
 
     def gather(self, count: int) -> None:
-        """A Service of its own, with so many pods."""
-        self.cluster.service("shop", "crowd")
-        self._wrote(Resource.SERVICES)
-        self.cluster.service_rule("shop", "crowd", "bank")
-        self._wrote(Resource.SERVICE_RULES)
+        """A team with so many pods, and a destination that nobody else speaks of."""
+        self.cluster.namespace(CROWD)
+        self.cluster.external(CROWD, "bank", f"{FAR}/32")
+        self.cluster.service(CROWD, CROWD)
+        self.cluster.service_rule(CROWD, CROWD, "bank")
+        for resource in (Resource.NAMESPACES, Resource.EXTERNAL_SERVICES, Resource.SERVICES, Resource.SERVICE_RULES):
+            self._wrote(resource)
         for number in range(1, count + 1):
-            self._born((f"10.244.3.{number}",), "shop", "crowd")
+            self._born((f"10.244.3.{number}",), CROWD, CROWD)
 
     def vanish(self, count: int) -> set[str]:
         """So many of that crowd go; the addresses that they had."""
-        crowd = [one for one in self.dwellers.values() if one.app == "crowd"][:count]
+        crowd = [one for one in self.dwellers.values() if one.app == CROWD][:count]
         for one in crowd:
             self._dies(one)
         return {address for one in crowd for address in one.addresses}
