@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bridge.cli.controller import Controller
@@ -24,6 +25,17 @@ from tests.soak.meaning import CLUSTER, DENY, GOVERNANCE
 
 
 @dataclass
+class Wall(SystemClock):
+    """The machine's clock, ahead by as much as a test says."""
+
+    ahead: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        """The wall clock in UTC."""
+        return super().now() + self.ahead
+
+
+@dataclass
 class Stand:
     """All of it. `freezes` are those of each device, as of the next start."""
 
@@ -31,6 +43,7 @@ class Stand:
     posts: Sequence[Post]
     database: Database
     freezes: dict[str, tuple[Freeze, ...]] = field(default_factory=dict)
+    clock: Wall = field(default_factory=Wall)
     controller: Controller | None = None
 
     def start(self) -> None:
@@ -42,7 +55,7 @@ class Stand:
         devices = [
             DeviceUnit(one.watched(), one.config(), (CLUSTER,), worker, audit_interval=3600.0) for one in self.posts
         ]
-        self.controller = Controller(self.database, [unit], devices, SystemClock(), ControllerSettings(retry=0.2))
+        self.controller = Controller(self.database, [unit], devices, self.clock, ControllerSettings(retry=0.2))
         self.controller.start()
 
     def stop(self) -> None:
