@@ -80,7 +80,8 @@ class Controller:
         self.running = False
         self.loops = Loops(clock)
         self.probe = Probe(database, clock)
-        leases, times = ReplicaLeases(database), self._settings.lease
+        self._for_leases = database.apart(2)  # a renewal waits for no batch
+        leases, times = ReplicaLeases(self._for_leases), self._settings.lease
         self.tenures = {
             (role, name): Tenure(role, name, self.holder, leases, clock, times)
             for role, names in (("cluster", self.cluster_names), ("device", self.device_names))
@@ -180,6 +181,7 @@ class Controller:
         for standby in self.standbys.values():
             standby.close()
         self.keeper.depart()
+        self._for_leases.close()
         self._wakeups.close()
 
     def _begin(self, role: str, name: str, serve: Callable[[Tenure, Pulse], None], meanwhile: Meanwhile = wait) -> None:

@@ -33,7 +33,9 @@ BY_KEY: LiteralString = ", ".join(
     )
 )
 
-_AWAY = ("08", "53", "57P", "40", "55P03")  # SQLSTATE: connection, resources, shut down, and conflicts that a repetition solves
+_AWAY = ("08", "53", "57P", "40", "55P03")  # SQLSTATE: connection, resources, shut down, what a repetition solves
+# A server that is gone without a word is found out in seconds, not in hours.
+_ALIVE = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 
 
 class Database:
@@ -51,11 +53,16 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             use_native_hstore=False,
-            connect_args={"connect_timeout": 10, "application_name": "fusion-bridge"},
+            connect_args={"connect_timeout": 10, "application_name": "fusion-bridge", **_ALIVE},
         )
         event.listen(self.engine, "connect", self._greet)
         if password is not None:
             event.listen(self.engine, "do_connect", self._with_password)
+
+    def apart(self, pool_size: int) -> "Database":
+        """The same database, by connections that nobody else waits for."""
+        url = self._url.render_as_string(hide_password=False)
+        return Database(url, pool_size=pool_size, password=self._password)
 
     def __repr__(self) -> str:
         return f"Database({self._url!r})"  # SQLAlchemy shows *** for a password
