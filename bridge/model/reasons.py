@@ -92,7 +92,7 @@ MEANINGS: Mapping[Reason, Meaning] = {
     Reason.OUTSIDE_WINDOW: Meaning("the rule counts in its windows only, and now is outside of them"),
     Reason.PENDING: Meaning("a change has not reached the device yet"),
     Reason.HELD: Meaning(
-        "part of a change waits for a person, because no event proves it or it is unusually large",
+        "part of a change waits, for a person or for the end of a freeze",
         "ask the security team to look at `fusion-bridge held` and decide",
         event=True,
     ),
