@@ -40,6 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgres: EmbeddedPostgres) -
     delivery = {"auditInterval": 3, "saveAfter": 0.5, "pacing": {"denied": 2, "longest": 3}}
     with world(tmp_path_factory.mktemp("faults"), tls=False, environment=environment, delivery=delivery) as made:
         made.device.put_object(LISTS, FOREIGN)
+        made.device.store.save()
         made.team("shop", *(f"10.244.1.{number}" for number in range(1, 31)))
         made.team("bank", *(f"10.244.2.{number}" for number in range(1, 31)))
         made.bridge.start()
