@@ -243,9 +243,11 @@ class Line:
     state: State = field(default_factory=State)
     clock: FakeClock = field(default_factory=FakeClock)
     there: dict[str, Observed] = field(default_factory=dict)
+    guard: GuardLimits = GUARD
 
     def __post_init__(self) -> None:
         self.box = Box(self.form, str(id(self)))
+        self._dropped: dict[str, set[str]] = {}  # addresses that a pod gave up while it lived on
         can = self.box.adapter().capabilities
         self.target = Target("edge", can, DENY)
         self.intake = fold.Bench(self.target)
@@ -253,7 +255,7 @@ class Line:
         self._record(self.intake.commit())
 
     def restart_delivery(self) -> None:
-        settings = WorkerSettings(guard=GUARD)
+        settings = WorkerSettings(guard=self.guard)
         self.worker = Worker(self.box.adapter(), self.state, self.clock, "installation", settings)
 
     def go(self, picture: Picture, *, split: float, restart: float) -> None:
@@ -300,9 +302,24 @@ class Line:
                 self.state.want_group(one.key)
             else:
                 self.state.want(one.body)
-        joined = [(one.group, one.address) for one in batch.joined]
-        left = [(one.group, one.address) for one in batch.left]
-        self.state.move(joined, left)
+        joined = {(one.group, one.address): one.unproven for one in batch.joined}
+        left = {(one.group, one.address): one.unproven or one.inferred for one in batch.left}
+        self.state.prove(self._proven(batch))
+        doubtful = [one for one, unproven in joined.items() if unproven]
+        self.state.move(joined, left, inferred=[one for one, unproven in left.items() if unproven], doubtful=doubtful)
+
+    def _proven(self, batch: Batch) -> list[str]:
+        """The addresses that others have now, or whose workload was seen to end."""
+        found = [start.address for start in batch.leases]
+        for end in batch.leases_ended:
+            pod = self.intake.record.pods.get(end.uid)
+            if pod is not None and not pod.terminal:
+                self._dropped.setdefault(end.uid, set()).add(end.address)
+            elif not end.inferred:
+                found.append(end.address)
+        for uid in batch.pods_gone:
+            found += self._dropped.pop(uid, ())
+        return found
 
 
 class _Scene:

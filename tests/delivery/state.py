@@ -80,15 +80,16 @@ class State:
         join: Iterable[tuple[ObjectKey, str]] = (),
         leave: Iterable[tuple[ObjectKey, str]] = (),
         *,
-        inferred: bool = False,
+        inferred: bool | Collection[tuple[ObjectKey, str]] = False,
         doubtful: Collection[tuple[ObjectKey, str]] = (),
     ) -> None:
-        """Members change, in one batch. Leaves that are `inferred` are proven by nothing; `doubtful` joins follow from such."""
+        """Members change, in one batch. Nothing proves `inferred` leaves, all or some of them; `doubtful` joins follow from such."""
         self.revision += 1
         touched = set()
         for key, address in leave:
             if address in self.members.get(key, ()):
-                self._close(key, address, inferred=inferred)
+                unproven = inferred if isinstance(inferred, bool) else (key, address) in inferred
+                self._close(key, address, inferred=unproven)
                 touched.add(key)
         for key, address in join:
             if address not in self.members.setdefault(key, {}):
@@ -268,7 +269,7 @@ class State:
         self._fail()
         for one in lists:
             known = self.lists.get(one.digest)
-            assert known is None or known.held == one.held, "a list is fixed"
+            assert known is None or sorted(map(str, known.held)) == sorted(map(str, one.held)), "a list is fixed"
             self.lists[one.digest] = one
         waiting = [one.cluster for one in self.lists.values() if one.state is ListState.HELD]
         assert len(waiting) == len(set(waiting)), "one list at a time for each cluster"
