@@ -64,6 +64,8 @@ class Ledger:
         keys = {key for key, row in rows.items() if row.applied_generation < row.generation or row.gone} | fresh
         keys |= {step.key.group for step in made.steps if step.key.group in self._rows} if not active else set()
         keys |= {step.key.group for step in made.steps if self._unsettled.get(step.key.group) in _IN_PART}
+        # What stood as it was wanted may be refused all the same, once somebody else has changed it.
+        keys |= {one.group for one in quarantine.keys if one.group in self._rows and one.group not in self._unsettled}
         applied = []
         for key in keys | self._unsettled.keys():
             state, message = _state(key, wanted, quarantine, active=active)
