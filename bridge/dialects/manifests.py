@@ -12,19 +12,21 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
-from bridge.dialects import fields, kinds, native
+from bridge.dialects import fields, kinds, native, orders
 from bridge.dialects.cautions import cautions
 from bridge.dialects.dialect import Dialects, reader, ref_of
 from bridge.dialects.documents import Document, Unreadable, documents
 from bridge.dialects.frames import ANNOTATED, annotation, frame
 from bridge.dialects.kinds import API_VERSION, GROUP, Kind
-from bridge.model.observed import PolicyObject
+from bridge.model.kinds import ORDERS
+from bridge.model.observed import Order, PolicyObject
 from bridge.model.policy import ExternalService, Ref, Rule, SourceKind
 from bridge.policy.critique import criticise
 
 STDIN = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
 DEFAULT_NAMESPACE = "default"
+_OURS = {kind.name: kind for kind in (*kinds.KINDS, *ORDERS)}
 _TEMPLATES = ("spec.template", "spec.jobTemplate.spec.template")
 
 
@@ -152,15 +154,15 @@ class _Check:
 
     def ours(self, path: str, document: Document, version: str, name: object) -> None:
         about = f"{name} {_name_of(document.value)}" if isinstance(name, str) else ""
-        kind = kinds.BY_NAME.get(name) if isinstance(name, str) else None
+        kind = _OURS.get(name) if isinstance(name, str) else None
         if version != API_VERSION:
             self.add(path, document.line("apiVersion"), about, "apiVersion", f"must be {API_VERSION}")
         if kind is None:
             said = fields.shown(name) if isinstance(name, str) else "this"
-            known = ", ".join(kinds.BY_NAME)
+            known = ", ".join(_OURS)
             self.add(path, document.line("kind"), about, "kind", f"{said} is no kind of {GROUP}: {known}")
         if kind is not None and version == API_VERSION:
-            self.policy(path, document, kind)
+            (self.policy if kind.is_policy else self.order)(path, document, kind)
 
     def foreign_kind(self, version: object, name: object) -> Kind | None:
         """The kind of another program that a dialect in use reads."""
@@ -179,6 +181,18 @@ class _Check:
         self.unique(place)
         if isinstance(value.get("spec"), dict):
             self.spec(place, obj)
+
+    def order(self, path: str, document: Document, kind: Kind) -> None:
+        """A Decision or a Stop, which is given once."""
+        metadata = _mapping(document.value.get("metadata"))
+        metadata = {"name": metadata.get("generateName"), **metadata} if "generateName" in metadata else metadata
+        name = str(metadata.get("name", ""))
+        place = _Place(path, document, Ref(kind.ref, "", name), kind)
+        order = Order(kind.resource, "", name, "", document.value.get("spec"))
+        wrong = list(frame(kind, document.value, metadata | {"name": name.rstrip("-")}))
+        for error in wrong or orders.problems(order):
+            self.at(place, error.path, error.reason)
+        self.at(place, "kind", "is given once: applied anew, it is a new one", Severity.WARNING)
 
     def unique(self, place: _Place) -> None:
         """The same object twice: the one applied last would win, so neither is what it seems."""

@@ -1,6 +1,7 @@
 """Decisions and Stops as they are read: whatever JSON they are, what cannot be read decides nothing, and never ends a stop."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cluster.decode import Codec
+from bridge.dialects.manifests import check
 from bridge.dialects.orders import decision, problems, stop
 from bridge.model.decisions import Choice, Lifted, Settled
 from bridge.model.kinds import Resource
@@ -139,3 +141,20 @@ def test_a_stop_nested_beyond_sense_still_stops(depth: int) -> None:
     (line,) = Codec(Resource.STOPS).lines(odd)
     assert line.value is not None
     assert (line.value.uid, line.value.name) == ("u", "n")
+
+
+def _checked(tmp_path: Path, text: str) -> list[str]:
+    (tmp_path / "order.yaml").write_text(text)
+    return [f"{one.severity.value} {one.field}" for one in check([tmp_path / "order.yaml"])]
+
+
+def test_orders_in_files_are_checked_and_seldom_meant(tmp_path: Path) -> None:
+    head = "apiVersion: fusionbridge.io/v1alpha1\nkind: {}\nmetadata: {{generateName: it-}}\nspec: {}\n"
+    assert _checked(tmp_path, head.format("Decision", json.dumps(GOOD_DECISION))) == ["warning kind"]
+    assert _checked(tmp_path, head.format("Stop", json.dumps(GOOD_STOP))) == ["warning kind"]
+    odd = json.dumps(GOOD_DECISION | {"verdict": "release"})
+    assert _checked(tmp_path, head.format("Decision", odd)) == ["error spec.verdict", "warning kind"]
+    assert _checked(tmp_path, head.format("Stop", "[]")) == ["error spec", "warning kind"]
+    assert "error metadata.name" in _checked(
+        tmp_path, head.format("Stop", json.dumps(GOOD_STOP)).replace("generateName: it-", "")
+    )
