@@ -17,9 +17,10 @@ import msgspec
 
 from bridge.dialects.dialect import NATIVE
 from bridge.errors import SettingsError
+from bridge.model.baseline import Baseline, Stance
 from bridge.model.capabilities import Limits
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.observed import Labels, Pod, Resource, Service
+from bridge.model.observed import Labels, Namespace, Pod, Resource, Service
 from bridge.model.policy import Governance, Ref
 from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
@@ -99,6 +100,18 @@ class _Behind(msgspec.Struct):
     addresses: tuple[str, ...]
 
 
+class _Baseline(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What a device in a freeze keeps to."""
+
+    device: str
+    names: tuple[str, ...]
+    until: datetime | None
+    stance: Stance
+    as_of: datetime | None
+    policy: list[msgspec.Raw] = []
+    surroundings: list[msgspec.Raw] = []
+
+
 class _Document(msgspec.Struct, rename="camel"):
     snapshot: int
     cluster: str
@@ -117,6 +130,7 @@ class _Document(msgspec.Struct, rename="camel"):
     policy: list[_Verdict]
     endpoints: list[_Behind]
     names: dict[str, Resolution]
+    baselines: list[_Baseline] = []
 
 
 def write(snapshot: ClusterSnapshot, file: Path) -> None:
@@ -178,7 +192,27 @@ def _document(snapshot: ClusterSnapshot) -> _Document:
         [_verdict(one) for _, one in sorted(recorded.verdicts.items())],
         list(_behind(snapshot.cluster, recorded)),
         dict(recorded.names),
+        [_kept(one) for _, one in sorted(recorded.baselines.items())],
     )
+
+
+def _kept(one: Baseline) -> _Baseline:
+    return _Baseline(
+        one.device,
+        one.names,
+        one.until,
+        one.stance,
+        one.as_of,
+        [_raw(each) for each in one.policy],
+        [_raw(each) for each in one.surroundings],
+    )
+
+
+def _baseline(one: _Baseline) -> Baseline:
+    policy = tuple(decode_policy_object(bytes(each).decode()) for each in one.policy)
+    around = (decode_slim(Resource.NAMESPACES, bytes(each).decode()) for each in one.surroundings)
+    namespaces = tuple(each for each in around if isinstance(each, Namespace))
+    return Baseline(one.device, one.names, one.until, one.stance, one.as_of, policy, namespaces)
 
 
 def _slim(pod: Pod, labels: int) -> _Pod:
@@ -246,6 +280,7 @@ def _from(found: _Document) -> ClusterSnapshot:
         verdicts={one.ref: _said(one) for one in found.policy},
         seen_at=found.seen_at,
         names=found.names,
+        baselines={one.device: _baseline(one) for one in found.baselines},
     )
     head = (found.cluster, found.taken_at, found.governance, found.devices, found.guard)
     return ClusterSnapshot(*head, recorded, found.dialects, found.options)

@@ -107,6 +107,6 @@ def _known(zone: str) -> bool:
         return False
     try:
         ZoneInfo(zone)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         return False
     return True

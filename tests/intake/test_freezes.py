@@ -2,26 +2,40 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from bridge.dialects.dialect import Dialects
 from bridge.intake.policies import NATIVE
-from bridge.model.capabilities import Capabilities, Form
+from bridge.intake.rehearsal import Rehearsal
+from bridge.intake.snapshot import ClusterSnapshot, PlannedDevice, read, write
+from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.decisions import Settled
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, RuleList
-from bridge.model.observed import Change, Observed, Order, PolicyObject, Resource
+from bridge.model.observed import Change, Node, Observed, Order, PolicyObject, Resource
 from bridge.model.plan import HoldKind
-from bridge.model.policy import DefaultAction, Defaults, Ref, UnknownAddresses, Validity
+from bridge.model.policy import (
+    AddressSource,
+    DefaultAction,
+    Defaults,
+    Governance,
+    Ref,
+    UnknownAddresses,
+    Validity,
+    View,
+)
 from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
 from bridge.policy.freeze import Freeze
+from bridge.policy.guard import GuardLimits
 from bridge.state.batch import Batch, Recorded
 from tests.delivery.sequences import STATES, Picture
 from tests.dialects import ces_objects
-from tests.intake.fold import EDGE, Bench, Record, event
+from tests.intake.fold import EDGE, GOVERNANCE, Bench, Record, event
 from tests.intake.objects import external, namespace, pod, policy, service, service_rule
 from tests.state.builders import at
 
@@ -50,8 +64,8 @@ class Clocked(Record):
 class Site(Bench):
     """A cluster that is recorded at times of our own."""
 
-    def __init__(self, *targets: Target, dialects: Dialects = NATIVE) -> None:
-        super().__init__(*targets, record=Clocked(), dialects=dialects)
+    def __init__(self, *targets: Target, dialects: Dialects = NATIVE, governance: Governance = GOVERNANCE) -> None:
+        super().__init__(*targets, record=Clocked(), dialects=dialects, governance=governance)
 
     def change(self, *targets: Target) -> None:
         """Another process begins, with other settings."""
@@ -371,6 +385,55 @@ def test_objects_of_another_dialect_wait_too_and_are_read_as_they_were_around() 
     assert holds(site.record, "edge") == before
     site.pass_to(200)
     assert holds(site.record, "edge") == holds(fresh(now(site), dialects=dialects), "edge") != before
+
+
+def test_a_plan_of_manifests_holds_them_back_too_from_a_file_as_well(tmp_path: Path) -> None:
+    target = frozen(100, 200)
+    site = start(target)
+    site.at(110).see(service_rule(action="Deny", generation=2))
+    recorded = site.record.recorded()
+    device = PlannedDevice("memory", target, Limits())
+    taken = ClusterSnapshot("east", at(111), GOVERNANCE, (device,), GuardLimits(), recorded)
+    write(taken, tmp_path / "east.json.gz")
+    found = read(tmp_path / "east.json.gz")
+    assert found.devices == taken.devices
+    assert found.recorded.baselines == dict(recorded.baselines)
+    for each in (recorded, found.recorded):
+        rehearsal = Rehearsal("east", GOVERNANCE, (target,), each, at(120))
+        before = rehearsal.wish("edge")
+        rehearsal.lay([service_rule("pay-more")])
+        assert rehearsal.wish("edge") == before
+        assert rehearsal.placements[Ref("ServiceEgressRule", "shop", "pay-more"), "edge"].reason == "Held"
+        assert before.fixed == {key: one for key, one in holds(site.record, "edge").items() if key in before.fixed}
+
+
+def test_groups_of_nodes_are_counted_apart_as_well() -> None:
+    """As a device sees nodes, and not pods, each version has the nodes of its own workloads."""
+    sees = replace(frozen(100, 200), views=(View(AddressSource.NODE, name="node"),), accept_shared=True)
+    other = replace(sees, name="core", freezes=())
+    site = Site(sees, other, governance=replace(GOVERNANCE, node_ranges=("10.8.0.0/24",)))
+    nodes = [
+        Node(f"node-{name}", name, "1", {}, (address,)) for name, address in (("n1", "10.8.0.1"), ("n2", "10.8.0.2"))
+    ]
+    pods = [replace(pod("pay-1", "10.0.0.1"), node="n1"), replace(pod("cart-1", "10.0.0.2"), node="n2")]
+
+    def rule(app: str, generation: int) -> PolicyObject:
+        spec: dict[str, Any] = {"from": {"podSelector": {"matchLabels": {"app": app}}}, "acceptShared": True}
+        to = [{"name": "bank"}]
+        return policy("NamespaceEgressRule", "out", generation=generation, action="Allow", to=to, **spec)
+
+    site.see(namespace(), external(), *nodes, *pods, rule("pay", 1))
+    (key,) = [key for key in holds(site.record, "edge") if key.kind is Kind.GROUP and key.scope is Scope.RULE]
+    site.at(110).see(rule("cart", 2))
+    assert holds(site.record, "edge")[key] == frozenset({"10.8.0.1"})
+    assert holds(site.record, "core")[key] == frozenset({"10.8.0.2"})
+    site.at(120).see(replace(pod("pay-2", "10.0.0.3"), node="n2"))
+    assert holds(site.record, "edge")[key] == frozenset({"10.8.0.1", "10.8.0.2"})
+    site.restart()
+    site.at(130).commit()
+    assert holds(site.record, "edge")[key] == frozenset({"10.8.0.1", "10.8.0.2"})
+    site.pass_to(200)
+    assert holds(site.record, "edge")[key] == holds(site.record, "core")[key] == frozenset({"10.8.0.2"})
 
 
 NAMES = sorted(STATES)
