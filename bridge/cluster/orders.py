@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -88,12 +88,20 @@ class Orders:
         return _given(STOP, answer)
 
     def settled(self, order: Given, states: Iterable[str], seconds: float) -> Given:
-        """The order once the bridge says one of these states of it, or as it stands after so many seconds."""
+        """The order once the bridge says one of these states of it, or as it is known after so many seconds.
+
+        It is written, whatever happens now: who may not read it, or finds nobody who answers, is told so in its message.
+        """
         wanted, kind = frozenset(states), KINDS[order.resource]
         until, never = self._clock.elapsed() + seconds, threading.Event()
         what, path = f"get {kind.plural}", kind.object_path("", order.name)
         while True:
-            order = _given(kind, self._said(what, lambda: msgspec.json.decode(self._connection.get(what, path))))
+            try:
+                order = _given(kind, self._said(what, lambda: msgspec.json.decode(self._connection.get(what, path))))
+            except Refused as error:
+                return replace(order, message=f"it is written, and what becomes of it is not to be read: {error}")
+            except ClusterUnavailable as error:
+                order = replace(order, message=f"it is written, and what becomes of it is not known: {error}")
             if order.state in wanted or self._clock.elapsed() >= until:
                 return order
             self._clock.wait(never, _PAUSE)

@@ -34,9 +34,9 @@ class Site:
     plane: ControlPlane
     folder: Path
 
-    def person(self, name: str, *, decides: bool) -> Callable[..., Answer]:
+    def person(self, name: str, *granted: Right, decides: bool = False) -> Callable[..., Answer]:
         """The program as that person."""
-        account = ServiceAccount.make(self.plane, HOME, name, [])
+        account = ServiceAccount.make(self.plane, HOME, name, granted)
         if decides:
             _, command, _ = OPERATIONS.examples()["security"].splitlines()
             names = {"fusion-bridge-security": f"{HOME}-{name}-decides", "--group=GROUP": f"--user={self.user(name)}"}
@@ -104,7 +104,7 @@ def _release(by: str = "") -> tuple[str, ...]:
 
 @pytest.mark.acceptance("trust: a person without the right can neither release nor stop, and is told so")
 def test_without_the_right(site: Site) -> None:
-    passer_by = site.person("passer-by", decides=False)
+    passer_by = site.person("passer-by")
     before = len(site.written(DECISION.path)), len(site.written(STOP.path))
     for arguments in (
         _release("ann"),
@@ -129,6 +129,15 @@ def test_with_the_right(site: Site) -> None:
     name = stopped.json["stops"][0]["name"]
     ann("start", "edge", "--by", "ann", "--reason", "it is out")
     assert site.plane.api.get(f"{STOP.path}/{name}")["spec"]["lifted"] == {"by": "ann", "reason": "it is out"}
+
+
+@pytest.mark.acceptance("trust: who may decide and not read what becomes of it is told that it is written")
+def test_who_may_write_and_not_read(site: Site) -> None:
+    joe = site.person("joe", Right("create", "decisions", "fusionbridge.io"))
+    answer = joe(*_release("joe"))
+    assert answer.code == 3
+    assert "it is written, and what becomes of it is not to be read" in answer.json["message"]
+    assert answer.json["name"] in [one["metadata"]["name"] for one in site.written(DECISION.path)]
 
 
 @pytest.mark.acceptance(
@@ -164,6 +173,7 @@ _STOP: Json = {"devices": ["edge"], "by": "ann", "reason": "a fire"}
 _LIFTED: Json = {"by": "bob", "reason": "it is out"}
 
 
+@pytest.mark.acceptance("trust: what was decided is never changed: the API server refuses it")
 @pytest.mark.parametrize(
     ("kind", "first", "patch", "words"),
     [
@@ -187,6 +197,7 @@ def test_what_was_decided_is_never_changed(
     assert words in refused.value.response.text
 
 
+@pytest.mark.acceptance("trust: the API server takes no decision or stop without a name, a reason and a sense")
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [
@@ -205,6 +216,7 @@ def test_what_makes_no_sense_is_not_taken(site: Site, kind: Kind, spec: Json) ->
     assert refused.value.response.status_code == 422
 
 
+@pytest.mark.acceptance("trust: `kubectl get` shows decisions and stops with who made them and what became of them")
 def test_what_kubectl_shows(site: Site) -> None:
     name = _post(site, DECISION, _DECISION).rpartition("/")[2]
     site.plane.api.patch(f"{DECISION.path}/{name}/status", {"status": {"state": "Done", "message": "12 members"}})
