@@ -1,13 +1,12 @@
 """The controller process: the loops of its clusters and devices around one database."""
 
-import contextlib
 import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,13 +14,14 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge import __version__, metrics
-from bridge.cli import gating, gauges
+from bridge.cli import gating, gauges, naming, telling
 from bridge.cli.keeper import Keeper
 from bridge.cli.loops import Loops, Pulse
 from bridge.cli.probe import Probe
 from bridge.cli.standby import CLOCKS_APART, Standby
 from bridge.cli.tenure import Meanwhile, Tenure, wait
 from bridge.cli.units import ClusterUnit, ControllerSettings, DeviceUnit
+from bridge.cli.upkeep import Upkeep
 from bridge.clock import Clock
 from bridge.cluster.client import Connection
 from bridge.cluster.watcher import ClusterWatcher
@@ -35,16 +35,12 @@ from bridge.intake import collector
 from bridge.intake.intake import Intake
 from bridge.model.observed import Resource
 from bridge.names.follower import Follower
-from bridge.names.resolver import Resolver
-from bridge.names.servers import SystemServers
 from bridge.settings.schedule import trigger
 from bridge.state.database import Database
 from bridge.state.delivery_store import DeliveryStore
-from bridge.state.feedback_store import FeedbackStore
 from bridge.state.intake_store import IntakeStore
 from bridge.state.leases import ReplicaLeases
 from bridge.state.partitions import make_months
-from bridge.state.pruning import prune
 from bridge.state.wakeups import ANY, Wakeups
 
 log = structlog.get_logger(__name__)
@@ -52,7 +48,6 @@ log = structlog.get_logger(__name__)
 _SCHEDULE_BEAT = 15  # seconds
 _WATCHED_SECONDS = 10
 _CURRENT_SECONDS = 2
-_FEEDBACK_SECONDS = 10.0  # for one write into a cluster
 
 
 class Controller:
@@ -139,9 +134,10 @@ class Controller:
         for device in self.devices:
             self._begin("device", device.config.name, partial(self._serve_device, device))
             self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
-        self._scheduler.add_job(self._keep_history, "interval", hours=6)
-        self._scheduler.add_job(self._note_watched, "interval", seconds=_WATCHED_SECONDS)
-        self._scheduler.add_job(self._note_current, "interval", seconds=_CURRENT_SECONDS)
+        upkeep = Upkeep(self, self._database, self._intake_store, self._settings.history_days)
+        self._scheduler.add_job(upkeep.keep_history, "interval", hours=6)
+        self._scheduler.add_job(upkeep.note_watched, "interval", seconds=_WATCHED_SECONDS)
+        self._scheduler.add_job(upkeep.note_current, "interval", seconds=_CURRENT_SECONDS)
         schedule = partial(self.loops.pulse("schedule").beat, 2 * _SCHEDULE_BEAT)
         schedule()
         self._scheduler.add_job(schedule, "interval", seconds=_SCHEDULE_BEAT)
@@ -217,62 +213,15 @@ class Controller:
             if standby.watcher is not None:
                 self.watchers[name] = standby.watcher
             try:
-                with self._feedback(unit, tenure), self._names(unit, intake), self._gates(unit, tenure):
+                with (
+                    telling.kept(unit, tenure, self._database, self.clock, self.loops, self.feedbacks),
+                    naming.kept(unit, intake, self._settings.names, self.clock, self.loops, self.followers),
+                    gating.kept(unit, tenure, self._database, self.clock, self.loops, self.gatekeepers),
+                ):
                     tenure.wake = partial(intake.sink, ())
                     intake.run(tenure.over, tenure.epoch)
             finally:
                 del self.intakes[name], self.watchers[name]
-
-    @contextlib.contextmanager
-    def _feedback(self, unit: ClusterUnit, tenure: Tenure) -> Iterator[None]:
-        """Tell the cluster's objects what becomes of them, over a connection of its own: nobody waits for it, and it gives up soon."""
-        config, serving = unit.config, [target.name for target in unit.targets]
-        brief = replace(config, read_timeout=min(config.read_timeout, _FEEDBACK_SECONDS))
-        connection, stop = Connection(brief, self.clock), threading.Event()
-
-        def tell(clock: Pulse) -> None:
-            feedback = Feedback(
-                config.name, connection, FeedbackStore(self._database), clock, tenure.epoch, None, serving
-            )
-            self.feedbacks[config.name] = feedback
-            feedback.run(stop)
-
-        thread = self.loops.start(f"feedback {config.name}", tell)
-        try:
-            yield
-        finally:
-            stop.set()
-            connection.close()
-            if telling := self.feedbacks.get(config.name):
-                telling.wake()
-            thread.join()
-            self.feedbacks.pop(config.name, None)
-
-    def _gates(self, unit: ClusterUnit, tenure: Tenure) -> contextlib.AbstractContextManager[None]:
-        """Open the gates of pods that the firewalls know."""
-        return gating.kept(unit, tenure, self._database, self.clock, self.loops, self.gatekeepers)
-
-    @contextlib.contextmanager
-    def _names(self, unit: ClusterUnit, intake: Intake) -> Iterator[None]:
-        """Resolve the names that intake asks for, where it may ask for any."""
-        name, stop, settings = unit.config.name, threading.Event(), self._settings.names
-        servers = (lambda: settings.servers) if settings.servers else SystemServers(self.clock.elapsed)
-        resolver = Resolver(servers, settings)
-
-        def follow(clock: Pulse) -> None:
-            follower = Follower(name, resolver, unit.governance.internal, intake, clock, settings)
-            self.followers[name] = follower
-            follower.run(stop)
-
-        thread = self.loops.start(f"names {name}", follow)
-        try:
-            yield
-        finally:
-            stop.set()
-            if follower := self.followers.get(name):
-                follower.wake()
-            thread.join()
-            self.followers.pop(name, None)
 
     def _identify(self, connection: Connection, intake: Intake) -> None:
         """A cluster is who it was: another one under the same name must not empty the groups of the first."""
@@ -331,42 +280,3 @@ class Controller:
             worker.audit()
         elif ("device", device) in self.tenures:
             self.tenures["device", device].resume()
-
-    def _note_current(self) -> None:
-        """Write down that what is recorded of each cluster is what it is now, and leave one that is another now."""
-        for name, intake in list(self.intakes.items()):
-            tenure, watcher = self.tenures["cluster", name], self.watchers.get(name)
-            if watcher is not None and watcher.stranger:
-                tenure.give_up()
-            elif intake.settled.is_set() and (epoch := tenure.current) is not None:
-                try:
-                    self._intake_store.note_current(name, epoch)
-                except BridgeError as error:
-                    log.warning("not written down that the record is current", name=name, error=str(error))
-
-    def _note_watched(self) -> None:
-        """Write down up to when each cluster is watched: what is found after a restart, happened after that."""
-        for name, intake in list(self.intakes.items()):
-            watcher = self.watchers.get(name)
-            silent = watcher.health()[Resource.PODS].silent_for if watcher else None
-            heard = self.clock.now() - timedelta(seconds=silent) if silent is not None else None
-            ours = self.tenures["cluster", name].held  # a later owner may know more
-            if ours and heard and intake.at_rest:  # in this order: what was heard until then has been handed over
-                try:
-                    self._intake_store.note_watched(name, heard)
-                except BridgeError as error:
-                    log.warning("not written down that the cluster is watched", name=name, error=str(error))
-        for name, standby in self.standbys.items():
-            try:
-                standby.forget()
-            except BridgeError as error:
-                log.warning("departures kept for longer", name=name, error=str(error))
-
-    def _keep_history(self) -> None:
-        """Room for what will end, and an end for what ended long ago."""
-        now = self.clock.now()
-        try:
-            make_months(self._database, now)
-            prune(self._database, now - timedelta(days=self._settings.history_days))
-        except BridgeError as error:
-            log.warning("history not kept as it should be", error=str(error))

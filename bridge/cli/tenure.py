@@ -202,7 +202,7 @@ class Tenure:
     @property
     def taking_over(self) -> bool:
         """Whether the owner before did not give it up, and what he may have left behind is not made good yet."""
-        return self._taking_over and self.held
+        return self._taking_over and self._epoch is not None
 
     @property
     def settled(self) -> bool:

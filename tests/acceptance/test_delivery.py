@@ -209,5 +209,6 @@ def test_scheduler() -> None:
     users |= {str(path.relative_to(root)) for path in root.rglob("*.py") if "from apscheduler" in path.read_text()}
     assert users == {"cli/controller.py", "settings/schedule.py"}
     jobs = re.findall(r"add_job\(([\w.]+)", (root / "cli/controller.py").read_text())
-    assert set(jobs) == {"self._audit", "self._keep_history", "self._note_watched", "schedule", "job"}
+    kept = {f"upkeep.{what}" for what in ("keep_history", "note_watched", "note_current")}
+    assert set(jobs) == {"self._audit", *kept, "schedule", "job"}
     assert "on_schedule(" in (root / "cli/run.py").read_text(), "the one job from elsewhere is the report"
