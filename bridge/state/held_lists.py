@@ -49,9 +49,9 @@ WHERE coalesce(last.doubtful, x.ours) AND (last.t2 IS NULL OR NOT EXISTS (
     SELECT FROM lease_open l WHERE l.cluster = last.cluster AND l.address = x.address::inet AND l.t1 >= last.t2
     UNION ALL
     SELECT FROM lease_closed l
-    WHERE l.cluster = last.cluster AND l.address = x.address::inet AND l.t2 >= last.t2 AND NOT l.t2_inferred
-    AND NOT EXISTS (
-        SELECT FROM pod p WHERE p.cluster = l.cluster AND p.uid = l.uid AND p.phase NOT IN ('Succeeded', 'Failed'))))
+    WHERE l.cluster = last.cluster AND l.address = x.address::inet AND l.t2 >= last.t2
+    AND coalesce((
+        SELECT p.phase IN ('Succeeded', 'Failed') FROM pod p WHERE p.cluster = l.cluster AND p.uid = l.uid), NOT l.t2_inferred)))
 """
 # A single address joins for certain once its workload was seen to end, or another has it; of a prefix nobody knows whose it was.
 _DOUBTFUL = """
@@ -62,9 +62,9 @@ WHERE m.unproven AND NOT EXISTS (
     SELECT FROM lease_open l WHERE l.cluster = g.cluster AND l.address = m.address AND l.t1 > m.t1
     UNION ALL
     SELECT FROM lease_closed l
-    WHERE l.cluster = g.cluster AND l.address = m.address AND l.t2 >= m.t1 AND NOT l.t2_inferred
-    AND NOT EXISTS (
-        SELECT FROM pod p WHERE p.cluster = l.cluster AND p.uid = l.uid AND p.phase NOT IN ('Succeeded', 'Failed')))
+    WHERE l.cluster = g.cluster AND l.address = m.address AND l.t2 >= m.t1
+    AND coalesce((
+        SELECT p.phase IN ('Succeeded', 'Failed') FROM pod p WHERE p.cluster = l.cluster AND p.uid = l.uid), NOT l.t2_inferred))
 """
 
 

@@ -1,22 +1,27 @@
 """Intake's recorder, the real tables and a worker together: what was tried on dictionaries holds on Postgres."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from bridge.delivery.worker import Worker
 from bridge.intake.intake import Intake, required
 from bridge.model.capabilities import Limits
+from bridge.model.decisions import Choice, Decision, DecisionRecord
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group
 from bridge.model.observed import Change, Event, Observed, Synced
+from bridge.model.plan import HoldKind
+from bridge.state.batch import Batch
 from bridge.state.database import Database
+from bridge.state.desired import ListState
 from tests.delivery.bench import FakeClock
 from tests.delivery.memory import MemoryAdapter, MemoryDevice
 from tests.intake.fold import EDGE, GOVERNANCE, event
 from tests.intake.objects import external, namespace, pod, service, service_rule
 from tests.policy import device
-from tests.state.builders import Stores
+from tests.state.builders import START, Stores
 
 PAY = ObjectKey(Kind.GROUP, "east", Scope.SERVICE, "shop", "pay")
 
@@ -112,3 +117,60 @@ def test_everything_goes_and_nothing_is_left(line: Line) -> None:
     assert all(key.scope in (Scope.BUILTIN, Scope.DEFAULT) for key in left)
     recorded = line.stores.intake.load_cluster("east")
     assert not any((recorded.pods, recorded.objects, recorded.leases, recorded.verdicts))
+
+
+def test_who_lives_on_is_held_until_it_is_proven_gone(line: Line) -> None:
+    """Labels change, addresses are given up, and only then do pods end, in every way there is."""
+    line.sync(*SHOP, *PODS)
+    line.see(*(replace(one, labels={"app": "cart"}) for one in PODS[:30]))
+    assert len(line.members()) == 60, "thirty at once, of pods that live on"
+    line.see(*(replace(one, addresses=(f"10.0.0.{200 + n}",)) for n, one in enumerate(PODS[30:40])))
+    assert len(line.members()) == 70, "another address is no proof either"
+    line.see(*PODS[:2], change=Change.DELETED)
+    assert line.members().isdisjoint({"10.0.0.1", "10.0.0.2"}), "seen to end"
+    line.see(replace(PODS[2], labels={"app": "cart"}, phase="Succeeded"))
+    assert "10.0.0.3" not in line.members(), "a terminal phase"
+    line.see(pod("db-0", "10.0.0.4", started=99))
+    assert "10.0.0.4" not in line.members(), "another has the address"
+    line.see(PODS[4], change=Change.GONE)
+    assert "10.0.0.5" in line.members(), "found gone"
+    line.restart()
+    line.sync(*SHOP)
+    assert len(line.members()) == 66, "over a restart it is the same"
+    (about,) = line.stores.delivery.held_lists("edge")
+    assert sum(len(one.members) for one in about.held) >= 36
+    assert about.held[0].kind is HoldKind.REMOVAL
+    line.see(
+        *(replace(one, addresses=(f"10.0.0.{200 + n}",)) for n, one in enumerate(PODS[30:40])), change=Change.DELETED
+    )
+    assert len(line.members()) == 46, "with the addresses that they had given up before"
+
+
+def test_a_service_that_is_deleted_takes_its_members_along(line: Line) -> None:
+    line.sync(*SHOP, *PODS)
+    line.see(service("pay", app="pay"), change=Change.DELETED)
+    assert not line.members()
+    line.see(service("pay", app="pay"))
+    assert len(line.members()) == 60
+    line.see(service("pay", app="nobody"))
+    assert len(line.members()) == 60, "a selector that is edited is another matter"
+    line.see(service("pay", app="pay"))
+    assert not line.stores.delivery.held_lists("edge")
+
+
+def test_a_decision_on_the_tables_releases_and_is_settled_in_one_stroke(line: Line) -> None:
+    line.sync(*SHOP, *PODS)
+    line.see(service("pay", app="nobody"))
+    (about,) = line.stores.delivery.held_lists("edge")
+    decision = Decision("east", "d", "u", "edge", about.digest, Choice.RELEASE, "ann", "meant", START)
+    line.take([])
+    batch = Batch(START, decisions=[DecisionRecord(decision)])
+    line.stores.commit(batch)
+    for _ in range(4):
+        line.worker.wake()
+        line.worker.turn(1)
+    assert not line.members()
+    found = line.stores.delivery.held_list("edge", about.digest)
+    assert found is not None
+    assert (found.state, found.by, found.reason) == (ListState.DONE, "ann", "meant")
+    assert not line.stores.delivery.control("edge", ["east"]).decisions
