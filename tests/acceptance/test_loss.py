@@ -166,10 +166,12 @@ def test_lost_database(site: World, empty_url: str) -> None:
 
 
 @pytest.mark.acceptance("trust: whoever still writes to a device is not shut out by a slip: `fence reset` sees him")
-def test_a_living_owner(site: World, tmp_path: Path) -> None:
-    other = tmp_path / "other"
+def test_a_living_owner(site: World, tmp_path: Path, empty_url: str) -> None:
+    other, environment = tmp_path / "other", {"FUSION_BRIDGE_DATABASE_URL": empty_url}
     other.mkdir()
-    with Bridge(other, {"edge": site.device}, [ClusterEntry(site.name, site.api.kubeconfig)]) as second:
+    entry = ClusterEntry(site.name, site.api.kubeconfig)
+    with Bridge(other, {"edge": site.device}, [entry], environment=environment) as second:
+        assert second.command("db", "upgrade").returncode == 0
         second.start()
         eventually("the second bridge is stopped", lambda: _state(second) == "stopped")
         with churning(site):
@@ -408,3 +410,39 @@ def test_rebuilt_cluster(tmp_path: Path) -> None:
         with bridge.state() as connection:
             ends = connection.execute("SELECT bool_and(t2_inferred) FROM lease_closed WHERE address = %s", [TWO])
             assert ends.fetchone() == (True,), "nobody saw it go"
+
+
+# ---- by hand
+
+
+@pytest.mark.acceptance(
+    "trust: break-glass: what a person does on the device in a policy of their own stands, what they do to ours is put back"
+)
+def test_break_glass(site: World) -> None:
+    site.device.put_object("security/firewall/policy", {"name": "emergency", "partition": "Common"})
+    mine = site.device.objects("ltm/virtual")["/Common/egress"]["fwEnforcedPolicy"]
+    site.device.change_object("ltm/virtual/~Common~egress", {"fwEnforcedPolicy": "/Common/emergency"})
+    path = next(path for path in site.device.objects(LISTS, FOLDER) if path.endswith("_service_shop_web"))
+    by_hand = {"addresses": [{"name": one} for one in (ONE, TWO, FOUR)]}
+    site.device.change_object(f"{LISTS}/{path.replace('/', '~')}", by_hand)
+
+    def attached() -> str:
+        return str(site.device.objects("ltm/virtual")["/Common/egress"].get("fwEnforcedPolicy", ""))
+
+    eventually("said", lambda: device(site)["attached"].get("service") is False)
+    eventually("ours is put back", lambda: site.group("service", "shop", "web") == {ONE, TWO})
+    assert attached() == "/Common/emergency", "theirs stays"
+    assert FOUR in audited(site, "drift")[1]
+    site.device.change_object("ltm/virtual/~Common~egress", {"fwEnforcedPolicy": "none"})
+    eventually("attached again", lambda: attached() == mine)
+
+
+@pytest.mark.acceptance("trust: the commands of docs/operations.md on loss are those that these tests run")
+def test_documented(site: World, tmp_path: Path) -> None:
+    """Where there is nothing to decide they refuse, and say so; what they are called is right."""
+    for name in ("confirm-device", "confirm-cluster", "fence"):
+        done = run("sh", "-ec", runbook(name, site, tmp_path), env={**os.environ, **site.bridge.environment})
+        assert done.returncode == 3, (name, done.stderr)
+        assert "nothing to" in done.stderr
+    for name in ("whose", "adopt"):
+        shell(runbook(name, site, tmp_path), site)
