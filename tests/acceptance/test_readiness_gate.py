@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from bridge.model.gate import CONDITION
-from tests.acceptance.site import LISTS, OWNER, eventually, stays
-from tests.acceptance.world import World, world
+from tests.acceptance.site import LISTS, OWNER, PROGRAM, eventually, stays
+from tests.acceptance.world import World, run, world
 
 pytestmark = pytest.mark.timeout(240)
 
-PATIENCE = 8.0  # seconds; the default of 60 is looked at in the settings
+PATIENCE = 12.0  # seconds, in place of 60
 GATES = (CONDITION,)
 WRITES = "POST PATCH PUT DELETE"
 WANTED = {CONDITION: "wanted"}
@@ -85,8 +85,8 @@ def test_opens_when_the_device_holds_the_group(site: World) -> None:
     site.await_in_step()
     with silent(site):
         site.pod("one", "web-2", "10.244.1.2", gates=GATES)
-        eventually("why it waits is told", lambda: reason(site, "one", "web-2") == "Pending", PATIENCE)
-        assert status(site, "one", "web-2") == "False"
+        eventually("why it waits is told", lambda: status(site, "one", "web-2") == "False", PATIENCE)
+        assert reason(site, "one", "web-2") in ("Pending", "DeviceUnreachable")
         assert "10.244.1.2" not in site.group("service", "one", "web")
     opens(site, "one", "web-2")
     assert "10.244.1.2" in site.group("service", "one", "web")
@@ -204,19 +204,19 @@ def test_a_kill_loses_no_gate(tmp_path: Path) -> None:
 
 
 @pytest.mark.acceptance("trust: `fusion-bridge gate open` needs Kubernetes alone, and nothing sets it back")
-def test_break_glass(tmp_path: Path) -> None:
-    with running(tmp_path, timeout=600) as made, silent(made):
-        made.pod("base", "web-1", "10.244.0.1", gates=GATES)
-        eventually("it waits", lambda: status(made, "base", "web-1") == "False")
-        made.bridge.config.unlink()  # no settings
-        words = ("--kubeconfig", str(made.api.kubeconfig))
-        waiting = made.bridge.command("gate", "list", *words)
-        assert waiting.returncode == 1
-        assert "web-1" in waiting.stdout
-        opened = made.bridge.command("gate", "open", "--by", "alice", "--reason", "incident 7", *words)
-        assert (opened.returncode, opened.stdout) == (0, "opened base/web-1\n"), opened.stderr
-        assert reason(made, "base", "web-1") == "OpenedByHand"
-        assert condition(made, "base", "web-1")["message"] == "opened by alice: incident 7"
-        stays("open", lambda: status(made, "base", "web-1") == "True", 8)
-        assert any(one["reason"] == "OpenedByHand" for one in made.store.list("events", "base"))
-        assert made.bridge.command("gate", "list", *words).returncode == 0
+def test_break_glass(site: World, tmp_path: Path) -> None:
+    words = ("--kubeconfig", str(site.api.kubeconfig), "--namespace", "glass")
+    site.team("glass", "10.244.7.1")
+    site.await_in_step()
+    with silent(site):
+        site.pod("glass", "web-1", "10.244.7.2", gates=GATES)
+        eventually("it waits", lambda: status(site, "glass", "web-1") == "False", PATIENCE)
+        opened = run(PROGRAM, "gate", "open", "--by", "alice", "--reason", "incident 7", *words, cwd=tmp_path)
+        assert (opened.returncode, opened.stdout) == (0, "opened glass/web-1\n"), opened.stderr
+        told = condition(site, "glass", "web-1")
+        assert (told["reason"], told["message"]) == ("OpenedByHand", "opened by alice: incident 7")
+        stays("open", lambda: condition(site, "glass", "web-1") == told, 3)
+        assert any(one["reason"] == "OpenedByHand" for one in site.store.list("events", "glass"))
+        assert run(PROGRAM, "gate", "list", *words, cwd=tmp_path).returncode == 0
+    site.await_in_step()
+    stays("open", lambda: condition(site, "glass", "web-1") == told, 1)
