@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from bridge.state.report_store import ReportStore
     from bridge.state.reported import HeldPlan
 
-_OPEN = ("held",)
 _SHOWN = ("held", "superseded", "released", "rejected")
 
 Digest = Annotated[str | None, typer.Argument(help="One list, with everything that is in it.")]
@@ -24,7 +23,8 @@ Every = Annotated[bool, typer.Option("--all", help="Lists that are done with too
 def held(context: typer.Context, digest: Digest = None, device: Device = None, every: Every = False) -> None:
     """Show what waits for a person, and the stops in force; exit code 3 when anything does. Read from the bridge's database.
 
-    With a DIGEST show that list with its members; exit code 1 where there is none.
+    What a freeze keeps from a device waits for its end, and not for a person, though a person may release it. With a DIGEST show that list
+    with its members; exit code 1 where there is none.
     """
     from bridge.cli.state import opened
     from bridge.state.decisions import standing_stops
@@ -43,7 +43,7 @@ def held(context: typer.Context, digest: Digest = None, device: Device = None, e
         asked.output.document({"held": [_document(one) for one in shown], "stops": [_stop(one) for one in stops]})
     else:
         _show(asked.output, shown, stops)
-    if stops or any(one.state in _OPEN for one in shown):
+    if stops or any(map(_waits, shown)):
         raise typer.Exit(HELD)
 
 
@@ -63,7 +63,7 @@ def _show_one(output: Output, found: "list[HeldPlan]", digest: str) -> None:
     if not found:
         complain(f"nothing is or was held as {digest}")
         raise typer.Exit(FINDINGS)
-    if any(one.state in _OPEN for one in found):
+    if any(map(_waits, found)):
         raise typer.Exit(HELD)
 
 
@@ -71,11 +71,20 @@ def _show(output: Output, lists: "list[HeldPlan]", stops: "tuple[Stop, ...]") ->
     from bridge.report.words import clock
 
     rows = [
-        (one.device, one.cluster, one.digest, clock(one.since), _state(one), str(_count(one)), "; ".join(_reasons(one)))
+        (
+            one.device,
+            one.cluster,
+            one.digest,
+            one.kind,
+            clock(one.since),
+            _state(one),
+            str(_count(one)),
+            "; ".join(_reasons(one)),
+        )
         for one in lists
     ]
     if rows:
-        output.table("Held", ("device", "cluster", "digest", "since", "state", "members", "why"), rows)
+        output.table("Held", ("device", "cluster", "digest", "by the", "since", "state", "members", "why"), rows)
     if stops:
         about = [
             (one.name, one.cluster, ", ".join(one.devices) or "all", clock(one.since), one.by, one.reason)
@@ -84,10 +93,15 @@ def _show(output: Output, lists: "list[HeldPlan]", stops: "tuple[Stop, ...]") ->
         output.table("Stops in force", ("stop", "cluster", "devices", "since", "by", "reason"), about)
     if not rows and not stops:
         output.line("nothing is held, and nothing is stopped")
-    if any(one.state in _OPEN for one in lists):
+    if any(one.state == "held" for one in lists):
         output.line("To decide: fusion-bridge release DIGEST --device DEVICE --by NAME --reason TEXT, or reject.")
     if stops:
         output.line("To write again: fusion-bridge start [DEVICE]… --by NAME --reason TEXT.")
+
+
+def _waits(one: "HeldPlan") -> bool:
+    """For a person."""
+    return one.state == "held" and one.kind == "guard"
 
 
 def _state(one: "HeldPlan") -> str:

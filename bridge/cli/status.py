@@ -73,6 +73,7 @@ def _device(store: "ReportStore", name: str, now: datetime) -> dict[str, Any]:
     standing = next(one for one in store.devices() if one.name == name)
     waiting = store.lag(name)
     objects = store.device_objects(name)
+    lists = [plan for plan in store.held(name) if plan.kind == "guard"]
     states: dict[str, int] = {}
     for one in objects:
         states[one.state.value] = states.get(one.state.value, 0) + 1
@@ -86,7 +87,8 @@ def _device(store: "ReportStore", name: str, now: datetime) -> dict[str, Any]:
         "objects": dict(sorted(states.items())),
         "oldestUnapplied": waiting.isoformat() if waiting else None,
         "lagSeconds": max(0.0, round((now - waiting).total_seconds(), 3)) if waiting else 0.0,
-        "held": sum(len(plan.held) for plan in store.held(name) if plan.state == "held" and plan.kind == "guard"),
+        "held": sum(len(plan.held) for plan in lists if plan.state == "held"),
+        "rejected": sum(len(plan.held) for plan in lists if plan.state == "rejected"),
         "freezes": [freeze(one) for one in store.freezes().get(name, ())],
         "handover": handover(store.handovers(now - DAY).get(name, Handovers())),
         "quarantined": states.get("Quarantined", 0),
