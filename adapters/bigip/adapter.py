@@ -1,9 +1,8 @@
 """A BIG-IP with AFM behind iControl REST, as the adapter contract wants it."""
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
-from adapters.bigip import canonical
+from adapters.bigip import canonical, wire
 from adapters.bigip.attach import Slots
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.fence import Keeper
@@ -105,7 +104,7 @@ class BigipAdapter:
         if not self._scope.activation:
             return True
         try:
-            statistics = self._client.find(self._scope.activation, dict[str, Any])
+            statistics = self._client.find(self._scope.activation, wire.Statistics)
         except DeviceError:
             return False
         return statistics is not None and compiled(statistics)

@@ -1,8 +1,7 @@
 """Reading: what is ours, and the names of what only looks so. Nothing that cannot be read stops the rest: it is set aside by name."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -109,15 +108,12 @@ def serial(client: Client) -> str:
     return own[0].chassis_id if len(own) == 1 else ""
 
 
-def compiled(statistics: Mapping[str, Any]) -> bool:
+def compiled(statistics: wire.Statistics) -> bool:
     """Whether the statistics of the firewall's contexts say that nothing waits to be compiled. What they do not say is not claimed."""
-    return all(values.get("compilePending") == "no" for values in _contexts(statistics))
-
-
-def _contexts(statistics: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for context in (statistics.get("entries") or {}).values():
-        entries = context.get("nestedStats", {}).get("entries", {})
-        yield {name: value.get("description") for name, value in entries.items()}
+    return all(
+        (waiting := context.nested.entries.get("compilePending")) is not None and waiting.description == "no"
+        for context in statistics.entries.values()
+    )
 
 
 def _labels(raw: bytes | msgspec.Raw) -> tuple[str, str]:

@@ -116,6 +116,30 @@ class Cluster(msgspec.Struct, rename="camel"):
     self_device: str | bool = "false"
 
 
+class Described(msgspec.Struct):
+    """One value of statistics: text, or a number of which we know nothing."""
+
+    description: Any = None
+
+
+class Context(msgspec.Struct):
+    """The values of one context, by name."""
+
+    entries: dict[str, Described] = {}
+
+
+class Nested(msgspec.Struct, rename={"nested": "nestedStats"}):
+    """One entry of statistics."""
+
+    nested: Context = msgspec.field(default_factory=Context)
+
+
+class Statistics(msgspec.Struct):
+    """What `…/stats` answers; no context, no entries."""
+
+    entries: dict[str, Nested] = {}
+
+
 class Transaction(msgspec.Struct, rename="camel"):
     """The state of a transaction."""
 
