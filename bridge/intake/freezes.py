@@ -21,6 +21,7 @@ from bridge.policy.compiled import Target
 from bridge.policy.freeze import Freeze, frozen, lasts
 from bridge.state.batch import Placement, Recorded
 
+_LISTS = 16  # of one device, that can still be released
 DEFAULT = "Default"  # in place of a kind: what the settings say follows the last tier
 
 Concerned = Mapping[Ref, Placement]
@@ -135,6 +136,9 @@ class Freezes:
     def settle(self, in_force: InForce, at: datetime) -> list[Drawing]:
         """What each device is compiled from at this moment: those in a freeze last."""
         found = [self._drawing(target, in_force, at) for target in self._targets]
+        for device in self._recorded.keys() - self._lists.keys():  # in the settings no more
+            self.ended.append(device)
+            self._tell(device, None)
         self._before, self._known, self._recorded = in_force, None, {}
         return sorted(found, key=lambda one: one.kept is not None)
 
@@ -178,6 +182,7 @@ class Freezes:
     def _end(self, target: Target, state: _State, in_force: InForce | None) -> None:
         """All that was kept from the device goes there now."""
         self._states.pop(target.name, None)
+        self._lists[target.name].clear()
         self.ended.append(target.name)
         if in_force is not None:
             why = f"after the freeze {', '.join(state.names)}"
@@ -210,7 +215,10 @@ class Freezes:
         steps = tuple(_step(self._cluster, kept, edit, placed) for edit, placed in edits)
         told = FrozenList(device, held_digest(device, self._cluster, steps), steps) if steps else None
         if told is not None and told.digest not in self._lists[device]:
-            self._lists[device][told.digest] = _Listed(told, drawing.in_force, _stance(drawing.now), at)
+            known = self._lists[device]
+            known[told.digest] = _Listed(told, drawing.in_force, _stance(drawing.now), at)
+            for digest in list(known)[:-_LISTS]:
+                del known[digest]
         self._tell(device, told)
         current = self._current.get(device)
         by = f"; rejected by {current.rejected[0]}: {current.rejected[1]}" if current and current.rejected else ""

@@ -8,6 +8,8 @@ from bridge.model.observed import Namespace, PolicyObject
 from bridge.model.plan import Held
 from bridge.model.policy import Defaults
 
+KEPT = "kept."  # how the parts of keys begin by which such groups are told
+
 
 @dataclass(frozen=True, slots=True)
 class Stance:
@@ -61,7 +63,7 @@ class FreezeStanding:
 
 def kept_tag(device: str) -> str:
     """The part by which a group that a device keeps as it was defined earlier is told from the group as it is defined now."""
-    return f"kept.{device}"
+    return f"{KEPT}{device}"
 
 
 def kept_key(key: ObjectKey, device: str) -> ObjectKey:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bridge.model.baseline import KEPT
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Objects, Ports, RuleEntry
 
@@ -46,7 +47,8 @@ def named(key: ObjectKey) -> str:
         said = BUILTIN.get(name, name)
     else:
         said = " ".join(part for part in (_SCOPES[key.scope], place(key.namespace, name)) if part)
-    return " ".join((said, *(f"({_made(one)})" for one in more)))
+    kept = key.part.removeprefix(KEPT) if key.part.startswith(KEPT) else ""
+    return " ".join((said, *(f"({_made(one)})" for one in more), *([f"(as {kept} keeps it)"] if kept else [])))
 
 
 def _made(part: str) -> str:

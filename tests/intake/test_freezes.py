@@ -262,6 +262,28 @@ def test_a_freeze_that_ends_while_nobody_is_there_is_over_and_the_next_one_is_an
     assert said(site, RULE)[0] == "Held"
 
 
+def test_a_device_that_is_in_the_settings_no_more_is_in_no_freeze() -> None:
+    site = start(frozen(100, 200), OTHER)
+    site.at(110).see(service_rule(action="Deny", generation=2))
+    site.change(OTHER)
+    batch = site.at(120).commit()
+    assert batch.thawed == ["edge"]
+    assert (site.record.baselines, site.record.lists) == ({}, {})
+
+
+def test_a_list_of_long_ago_is_forgotten() -> None:
+    site = start(frozen(100, 200))
+    digests = []
+    for number in range(2, 22):
+        site.at(100 + 2 * number).see(service_rule(action=("Deny", "Reject")[number % 2], generation=number))
+        digests.append(site.record.lists["edge"].digest)
+    assert len(set(digests)) == len(digests)
+    batch = site.at(150).see(order("Release", digests[0]))
+    assert [one.state for one in batch.decisions] == [Settled.WAITING]
+    batch = site.at(155).see(order("Release", digests[-10], name="d2"))
+    assert [one.state for one in batch.decisions] == [Settled.DONE]
+
+
 def test_a_first_picture_in_a_freeze_is_what_the_device_keeps_to() -> None:
     site = Site(frozen(0, 200))
     site.see(namespace(), service("pay", app="pay"), pod("pay-1", "10.0.0.1"), external(), service_rule())
