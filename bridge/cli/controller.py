@@ -5,7 +5,6 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge import __version__, metrics
 from bridge.cli import gating, gauges, naming, telling
+from bridge.cli.approach import Approach
 from bridge.cli.keeper import Keeper
 from bridge.cli.loops import Loops, Pulse
 from bridge.cli.probe import Probe
@@ -89,6 +89,10 @@ class Controller:
             )
             for unit in clusters
         }
+        self._approaches = {
+            one.config.name: Approach(one, partial(self._permit, one.config.name), warm=self._settings.warm_standby)
+            for one in devices
+        }
         self.intakes: dict[str, Intake] = {}
         self.watchers: dict[str, ClusterWatcher] = {}
         self.feedbacks: dict[str, Feedback] = {}
@@ -132,7 +136,8 @@ class Controller:
             standby = self.standbys[cluster.config.name]
             self._begin("cluster", standby.name, partial(self._serve_cluster, cluster), standby.meanwhile)
         for device in self.devices:
-            self._begin("device", device.config.name, partial(self._serve_device, device))
+            approach = self._approaches[device.config.name]
+            self._begin("device", device.config.name, partial(self._serve_device, device), approach.meanwhile)
             self._scheduler.add_job(self._audit, "interval", [device.config.name], seconds=device.audit_interval)
         upkeep = Upkeep(self, self._database, self._intake_store, self._settings.history_days)
         self._scheduler.add_job(upkeep.keep_history, "interval", hours=6)
@@ -176,6 +181,8 @@ class Controller:
         self.loops.join()
         for standby in self.standbys.values():
             standby.close()
+        for approach in self._approaches.values():
+            approach.leave()
         self.keeper.depart()
         self._for_leases.close()
         self._wakeups.close()
@@ -240,14 +247,7 @@ class Controller:
 
     def _serve_device(self, unit: DeviceUnit, tenure: Tenure, clock: Pulse) -> None:
         name = unit.config.name
-
-        def permit() -> None:
-            """Whoever lost the lease writes no more, nor does anybody to a device that a person has stopped."""
-            tenure.permit()
-            if (working := self.workers.get(name)) is not None:
-                working.permit()
-
-        adapter = Timed(unit.factory.open(replace(unit.config, permit=permit)), self.clock)
+        adapter = Timed(self._approaches[name].arrive(), self.clock)
         clock.follow(lambda: adapter.calls)  # a long plan is many calls: each shows that it goes on
         settle = tenure.settle if tenure.taking_over else None
         take_over = TakeOver(clock, unit.config.timeout, settle)
@@ -262,6 +262,12 @@ class Controller:
             del self.workers[name]
             clock.follow(None)
             adapter.close()
+
+    def _permit(self, device: str) -> None:
+        """Whoever lost the lease writes no more, nor does anybody to a device that a person has stopped."""
+        self.tenures["device", device].permit()
+        if (working := self.workers.get(device)) is not None:
+            working.permit()
 
     def _wake(self, cluster: str) -> None:
         if (tenure := self.tenures.get(("cluster", cluster))) is not None:

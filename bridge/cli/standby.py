@@ -62,6 +62,9 @@ class Standby:
                 self._prepare(clock)
         except BridgeError as error:
             log.warning("not ready to take over", cluster=self.name, error=str(error))
+        except Exception:  # whoever waits for his turn must not end before it
+            self._rests_until = self._clock.elapsed() + _PREPARE_AGAIN
+            log.exception("not ready to take over", cluster=self.name)
 
     def _watch(self) -> None:
         if self._watcher is None:
