@@ -11,6 +11,7 @@ import pytest
 
 from bridge.model.gate import CONDITION
 from tests.acceptance.site import LISTS, OWNER, PROGRAM, eventually, stays
+from tests.acceptance.test_failover import pair
 from tests.acceptance.world import World, run, world
 
 pytestmark = pytest.mark.timeout(240)
@@ -186,7 +187,7 @@ def test_an_unreachable_device_times_out_and_true_stays(tmp_path: Path) -> None:
         stays("open", lambda: condition(made, "base", "web-3") == first, 2)
 
 
-@pytest.mark.acceptance("trust: readiness gate: neither a kill nor another replica loses a gate")
+@pytest.mark.acceptance("trust: readiness gate: a kill loses no gate, and whoever came meanwhile waits too")
 def test_a_kill_loses_no_gate(tmp_path: Path) -> None:
     with running(tmp_path, timeout=60) as made:
         made.pod("base", "web-1", "10.244.0.1", gates=GATES)
@@ -220,3 +221,24 @@ def test_break_glass(site: World, tmp_path: Path) -> None:
         assert run(PROGRAM, "gate", "list", *words, cwd=tmp_path).returncode == 0
     site.await_in_step()
     stays("open", lambda: condition(site, "glass", "web-1") == told, 1)
+
+
+@pytest.mark.acceptance("trust: readiness gate: another replica goes on with the gates of one that was killed")
+def test_a_failover_loses_no_gate(tmp_path: Path, database_url: str) -> None:
+    with pair(tmp_path, database_url) as both:
+        made = both.site
+        eventually("it stands by", lambda: both.said("stands by"), 60)
+        made.pod("shop", "web-900", "10.244.2.1", gates=GATES)
+        opens(made, "shop", "web-900")
+        before = condition(made, "shop", "web-900")
+        with silent(made):
+            made.pod("shop", "web-901", "10.244.2.2", gates=GATES)
+            eventually("it waits", lambda: status(made, "shop", "web-901") == "False")
+            both.kill()
+            made.pod("shop", "web-902", "10.244.2.3", gates=GATES)
+            eventually("the other takes over", lambda: status(made, "shop", "web-902") == "False", 60)
+            assert status(made, "shop", "web-901") == "False"
+        opens(made, "shop", "web-901", seconds=60)
+        opens(made, "shop", "web-902", seconds=60)
+        assert {"10.244.2.2", "10.244.2.3"} <= both.web
+        assert condition(made, "shop", "web-900") == before
