@@ -27,15 +27,24 @@ from tests.acceptance.stand import Stand, passes, stand
 from tests.soak.meaning import CLUSTER, DENY, GOVERNANCE
 
 EDGE = "edge"  # the device in the freeze
-WAS, NEW, OTHER = "192.0.2.1", "198.51.100.1", "203.0.113.1"
+WAS, NEW, OTHER, PICKED = "192.0.2.1", "198.51.100.1", "203.0.113.1", "203.0.113.9"
 FIRST, SECOND = "10.244.7.1", "10.244.7.2"
 FROZEN: dict[tuple[str, str], bool] = {
     (SECOND, WAS): True,
     (SECOND, NEW): False,
     (SECOND, OTHER): True,
+    (SECOND, PICKED): True,
     (FIRST, WAS): False,
+    (FIRST, PICKED): False,
 }
-EDITED = {(SECOND, WAS): False, (SECOND, NEW): True, (SECOND, OTHER): False, (FIRST, WAS): False, (FIRST, NEW): False}
+EDITED = {
+    (SECOND, WAS): False,
+    (SECOND, NEW): True,
+    (SECOND, OTHER): False,
+    (SECOND, PICKED): False,
+    (FIRST, WAS): False,
+    (FIRST, NEW): False,
+}
 
 
 class Freezing:
@@ -47,8 +56,10 @@ class Freezing:
         made.team("shop", FIRST, to=f"{WAS}/32")
         made.external("shop", "other", f"{OTHER}/32")
         made.service_rule("shop", "web", "other")
+        made.external("shop", "third", f"{PICKED}/32")
+        self.pick("web")
         site.start()
-        site.await_all({(FIRST, WAS): True, (FIRST, NEW): False, (FIRST, OTHER): True})
+        site.await_all({(FIRST, WAS): True, (FIRST, NEW): False, (FIRST, OTHER): True, (FIRST, PICKED): True})
         site.stop()
         now = site.clock.now()
         times = Validity(now - timedelta(minutes=1), now + timedelta(hours=1))
@@ -57,10 +68,16 @@ class Freezing:
         made.external("shop", "provider", f"{NEW}/32")
         made.store.delete("serviceegressrules", "shop", "web-other")
         made.service_rule("shop", "web", "provider", "Allow", priority=10)
+        self.pick("audit")
         made.pod("shop", "web-1", SECOND)
         made.delete_pod("shop", "web-0")
         site.await_all(EDITED, EDGE)
         site.await_one(EDGE, FROZEN)
+
+    def pick(self, app: str) -> None:
+        """A rule about the pods of this label: in the freeze each device counts those of its own version."""
+        source = {"podSelector": {"matchLabels": {"app": app}}}
+        self.site.made.namespace_rule("shop", "picked", "third", "Allow", **{"from": source})
 
     @property
     def reports(self) -> ReportStore:
@@ -113,6 +130,7 @@ def test_told(freezing: Freezing) -> None:
     assert freeze["windows"] == ["year end"]
     assert {edit.split(": ")[1] for edit in freeze["edits"]} == {
         "ExternalService shop/provider",
+        "NamespaceEgressRule shop/picked",
         "ServiceEgressRule shop/web-other",
         "ServiceEgressRule shop/web-provider",
     }
@@ -134,7 +152,7 @@ def test_plan_and_trace(freezing: Freezing) -> None:
     targets = tuple(Target(one.name, one.factory.capabilities(one.config()), DENY) for one in site.posts)
     with TraceStore(site.database).reading() as reading:
         where = {CLUSTER: Site(GOVERNANCE, targets, load([NATIVE]))}
-        for to, edge, others in ((WAS, "Allow", "Deny"), (NEW, "Deny", "Allow")):
+        for to, edge, others in ((WAS, "Allow", "Deny"), (NEW, "Deny", "Allow"), (PICKED, "Allow", "Deny")):
             tracer = Tracer(reading, where, None, site.clock.now())
             told = tracer.trace(source(SECOND), destination(f"{to}:443/tcp"))
             said = {device: one.verdict for each in told.answers for one in each.decisions for device in one.devices}
