@@ -11,9 +11,8 @@ The waits, and the rule that a very short watch is a failure, are those of clien
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,19 +22,15 @@ from bridge.cluster.answers import RequestRefused, Throttled
 from bridge.cluster.backoff import Backoff, Uniform, uniform
 from bridge.cluster.client import Connection
 from bridge.cluster.decode import Line, Value
-from bridge.cluster.departures import Departures
 from bridge.cluster.gate import ClusterGate, no_namespaces
 from bridge.cluster.health import Health, State
 from bridge.cluster.kinds import KINDS
 from bridge.cluster.listing import Lister, version_number
-from bridge.cluster.picture import Picture
+from bridge.cluster.serving import Basis, Serving, Sink
 from bridge.cluster.settings import ReflectorSettings
 from bridge.cluster.watch import Garbled, Watch
 from bridge.errors import ClusterDenied, ClusterError, Expired
 from bridge.model.observed import Change, Event, Resource, Synced
-
-Batch = Sequence[Event | Synced]
-Sink = Callable[[Batch], None]
 
 _log = logging.getLogger(__name__)
 _JOIN_INTERVAL: Final = 0.2
@@ -43,20 +38,6 @@ _JOIN_TRIES: Final = 25
 # A watch that was away for longer begins with what it missed, and has told it after that many seconds.
 _PROMPT: Final = timedelta(seconds=5)
 _CATCH_UP: Final = 5.0
-
-
-class _Replaced(Exception):
-    """Another consumer begins from a record of his own: what was under way for the one before is of no use."""
-
-
-@dataclass(slots=True)
-class _Basis:
-    """Who is served and what he was given. Replaced whole when the next consumer cannot go on from the picture."""
-
-    picture: Picture
-    sink: Sink | None
-    version: str = ""  # where the watch goes on; empty when a list is due
-    synced: bool = False
 
 
 class Reflector:
@@ -93,10 +74,7 @@ class Reflector:
         self._absences = Absences(self._words, self._lister, self._gate)
         self._watch = Watch(connection, resource, self._lister.codec, settings, clock, uniform)
         self._backoff = Backoff(settings.backoff, uniform)
-        self._departures = Departures(clock.now)
-        self._basis = _Basis(Picture(resource, known, known_at, self._departures), sink)
-        self._lock = threading.RLock()  # held while something is delivered, and while the consumer changes
-        self._moved = threading.Condition(self._lock)
+        self._serving = Serving(resource, clock.now, sink, known, known_at)
         self._newest = 0  # the newest version ever seen: no list may be older
         self._relisted = False  # a list at once was the answer to a version too old, and nothing went well since
         self._garbled_at = ""  # the version after which a line made no sense
@@ -113,6 +91,7 @@ class Reflector:
 
     def ask_to_stop(self) -> None:
         """Deliver nothing more, and end at the next opportunity."""
+        self._serving.end()
         self._stopping.set()
         self._woken.set()
 
@@ -132,7 +111,7 @@ class Reflector:
 
     def health(self) -> Health:
         """How it stands. From any thread."""
-        heard, basis = self._heard, self._basis
+        heard, basis = self._heard, self._serving.basis
         return Health(
             resource=self._resource,
             state=self._state,
@@ -148,7 +127,7 @@ class Reflector:
 
     def seen(self, uid: str) -> Value | None:
         """The object as it is in the picture now. From any thread."""
-        return self._basis.picture.objects.get(uid)
+        return self._serving.seen(uid)
 
     def rebase(
         self, sink: Sink, known: Sequence[Value], known_at: datetime | None, version: int, patience: float
@@ -159,54 +138,48 @@ class Reflector:
         False where the picture cannot tell that: it is not whole, the watch does not stand, it is behind the record for more than
         `patience` seconds, or something is gone that nobody saw going. Then a list is begun, as at a start.
         """
-        with self._moved:
-            self._moved.wait_for(lambda: self._newest >= version or not self._stands, patience)
-            events = self._since(known, known_at) if self._newest >= version else None
-            if events is None:
-                self._basis = _Basis(Picture(self._resource, known, known_at, self._departures), sink)
-                # Neither a watch that stands nor a pause after a failure is to be waited for.
-                self._watch.interrupt()
-                self._woken.set()
-                return False
-            sink([*events, Synced(self._resource, self._basis.version, since=known_at)])
-            self._basis.sink = sink
-            return True
+        with self._serving.moved:
+            self._serving.moved.wait_for(lambda: self._newest >= version or not self._stands, patience)
+            if self._goes_on(sink, known, known_at, version):
+                return True
+            self._serving.begin(sink, known, known_at)
+            # Neither a watch that stands nor a pause after a failure is to be waited for.
+            self._watch.interrupt()
+            self._woken.set()
+            return False
 
     def release(self) -> None:
         """The consumer takes no more: nothing reaches him after this call. What is seen is kept for the next."""
-        with self._lock:
-            self._basis.sink = None
+        self._serving.release()
 
     def forget_departures(self, before: datetime) -> None:
         """Whatever was seen to go before then is in every record."""
-        with self._lock:
-            self._departures.forget(before)
+        self._serving.forget_departures(before)
 
     @property
     def _stands(self) -> bool:
         """Whether the picture is whole and followed by a watch, or there is nothing to watch."""
-        basis = self._basis
+        basis = self._serving.basis
         watching = bool(basis.version) and self._state is State.WATCHING
         return basis.synced and (watching or self._state is State.NOT_INSTALLED)
 
-    def _since(self, known: Sequence[Value], known_at: datetime | None) -> list[Event] | None:
-        if not self._stands:
-            return None
-        if self._state is State.NOT_INSTALLED:  # those that were known before stay
-            picture = Picture(self._resource, known, known_at, self._departures)
-            self._basis = _Basis(picture, None, synced=True)
-            return []
-        return self._basis.picture.since(known, known_at)
+    def _goes_on(self, sink: Sink, known: Sequence[Value], known_at: datetime | None, version: int) -> bool:
+        if not self._stands or self._newest < version:
+            return False
+        if self._state is State.NOT_INSTALLED:
+            self._serving.stay(sink, known, known_at)
+            return True
+        return self._serving.go_on(sink, known, known_at)
 
     # ---- the thread
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            basis = self._basis
+            basis = self._serving.basis
             try:
                 self._turn(basis)
             except Exception as error:  # noqa: BLE001 (a consumer's fault too must not end the thread)
-                if basis is self._basis and not self._stopping.is_set():
+                if basis is self._serving.basis and not self._stopping.is_set():
                     self._pause(self._after(error))
         self._state = State.STOPPED
 
@@ -215,7 +188,7 @@ class Reflector:
         if not self._stopping.is_set():
             self._woken.clear()
 
-    def _turn(self, basis: _Basis) -> None:
+    def _turn(self, basis: Basis) -> None:
         try:
             self._follow(basis)
         except RequestRefused as error:
@@ -224,7 +197,7 @@ class Reflector:
             self._not_installed(basis, error)
             self._pause(self._backoff.slow())
 
-    def _follow(self, basis: _Basis) -> None:
+    def _follow(self, basis: Basis) -> None:
         """One list if it is due, one watch."""
         if self._newest:
             self._gate.prove_same(self._clock.elapsed())
@@ -233,7 +206,7 @@ class Reflector:
         missed_since, opened = self._missed_since(basis), self._clock.elapsed()
         with closing(self._watch.batches(basis.version)) as batches:
             for lines in batches:
-                if self._stopping.is_set() or basis is not self._basis:
+                if self._stopping.is_set() or basis is not self._serving.basis:
                     return
                 self._state = State.WATCHING
                 if lines:
@@ -243,35 +216,35 @@ class Reflector:
                     opened = self._clock.elapsed()
         self._well()
 
-    def _missed_since(self, basis: _Basis) -> datetime | None:
+    def _missed_since(self, basis: Basis) -> datetime | None:
         """Since when nothing was heard, where that is so long ago that a watch begins with what happened meanwhile."""
         fresh_at = basis.picture.fresh_at
         return fresh_at if fresh_at and self._clock.now() > fresh_at + _PROMPT else None
 
     # ---- the list
 
-    def _synchronize(self, basis: _Basis) -> None:
+    def _synchronize(self, basis: Basis) -> None:
         if self._state is State.STARTING:
             self._state = State.LISTING
         began, heard = self._clock.now(), self._clock.elapsed()
         listed = self._list(basis)
         removals = self._removals(basis, listed)
-        with self._served(basis):
-            self._deliver(basis, [*removals, Synced(self._resource, listed.version, since=basis.picture.fresh_at)])
+        with self._serving.held(basis):
+            basis.deliver([*removals, Synced(self._resource, listed.version, since=basis.picture.fresh_at)])
             basis.picture.delivered(removals)
             basis.picture.fresh(began)
             basis.version, basis.synced = listed.version, True
             self._heard = heard  # a list is a picture of its beginning
 
-    def _list(self, basis: _Basis) -> Listed:
+    def _list(self, basis: Basis) -> Listed:
         """Deliver what a complete list shows, page by page."""
         uids: set[str] = set()
         version = ""
         for page in self._lister.pages(not_before=self._newest):
             version = page.resource_version
-            with self._served(basis):
+            with self._serving.held(basis):
                 events = basis.picture.differing(page.values)
-                self._deliver(basis, events)
+                basis.deliver(events)
                 basis.picture.delivered(events, listed_at=self._clock.now())
             uids.update(value.uid for value in page.values)
         if self._resource is Resource.NAMESPACES and not uids:
@@ -279,7 +252,7 @@ class Reflector:
         self._newest = version_number(version)
         return Listed(version, uids - {""}, "" not in uids)
 
-    def _removals(self, basis: _Basis, listed: Listed) -> list[Event]:
+    def _removals(self, basis: Basis, listed: Listed) -> list[Event]:
         missing = basis.picture.missing(listed.uids)
         if not missing:
             return []
@@ -290,42 +263,28 @@ class Reflector:
 
     # ---- the watch
 
-    def _take(self, basis: _Basis, lines: Sequence[Line], since: datetime | None) -> None:
+    def _take(self, basis: Basis, lines: Sequence[Line], since: datetime | None) -> None:
         """Deliver a batch, and only then count it as seen. With `since` it happened at any time after that."""
         version = next((line.resource_version for line in reversed(lines) if line.resource_version), basis.version)
         newest = version_number(version)
-        with self._served(basis):
+        with self._serving.held(basis):
             events = [self._event(basis, line.type, line.value, since) for line in lines if line.value is not None]
-            self._deliver(basis, events)
+            basis.deliver(events)
             basis.picture.delivered(events)
             if version != basis.version:
                 basis.version = version
                 self._newest = max(self._newest, newest)
                 self._well()
-                self._moved.notify_all()
+                self._serving.moved.notify_all()
             self._heard = self._clock.elapsed()
             basis.picture.fresh(self._clock.now())
 
-    def _event(self, basis: _Basis, kind: str, value: Value, since: datetime | None) -> Event:
+    def _event(self, basis: Basis, kind: str, value: Value, since: datetime | None) -> Event:
         if kind != "DELETED":
             return Event(Change.UPSERT, self._resource, value, since)
         if not value.uid:
             raise Garbled(f"{self._words}: a deletion does not say of what")
         return basis.picture.deletion(value, since)
-
-    # ---- delivery
-
-    @contextmanager
-    def _served(self, basis: _Basis) -> Iterator[None]:
-        """Nobody else comes in between. Raises _Replaced when that has happened already."""
-        with self._lock:
-            if basis is not self._basis:
-                raise _Replaced
-            yield
-
-    def _deliver(self, basis: _Basis, batch: Batch) -> None:
-        if batch and basis.sink is not None and not self._stopping.is_set():
-            basis.sink(batch)
 
     # ---- how it stands
 
@@ -344,7 +303,7 @@ class Reflector:
         self._fail(State.FAILING, error)
         wait = self._backoff.next()
         if self._needs_list(error):
-            self._basis.version = ""
+            self._serving.basis.version = ""
         if isinstance(error, Throttled):
             return max(wait, error.retry_after)
         # Whoever says that a version is too old is there: list at once, unless that has just not helped.
@@ -355,16 +314,16 @@ class Reflector:
     def _needs_list(self, error: Exception) -> bool:
         """Whether going on from the last version cannot help: it is too old, refused, or what follows it made no sense twice."""
         if isinstance(error, Garbled):
-            version = self._basis.version
+            version = self._serving.basis.version
             again, self._garbled_at = self._garbled_at == version, version
             return again
         return isinstance(error, Expired | RequestRefused)
 
-    def _not_installed(self, basis: _Basis, error: RequestRefused) -> None:
+    def _not_installed(self, basis: Basis, error: RequestRefused) -> None:
         """A cluster without our kinds is a cluster with none of their objects to tell of; those that were known before stay."""
-        with self._served(basis):
+        with self._serving.held(basis):
             if not basis.synced or self._state is not State.NOT_INSTALLED:
-                self._deliver(basis, [Synced(self._resource, "")])
+                basis.deliver([Synced(self._resource, "")])
             basis.version, basis.synced = "", True
             self._fail(State.NOT_INSTALLED, error)
 

@@ -9,7 +9,8 @@ from bridge.cluster.client import Connection
 from bridge.cluster.decode import Value
 from bridge.cluster.gate import ClusterGate
 from bridge.cluster.health import Health
-from bridge.cluster.reflector import Reflector, Sink
+from bridge.cluster.reflector import Reflector
+from bridge.cluster.serving import Sink
 from bridge.cluster.settings import ReflectorSettings
 from bridge.model.observed import RESOURCES, Resource
 

@@ -15,7 +15,8 @@ import yaml
 
 from bridge.clock import SystemClock
 from bridge.cluster.client import Connection
-from bridge.cluster.reflector import Batch, Reflector
+from bridge.cluster.reflector import Reflector
+from bridge.cluster.serving import Batch
 from bridge.cluster.settings import ClusterConfig, ReflectorSettings
 from bridge.lab.apiserver import Fault
 from bridge.model.observed import Event, Resource
