@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import os
 import re
+import shlex
 import socket
 import ssl
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -230,33 +232,46 @@ def test_init_container(gated: Gated, tmp_path: Path) -> None:
     assert gated.condition("batch")["status"] == "True"
 
 
+def aligned(names: Mapping[str, str], table: str) -> str:
+    """A table with other names and one time, in columns of their width."""
+    for ours, theirs in names.items():
+        table = table.replace(ours, theirs)
+    rows = [re.split(r"\s{2,}", TIMES.sub("2026-03-01T12:00:00Z", line)) for line in table.splitlines() if line]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+@pytest.mark.acceptance("trust: docs/operations.md, break-glass: the commands that open gates are those that are tried")
+def test_break_glass_in_operations() -> None:
+    said = Document(DOCUMENT.with_name("operations.md")).examples()["open-gates"].splitlines()[1:-1]
+    shown = Document(DOCUMENT).examples()
+    assert said[0] in shown["gate-list"]
+    words = said[1].replace("NAME", '"Ann Smith"').replace("TEXT", '"incident 4711"')
+    assert words.removeprefix("fusion-bridge gate open ") in shown["gate-open"]
+
+
 @pytest.mark.acceptance("trust: `fusion-bridge gate open` on a real API server, without settings, database or bridge")
 def test_break_glass(gated: Gated, tmp_path: Path) -> None:
-    document = Document(DOCUMENT, {gated.namespace: "shop"})
-    gate = ["--kubeconfig", str(gated.plane.kubeconfig)]
+    document = Document(DOCUMENT, {gated.namespace: "shop", "web-9": "web-1"})
+    environment = {**os.environ, "KUBECONFIG": str(gated.plane.kubeconfig)}
 
-    def command(*words: str) -> "subprocess.CompletedProcess[str]":
-        line = [str(PROGRAM), "gate", *words, *gate]
-        return subprocess.run(line, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    def command(line: str) -> "subprocess.CompletedProcess[str]":
+        program, *words = shlex.split(line)
+        done = [str(PROGRAM.with_name(program)), *words]
+        return subprocess.run(
+            done, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60, env=environment
+        )
 
     with gated.silent():
         gated.make("web-9")
         eventually("it waits", lambda: gated.condition("web-9").get("reason") == "Pending")
-        listed = command("list", "--namespace", gated.namespace)
+        listed = command("fusion-bridge gate list")
         assert listed.returncode == 1, listed.stderr
-        row = next(line for line in listed.stdout.splitlines() if "web-9" in line)
-        assert re.split(r"\s{2,}", TIMES.sub("TIME", row)) == [
-            gated.namespace,
-            "web-9",
-            "no",
-            "TIME",
-            "Pending",
-            "waiting for edge",
-        ]
-        words = ["--namespace", gated.namespace, "--by", "Ann Smith", "--reason", "incident 4711", "--pod", "web-9"]
-        opened = command("open", *words)
-        assert (opened.returncode, opened.stdout) == (0, f"opened {gated.namespace}/web-9\n"), opened.stderr
-        assert f"opened {document.names[gated.namespace]}/web-1" in document.examples()["gate-open"]
+        document.check("gate-list", "fusion-bridge gate list", aligned(document.names, listed.stdout))
+        line = f'fusion-bridge gate open --namespace {gated.namespace} --by "Ann Smith" --reason "incident 4711"'
+        opened = command(line)
+        assert opened.returncode == 0, opened.stderr
+        document.check("gate-open", line, opened.stdout.rstrip("\n"))
         eventually("ready", lambda: gated.ready("web-9"))
         stays("open", lambda: gated.condition("web-9")["reason"] == "OpenedByHand", 6)
     gated.bridge.await_in_step()
