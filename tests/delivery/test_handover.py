@@ -83,6 +83,23 @@ def test_what_the_device_refuses_is_not_handed_over_yet() -> None:
     assert list(watch.seen(rows(NEW), (), at(7))) == [Handed(7.0)]
 
 
+def two_plans(begun: float) -> list[Handed]:
+    """The old permission goes with one plan, at 5; the new one comes with the next, of a change that was recorded at that time."""
+    watch = HandoverWatch()
+    watch.sends(Plan("edge", ((LEAVES,),)), {})
+    assert list(watch.seen(rows(OLD), (), at(5))) == []
+    watch.sends(Plan("edge", ((JOINS,),)), {})
+    return list(watch.seen(rows(NEW, since=begun), (), at(9)))
+
+
+def test_a_new_holder_who_came_while_the_old_one_was_on_his_way_out_had_a_window() -> None:
+    assert two_plans(begun=3) == [Handed(2.0)]
+
+
+def test_a_new_holder_who_came_after_that_had_none() -> None:
+    assert two_plans(begun=5) == two_plans(begun=8) == []
+
+
 def test_they_are_counted_by_the_minute_by_the_owner_alone(database: Database) -> None:
     stores = Stores(database)
     for second, found in (
