@@ -12,6 +12,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy import Connection as CoreConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from bridge import metrics
 from bridge.errors import SchemaOutdated, SettingsError, StateError, StateUnavailable
@@ -37,6 +38,8 @@ _AWAY = ("08", "53", "57P", "40", "55P03")  # SQLSTATE: connection, resources, s
 # A server that is gone without a word is found out in seconds, not in hours.
 _ALIVE = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 
+_MADE = "made"  # when a connection was, by the monotonic clock
+
 
 class Database:
     """One PostgreSQL database. `url` is postgresql://, postgres:// or postgresql+psycopg://; nothing is opened before the first use.
@@ -55,7 +58,9 @@ class Database:
             use_native_hstore=False,
             connect_args={"connect_timeout": 10, "application_name": "fusion-bridge", **_ALIVE},
         )
+        self._doubted = 0.0  # connections from before then are made anew when they are next asked for
         event.listen(self.engine, "connect", self._greet)
+        event.listen(self.engine, "checkout", self._vet)
         if password is not None:
             event.listen(self.engine, "do_connect", self._with_password)
 
@@ -174,9 +179,14 @@ class Database:
         assert self._password is not None  # noqa: S101 (listens only then)
         named["password"] = self._password()
 
-    def _greet(self, connection: Connection, _record: object) -> None:
+    def _greet(self, connection: Connection, record: ConnectionPoolEntry) -> None:
+        record.info[_MADE] = time.monotonic()
         check_version(connection)
         adapt(connection)
+
+    def _vet(self, _connection: Connection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if record.info[_MADE] < self._doubted:
+            raise sqlalchemy.exc.DisconnectionError
 
     def _translated(self, error: Exception) -> StateError:
         cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
@@ -190,9 +200,10 @@ class Database:
             )
         broken = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state
         if broken or (state or "").startswith(_AWAY) or isinstance(cause, sqlalchemy.exc.TimeoutError):
-            # All pooled connections are likely as dead as this one: none is to fail the next call too.
+            # All pooled connections are likely as dead as this one: none is to fail the next call too. To dispose of the pool instead
+            # would leave those that are in use now open until somebody collects garbage, which is done hardly ever.
             if broken or (state or "").startswith(("08", "57P")):
-                self.engine.dispose()
+                self._doubted = time.monotonic()
             return StateUnavailable(f"the database cannot be used now: {message}")
         return StateError(f"the database refuses: {message}")
 
