@@ -55,8 +55,9 @@ WHERE coalesce(last.doubtful, x.ours) AND (last.t2 IS NULL OR NOT EXISTS (
 """
 # A single address joins for certain once its workload was seen to end, or another has it; of a prefix nobody knows whose it was.
 _DOUBTFUL = """
-SELECT x.key, x.address FROM unnest(%(key)s::text[], %(address)s::text[]) x (key, address)
-JOIN address_group g ON g.cluster = split_part(split_part(x.key, ':', 2), '/', 1) AND g.key = x.key
+SELECT DISTINCT x.key, x.address FROM unnest(%(key)s::text[], %(address)s::text[]) x (key, address)
+JOIN address_group g ON g.cluster = split_part(split_part(x.key, ':', 2), '/', 1)
+    AND (g.key = x.key OR g.key >= x.key || '#kept.' AND g.key < x.key || '#kept/')
 JOIN member_open m ON m.group_id = g.id AND m.address = x.address::inet
 WHERE m.unproven AND NOT EXISTS (
     SELECT FROM lease_open l WHERE l.cluster = g.cluster AND l.address = m.address AND l.t1 > m.t1

@@ -74,9 +74,9 @@ ON CONFLICT (group_id, address, t2) DO UPDATE SET revision = excluded.revision
 """
 # A group as a device keeps it begins with the members that the group has so far.
 PARTED = """
-INSERT INTO member_open (t2, t1, revision, group_id, address)
-SELECT 'infinity', m.t1, %(revision)b, x.id, m.address FROM unnest(%(id)b::bigint[], %(origin)b::bigint[]) x (id, origin)
-CROSS JOIN LATERAL (SELECT address, t1 FROM member_open m WHERE m.group_id = x.origin OFFSET 0) m
+INSERT INTO member_open (t2, t1, revision, group_id, address, unproven)
+SELECT 'infinity', m.t1, %(revision)b, x.id, m.address, m.unproven FROM unnest(%(id)b::bigint[], %(origin)b::bigint[]) x (id, origin)
+CROSS JOIN LATERAL (SELECT address, t1, unproven FROM member_open m WHERE m.group_id = x.origin OFFSET 0) m
 ON CONFLICT DO NOTHING
 """
 LEFT = """
