@@ -37,6 +37,7 @@ from bridge.model.observed import Resource
 from bridge.names.follower import Follower
 from bridge.settings.schedule import trigger
 from bridge.state.database import Database
+from bridge.state.decisions import heard
 from bridge.state.delivery_store import DeliveryStore
 from bridge.state.intake_store import IntakeStore
 from bridge.state.leases import ReplicaLeases
@@ -48,6 +49,7 @@ log = structlog.get_logger(__name__)
 _SCHEDULE_BEAT = 15  # seconds
 _WATCHED_SECONDS = 10
 _CURRENT_SECONDS = 2
+_HEARING_SECONDS, _HEARING_PAUSE = 5.0, 0.1
 
 
 class Controller:
@@ -247,6 +249,8 @@ class Controller:
 
     def _serve_device(self, unit: DeviceUnit, tenure: Tenure, clock: Pulse) -> None:
         name = unit.config.name
+        if unit.settings.write:
+            self._hear(unit.clusters, tenure, clock)
         adapter = Timed(self._approaches[name].arrive(), self.clock)
         clock.follow(lambda: adapter.calls)  # a long plan is many calls: each shows that it goes on
         settle = tenure.settle if tenure.taking_over else None
@@ -262,6 +266,15 @@ class Controller:
             del self.workers[name]
             clock.follow(None)
             adapter.close()
+
+    def _hear(self, clusters: Sequence[str], tenure: Tenure, clock: Pulse) -> None:
+        """Where nobody listened for a while, a person may have stopped the device meanwhile: that comes first, if it can be heard."""
+        until = clock.elapsed() + _HEARING_SECONDS
+        while clock.elapsed() < until and not tenure.over.is_set():
+            with self._database.transaction(snapshot=True) as connection:
+                if heard(connection, clusters):
+                    return
+            clock.wait(tenure.over, _HEARING_PAUSE)
 
     def _permit(self, device: str) -> None:
         """Whoever lost the lease writes no more, nor does anybody to a device that a person has stopped."""

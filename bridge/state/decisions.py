@@ -19,6 +19,7 @@ __all__ = [
     "Stop",
     "control",
     "decisions",
+    "heard",
     "note_stops",
     "settle",
     "standing_stops",
@@ -48,6 +49,10 @@ _NOTE = """
 UPDATE device SET stopped_by = %(uids)s::text[], standing_revision = standing_revision + 1
 WHERE name = %(device)s AND stopped_by <> %(uids)s::text[]
 """
+_HEARD = """
+SELECT coalesce(bool_and(coalesce(current_at, '-infinity') > clock_timestamp() - interval '6 seconds'), true)
+FROM cluster WHERE name = ANY(%s)
+"""
 _NOTIFY = "SELECT pg_notify(%s, %s)"
 _PRESENT: LiteralString = """(NOT %(present)s OR EXISTS (
     SELECT FROM observed o WHERE o.cluster = x.cluster AND o.resource = %(resource)s AND o.namespace = '' AND o.name = x.name
@@ -73,6 +78,12 @@ def control(connection: Connection, device: str, clusters: Collection[str]) -> C
         tuple(_stop(row) for row in connection.execute(_STOPS, values)),
         tuple(_decision(row) for row in connection.execute(_WAITING, values)),
     )
+
+
+def heard(connection: Connection, clusters: Collection[str]) -> bool:
+    """Whether somebody takes what these clusters say, so that a stop that was written there is known."""
+    row = connection.execute(_HEARD, [list(clusters)]).fetchone()
+    return row is None or bool(row[0])
 
 
 def settle(connection: Connection, decision: Decision, state: Settled, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from bridge.model.observed import Resource
 from bridge.state.batch import Batch
 from bridge.state.encoding import clean
 
@@ -40,6 +41,8 @@ ON CONFLICT (cluster, name) DO UPDATE SET
 _ENDED = """
 UPDATE stop SET ended_at = %(at)b WHERE cluster = %(cluster)b AND name = ANY(%(name)b::text[]) AND ended_at IS NULL
 """
+# What was ordered while nobody listened is in the batch with the first list of stops.
+_CURRENT = "UPDATE cluster SET current_at = clock_timestamp() WHERE name = %(cluster)b"
 PRUNE_DECISIONS = "DELETE FROM decision WHERE settled_at < %(before)s"
 PRUNE_STOPS = "DELETE FROM stop WHERE ended_at < %(before)s"
 
@@ -68,6 +71,7 @@ def write(run: Run, batch: Batch) -> None:
         message=[clean(one.message) for one in batch.decisions],
     )
     _write_stops(run, batch)
+    run(_CURRENT, [Resource.STOPS] if Resource.STOPS in batch.synced else [])
 
 
 def _write_stops(run: Run, batch: Batch) -> None:

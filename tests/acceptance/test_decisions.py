@@ -172,3 +172,20 @@ def test_an_absent_stop(site: World) -> None:
         code, _ = _person(site, "start", "--stop", name, "--by", "bob", "--reason", "it is out")
         assert code == 0
         eventually("it is over", lambda: _standing(site)["state"] == "ok")
+
+
+@pytest.mark.acceptance("trust: a stop that was written while no bridge ran is obeyed before anything is written")
+def test_a_stop_while_nothing_ran(site: World) -> None:
+    site.device.faults.add("answer", status=503, times=None)
+    site.pod("shop", "web-91", "10.244.3.2")
+    eventually("it is recorded, and waits for the device", lambda: _standing(site)["oldestUnapplied"] is not None)
+    site.bridge.stop()
+    site.device.faults.clear()
+    site.put("Stop", "", "before-the-start", {"by": "ann", "reason": "a fire"})
+    with site.bridge.state() as connection:
+        connection.execute("UPDATE cluster SET current_at = current_at - interval '1 hour'")
+    site.bridge.start()
+    eventually("it is stopped", lambda: _standing(site)["state"] == "stopped")
+    assert "10.244.3.2" not in _web(site)
+    assert _person(site, "start", "--by", "bob", "--reason", "it is out")[0] == 0
+    eventually("it is on the device", lambda: "10.244.3.2" in _web(site))

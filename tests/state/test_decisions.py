@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from bridge.model.decisions import Choice, Control, Decision, DecisionRecord, Lifted, Settled, Stop, StopRecord
+from bridge.model.observed import Resource
 from bridge.state.batch import Batch
 from bridge.state.database import Database
-from bridge.state.decisions import control, decisions, note_stops, settle, stops
+from bridge.state.decisions import control, decisions, heard, note_stops, settle, stops
 from bridge.state.pruning import prune
 from tests.state.builders import Stores, at
 
@@ -121,3 +122,21 @@ def test_what_is_settled_goes_with_history(database: Database) -> None:
     assert list(_written(database)) == ["uid-waits"]
     with database.transaction() as connection:
         assert [each.stop.name for each in stops(connection, "east")] == ["lasts"]
+
+
+def test_whether_somebody_listens(database: Database) -> None:
+    stores = Stores(database)
+
+    def known(*clusters: str) -> bool:
+        with database.transaction() as connection:
+            return heard(connection, clusters)
+
+    assert known(), "no cluster, nobody to hear"
+    assert not known("east")
+    stores.commit(Batch(at(1), synced={Resource.PODS: "5"}))
+    assert not known("east")
+    stores.commit(Batch(at(2), synced={Resource.STOPS: "5"}))
+    assert known("east")
+    with database.transaction() as connection:
+        connection.execute("UPDATE cluster SET current_at = current_at - interval '1 minute'")
+    assert not known("east"), "nobody has listened for a while"
