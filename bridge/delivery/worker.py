@@ -13,6 +13,7 @@ from bridge.clock import Clock
 from bridge.contract import Adapter
 from bridge.delivery import drift
 from bridge.delivery.auditor import Auditor, Findings
+from bridge.delivery.decider import Decider
 from bridge.delivery.enforcement import Enforcement
 from bridge.delivery.holds import Holds
 from bridge.delivery.ledger import Ledger
@@ -23,7 +24,6 @@ from bridge.delivery.store import Store
 from bridge.delivery.take_over import TakeOver
 from bridge.delivery.wanted import Todo, Unproven, Wanted
 from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Refused, Rejected, StateUnavailable, Stopped
-from bridge.model.decisions import Choice
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
@@ -86,6 +86,7 @@ class Worker:
         self._orders = Orders(self.device, store, clusters)
         self._proofs = Proofs(store, clock)
         self._ledger = Ledger(self.device, store)
+        self._decider = Decider(self.device, store, clock, self._orders, self._wanted, self._ledger)
         self._auditor = Auditor(writes=self._settings.write)
         self.pacing = Pacing(self._settings.pacing)
         self._revisions: dict[str, int] = {}
@@ -97,7 +98,6 @@ class Worker:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._doubted_at: datetime | None = None  # when the first reading showed what the state cannot explain
-        self._loaded = False  # whether the lists of what is held were read
         self._stopped_before = False
         self._compared: tuple[float, int] | None = None  # while nothing is written: when, and how many steps would be
         self._told = ""
@@ -167,7 +167,7 @@ class Worker:
                 return
         else:
             self._forward(fence)
-        self._decide(fence)
+        self._decider.decide(fence.epoch)
         if not self._writes:
             self._compare(fence)
             self._take_over.in_step()
@@ -180,7 +180,7 @@ class Worker:
                 return  # the wake-up stands: the next turn begins at once
             self._wake.clear()
             self._forward(fence)
-            self._decide(fence)
+            self._decider.decide(fence.epoch)
             more = self._deliver(fence)
         self._follow_activation(fence)
         self._save(now=False)
@@ -202,28 +202,6 @@ class Worker:
             self._compared = None
             self.in_step.clear()
         self._stopped_before = bool(self._orders.stops)
-
-    def _decide(self, fence: Fence) -> None:
-        """Do what people decided about what is held, each decision once it is written down, and list what is held now."""
-        decided = False
-        for decision in self._orders.decisions:
-            about = self._store.held_list(self.device, decision.digest)
-            if decision.verdict is Choice.UNREADABLE or (about is not None and about.kind != "guard"):
-                continue  # not ours to settle
-            verdict = self._holds.judge(decision, about, self._wanted.held)
-            now, outcome = self._clock.now(), (verdict.settled, verdict.message, verdict.list)
-            self._store.decide(self.device, fence.epoch, decision, *outcome, now)
-            log.info("decision", device=self.device, by=decision.by, digest=decision.digest, outcome=verdict.message)
-            if verdict.list is not None:
-                self._holds.decided(verdict.list, self._wanted.held)
-                rows = self._ledger.again(one.key for one in verdict.list.held)
-                self._wanted.todo.rows = rows | self._wanted.todo.rows
-                decided = True
-        self._orders.decisions = ()
-        if decided:
-            self._wanted.review()
-        self._holds.settle(self._wanted.held, self._clock.now(), self._clock.elapsed())
-        self._write(fence)
 
     def _compare(self, fence: Fence) -> None:
         """Nothing is written: it is told what would be, and who does not want it."""
@@ -278,9 +256,7 @@ class Worker:
             log.info("waiting for the first picture", device=self.device, clusters=unknown)
             self._audit_asked |= asked
             return False
-        if not self._loaded:
-            self._holds.load(self._store.held_lists(self.device))
-            self._loaded = True
+        self._decider.load()
         began = self._clock.elapsed()
         snapshot = self._recognized(fence)
         self._take_over.saw(began)
@@ -362,7 +338,7 @@ class Worker:
         """Bring what is to do onto the device; returns whether more may have come up meanwhile."""
         todo, self._wanted.todo = self._wanted.todo, Todo()
         if not (self._complete or todo.rows or todo.objects or todo.absent):
-            self._arrived()
+            self._decider.arrived(self._enforcement.quarantine.keys)
             return False
         try:
             made = self._enforcement.plan(self._wanted, todo, complete=self._complete)
@@ -385,7 +361,7 @@ class Worker:
         self._ledger.handed(self._enforcement.observe(todo, self._wanted, now), now)
         told = self._auditor.done(outcome, now, self._aside)
         self._ledger.enter(todo.rows, made, outcome, self._wanted, self._enforcement.quarantine, now, told)
-        self._arrived()
+        self._decider.arrived(self._enforcement.quarantine.keys)
         self._ledger.write(fence.epoch, self._holds, now)
         if complete:
             self._store.touch_verified(self.device, None, now, epoch=fence.epoch)
@@ -451,10 +427,6 @@ class Worker:
             return f"the device refuses what is wanted: {self._enforcement.quarantine.message(key)}"
         held = [self._holds.why(one) for one in self._wanted.holding(key.group)]
         return f"it waits for a person: {'; '.join(held)}" if held else ""
-
-    def _arrived(self) -> None:
-        """What people released is on the device, but for what it refuses."""
-        self._holds.arrived({key.group for key in self._enforcement.quarantine.keys})
 
     def _report_drift(self, drifted: Sequence[ObjectKey]) -> None:
         if drifted:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -195,6 +196,32 @@ def test_the_database_goes_away_while_it_is_decided(moment: int) -> None:
     assert bench.members(PAY) == set(addresses(70, 30))
     assert (_state(bench, about), bench.state.orders.decisions) == (ListState.DONE, ())
     assert bench.state.settlements[0][1] is Settled.DONE
+
+
+def test_two_decisions_of_which_the_second_fails_to_be_written() -> None:
+    bench = _shop()
+    _lose(bench, 30)
+    first = _list(bench)
+    _lose(bench, 2, 30)
+    second = _list(bench)
+    decisions = [
+        Decision("east", name, name, "edge", about.digest, Choice.RELEASE, "ann", "", START)
+        for name, about in (("one", first), ("two", second))
+    ]
+    bench.state.order(decisions=decisions)
+    done = bench.state.decide
+
+    def decide(*asked: Any) -> None:  # noqa: ANN401 (as the state has it)
+        if asked[2].name == "two":
+            bench.state.decide = done  # type: ignore[method-assign]
+            raise StateUnavailable("gone")
+        done(*asked)
+
+    bench.state.decide = decide  # type: ignore[method-assign]
+    bench.turn()
+    assert len(bench.members(PAY)) == 100
+    bench.settle()
+    assert len(bench.members(PAY)) == 68
 
 
 def test_a_release_survives_a_device_that_fails_and_a_restart() -> None:

@@ -1,0 +1,75 @@
+"""Does what people decided about held steps of one device, and keeps the lists of them in line with what is held."""
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.delivery.holds import Holds
+from bridge.delivery.ledger import Ledger
+from bridge.delivery.orders import Orders
+from bridge.delivery.store import Store
+from bridge.delivery.wanted import Wanted
+from bridge.model.decisions import Choice, Decision
+from bridge.model.identity import ObjectKey
+from bridge.state.desired import HeldList
+
+log = structlog.get_logger(__name__)
+
+_GUARD = "guard"  # lists of any other kind are settled by others
+
+
+class Decider:
+    """Each decision counts once it is written down, with the list that it is about, in one stroke: no failure in between does it twice."""
+
+    def __init__(self, device: str, store: Store, clock: Clock, orders: Orders, wanted: Wanted, ledger: Ledger) -> None:
+        self._device = device
+        self._store = store
+        self._clock = clock
+        self._orders = orders
+        self._wanted = wanted
+        self._ledger = ledger
+        self._loaded = False
+        self._due: set[ObjectKey] = set()  # decided, and not looked at again yet
+
+    @property
+    def _holds(self) -> Holds:
+        return self._wanted.holds
+
+    def load(self) -> None:
+        """Take the lists as they are recorded, before anything is judged. Raises StateUnavailable."""
+        if not self._loaded:
+            self._holds.load(self._store.held_lists(self._device))
+            self._loaded = True
+
+    def decide(self, epoch: int) -> None:
+        """Do what was decided, and list what is held now. Raises StateUnavailable, LostLease; what was not done then is asked again."""
+        decisions, self._orders.decisions = self._orders.decisions, ()
+        for decision in decisions:
+            about = self._settled(decision, epoch)
+            self._due.update(part.key for part in (about.held if about else ()))
+        if self._due:
+            self._tell_anew(self._due)
+            self._due = set()
+            self._wanted.review()
+        self._holds.settle(self._wanted.held, self._clock.now(), self._clock.elapsed())
+        self._ledger.write(epoch, self._holds, self._clock.now())
+
+    def arrived(self, aside: frozenset[ObjectKey]) -> None:
+        """What people released is on the device, but for what it refuses."""
+        self._holds.arrived({key.group for key in aside})
+
+    def _settled(self, decision: Decision, epoch: int) -> HeldList | None:
+        """Write down what comes of a decision; returns the list where that stands otherwise now."""
+        about = self._store.held_list(self._device, decision.digest)
+        if decision.verdict is Choice.UNREADABLE or (about is not None and about.kind != _GUARD):
+            return None
+        verdict = self._holds.judge(decision, about, self._wanted.held)
+        outcome = verdict.settled, verdict.message, verdict.list
+        self._store.decide(self._device, epoch, decision, *outcome, self._clock.now())
+        log.info("decision", device=self._device, by=decision.by, digest=decision.digest, outcome=verdict.message)
+        if verdict.list is not None:
+            self._holds.decided(verdict.list, self._wanted.held)
+        return verdict.list
+
+    def _tell_anew(self, keys: set[ObjectKey]) -> None:
+        """Who wants it so is part of what is told of an object."""
+        self._wanted.todo.rows = self._ledger.again(keys) | self._wanted.todo.rows
