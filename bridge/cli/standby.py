@@ -43,7 +43,7 @@ class Standby:
         self._watcher: ClusterWatcher | None = None
         self._prepared: Intake | None = None
         self._rests_until = 0.0
-        self._whole = False  # everything was listed once
+        self.whole = False  # everything was listed once, and is followed: true while it stands by
 
     # ---- while another acts
 
@@ -69,9 +69,9 @@ class Standby:
     def _watch(self) -> None:
         if self._watcher is None:
             self._begin_to_watch()
-        elif not self._whole and self._watcher.all_synced:
-            self._whole = True
+        elif not self.whole and self._watcher.all_synced:
             collector.settle()
+            self.whole = True
             log.info("stands by", cluster=self.name)
 
     def _begin_to_watch(self) -> None:
@@ -183,7 +183,7 @@ class Standby:
 
     def close(self) -> None:
         """Watch no more."""
-        watcher, self._watcher, self._whole = self._watcher, None, False
+        watcher, self._watcher, self.whole = self._watcher, None, False
         if watcher is not None:
             watcher.stop()
         connection, self._connection = self._connection, None

@@ -83,9 +83,11 @@ def _objects(connection: Connection, cluster: str) -> dict[tuple[Resource, str, 
 
 def _leases(connection: Connection, cluster: str, texts: Mapping[str, str]) -> dict[str, OpenLease]:
     query = "SELECT address, uid FROM lease_open WHERE cluster = %(cluster)s"
-    rows = stream(connection, query, {"cluster": cluster})
-    known = ((texts.get(address, address), texts.get(uid, uid)) for address, uid in rows)
-    return {address: OpenLease(address, uid) for address, uid in known}
+    found, known = {}, texts.get
+    for text, uid in stream(connection, query, {"cluster": cluster}):
+        address = known(text, text)
+        found[address] = OpenLease(address, known(uid, uid))
+    return found
 
 
 def _members(connection: Connection, cluster: str, texts: Mapping[str, str]) -> dict[ObjectKey, frozenset[str]]:

@@ -36,7 +36,7 @@ def test_smallest_row(tmp_path: Path) -> None:
 )
 def test_rows() -> None:
     told = run(sys.executable, "-m", "tests.bench", "--help", cwd=ROOT).stdout
-    assert all(name in told for name in ("decode", "sustained", "latency", "growth", "start", "history"))
+    assert all(name in told for name in ("decode", "sustained", "latency", "growth", "start", "failover", "history"))
 
 
 @pytest.mark.acceptance(
@@ -50,3 +50,18 @@ def test_history(tmp_path: Path) -> None:
     assert row["notes"]["leases"] > 250_000
     assert row["goal"] == "≤ 100 ms"
     assert row["command"] == "python -m tests.bench --only history --leases 300000"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.acceptance(
+    "benchmark row: failover to a standby ≤ 10 s plus the longest call, nothing lost (at 150,000 pods; here with fewer)"
+)
+def test_failover(tmp_path: Path) -> None:
+    out, words = tmp_path / "bench.json", ["--only", "failover", "--pods", "2000", "--services", "50", "--out"]
+    done = run(sys.executable, "-m", "tests.bench", *words, out, cwd=ROOT, seconds=280)
+    assert done.returncode == 0, done.stderr
+    time, lost, resident = json.loads(out.read_text())
+    assert time["goal"].startswith("≤ 10 s")
+    assert (lost["figure"], lost["reached"]) == ("0", True)
+    assert resident["reached"]

@@ -37,13 +37,16 @@ def rows(pods: int, services: int) -> Iterator[Row]:
         standby, _ = stack.enter_context(spawned(replica_process.serve, place))
         await_(lambda: _ask(standby, "warm"))
         resident = {"owner": _ask(owner, "resident"), "standby": _ask(standby, "resident")}
+        spent = _ask(standby, "cpu")
         seconds, wrong = _killed(owner, cluster, device)
+        spent = _ask(standby, "cpu") - spent
         await_(lambda: _ask(standby, "in step"))
         resident["standby after"] = _ask(standby, "resident")
     notes = {
         "pods": pods,
         "services": services,
         "changes": _CHANGES,
+        "cpu_s": round(spent, 1),
         "resident_mb": {k: round(v) for k, v in resident.items()},
     }
     what = f"failover to a standby, {pods:,} pods: from the kill of the owner until {_CHANGES} changes of that moment are on the device"

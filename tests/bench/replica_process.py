@@ -57,9 +57,12 @@ def _told(order: str, controller: Controller) -> Any:
     standby: Standby = controller.standbys["lab"]
     match order:
         case "warm":
-            return standby.watcher is not None and standby.watcher.all_synced
+            return standby.whole
         case "pid":
             return os.getpid()
+        case "cpu":
+            spent = psutil.Process().cpu_times()
+            return spent.user + spent.system
         case "resident":
             return psutil.Process().memory_info().rss / 1e6
         case "in step":
