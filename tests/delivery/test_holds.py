@@ -217,7 +217,7 @@ def test_two_decisions_of_which_the_second_fails_to_be_written() -> None:
             raise StateUnavailable("gone")
         done(*asked)
 
-    bench.state.decide = decide  # type: ignore[method-assign]
+    bench.state.decide = decide  # type: ignore[method-assign, assignment]
     bench.turn()
     assert len(bench.members(PAY)) == 100
     bench.settle()
