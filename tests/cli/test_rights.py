@@ -54,16 +54,15 @@ def test_only_the_cluster_that_holds_a_secret_grants_it(tmp_path: Path) -> None:
 
 
 def test_the_dialects_of_the_cluster_decide_what_is_watched(tmp_path: Path) -> None:
-    groups = {
-        dialect: {
-            group
-            for rule in printed(settings(tmp_path, {"dialects": [dialect]}))["ClusterRole", ""]["rules"]
-            for group in rule["apiGroups"]
-        }
-        for dialect in ("native", "ces")
-    }
-    assert groups["native"] - groups["ces"] == {"fusionbridge.io"}
-    assert groups["ces"] - groups["native"] == {"kubeovn.io"}
+    ours, kinds = "fusionbridge.io", {}
+    for dialect in ("native", "ces"):
+        rules = printed(settings(tmp_path, {"dialects": [dialect]}))["ClusterRole", ""]["rules"]
+        kinds[dialect] = {(group, one) for rule in rules for group in rule["apiGroups"] for one in rule["resources"]}
+    assert {one for group, one in kinds["ces"] if group == ours and "/" not in one} == {"decisions", "stops"}, (
+        "orders always"
+    )
+    assert (ours, "serviceegressrules") in kinds["native"] - kinds["ces"]
+    assert {group for group, _ in kinds["ces"] - kinds["native"]} == {"kubeovn.io"}
 
 
 def test_the_roles_are_for_whoever_the_bridge_is_there(tmp_path: Path) -> None:
