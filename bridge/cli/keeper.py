@@ -38,6 +38,7 @@ class Keeper:
         self._holder, self._tenures, self._leases = holder, tenures, leases
         self._clock, self._times, self._program = clock, times, program
         self._renew_at = 0.0
+        self._away = False  # the database, at the last try
         self._asked: dict[Role, float] = {}
         self.replicas = 0  # alive, as far as is known
 
@@ -57,7 +58,11 @@ class Keeper:
             for kind in ("cluster", "device"):
                 self._look(kind, survey, shares=shares)
         except StateError as error:
-            log.warning("leases not kept", error=str(error))
+            if not self._away:  # told once, not at each try
+                log.warning("leases not kept", error=str(error))
+            self._away = True
+        else:
+            self._away = False
 
     def depart(self) -> None:
         """No share for this replica any more."""

@@ -152,7 +152,9 @@ def run(order: Order, findings: Findings) -> None:
             if len(findings.wrong) >= 10:
                 break
             _round(made, findings, f"round {number}", sorted(made.posts)[number % 3 == 2], held=number % 5 != 0)
-        made.inspection.conclude(findings)
+        findings.wrong += [f"touched, and not ours: {one}" for post in made.posts.values() for one in post.touched()]
+        findings.wrong += record.broken(made.connection, ())[:20]
+        findings.wrong += record.broken_chains(made.inspection.conninfo)
         stale = made.connection.execute("SELECT who, what, owner FROM soak_stale").fetchall()
         findings.expect(made.figures.get("calls held", 0) > 0, "no call was held: nothing is proven")
         findings.wrong += [f"in Postgres: {who} wrote {what}, which {owner} owns" for who, what, owner in stale[:10]]
@@ -205,7 +207,7 @@ def _let_go(made: Stand, stopped: Replica, holds: Sequence[Hold]) -> None:
         one.let_go()
         if before:
             time.sleep(0.1)
-            made.count("late calls that landed", int(made.bigip.digest() != before))
+            made.count("late calls that changed a device", int(made.bigip.digest() != before))
 
 
 def _complete(made: Stand, findings: Findings, names: Sequence[str], when: str) -> None:
@@ -253,7 +255,7 @@ def _strangers(made: Stand, findings: Findings, when: str) -> None:
             made.owner, made.stranger = call.user, 0
         elif call.user != made.owner:
             made.stranger += 1
-            made.count("stale calls on the device without it")
+            made.count("stale calls that a device took")
             findings.expect(made.stranger <= 1, f"{when}: {call.user} went on: {call.method} {call.path}")
 
 
