@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ def settings(made: World, **gate: object) -> None:
 
 
 @contextmanager
-def running(folder: Path, **gate: object) -> Iterator[World]:
+def running(folder: Path, guard: Mapping[str, object] | None = None, **gate: object) -> Iterator[World]:
     """A bridge that has brought the first rule onto the device."""
-    with world(folder, tls=False) as made:
+    delivery = {"auditInterval": 300, "saveAfter": 0.5, "guard": dict(guard or {})}
+    with world(folder, tls=False, delivery=delivery) as made:
         settings(made, **gate)
         made.team("base", "10.244.0.9")
         made.bridge.start()
@@ -185,6 +186,31 @@ def test_an_unreachable_device_times_out_and_true_stays(tmp_path: Path) -> None:
         made.device.faults.clear()
         made.await_in_step(60)
         stays("open", lambda: condition(made, "base", "web-3") == first, 2)
+
+
+@pytest.mark.acceptance("trust: readiness gate: who is held waits for the person who decides, and nobody else does")
+def test_held(tmp_path: Path) -> None:
+    guard = {"growthPerGroup": {"percent": 10, "count": 2}}
+    with running(tmp_path, guard, timeout=300) as made:
+        made.team("other", "10.244.8.1")
+        made.await_in_step()
+        made.device.faults.add("answer", times=None, method=WRITES, status=503)  # so that all of them come at once
+        for number in range(1, 6):
+            made.pod("base", f"web-{number}", f"10.244.0.{number}", gates=GATES)
+        time.sleep(1)
+        made.device.faults.clear()
+        eventually("why it waits is told", lambda: reason(made, "base", "web-5") == "Held", 60)
+        assert status(made, "base", "web-5") == "False"
+        made.pod("other", "web-9", "10.244.8.9", gates=GATES)
+        opens(made, "other", "web-9")
+        assert reason(made, "base", "web-5") == "Held"
+        (held,) = made.bridge.cli("held", codes=(3,))["held"]
+        words = ("--device", "edge", "--by", "ann", "--reason", "it was a rollout")
+        released = made.bridge.command("release", held["digest"], *words, "--kubeconfig", str(made.api.kubeconfig))
+        assert released.returncode == 0, released.stderr
+        for number in range(1, 6):
+            opens(made, "base", f"web-{number}")
+        assert len(made.group("service", "base", "web")) == 6
 
 
 @pytest.mark.acceptance("trust: readiness gate: a kill loses no gate, and whoever came meanwhile waits too")
