@@ -120,7 +120,7 @@ def make_it_ours(site: Path, device: Bigip) -> None:
     settings["devices"][0] |= {"url": device.url, "mode": "apply"}
     (site / "bridge.yaml").write_text(yaml.safe_dump(settings))
     text = (site / "kustomization.yaml").read_text()
-    text, components = re.subn(r"^  # (- \.\./components/\w+)", r"  \1", text, flags=re.MULTILINE)
+    text, components = re.subn(r"^  # (- \.\./components/(?:monitoring|ces)\b)", r"  \1", text, flags=re.MULTILINE)
     assert components == 2
     (site / "kustomization.yaml").write_text(text.replace("components: []", "components:"))
 
