@@ -26,8 +26,8 @@ UPDATE held_plan SET state = 'done', changed_at = %(at)s, message = 'held by an 
 WHERE device = %(device)s AND cluster = '' AND kind = 'guard' AND state = 'held'
 """
 _PUT = """
-INSERT INTO held_plan AS h (device, cluster, digest, steps, since, state, by, reason, message)
-VALUES (%(device)s, %(cluster)s, %(digest)s, %(steps)s, %(since)s, %(state)s, %(by)s, %(reason)s, %(message)s)
+INSERT INTO held_plan AS h (device, cluster, digest, steps, since, state, by, reason, message, changed_at)
+VALUES (%(device)s, %(cluster)s, %(digest)s, %(steps)s, %(since)s, %(state)s, %(by)s, %(reason)s, %(message)s, %(changed_at)s)
 ON CONFLICT (device, digest) DO UPDATE SET
     state = excluded.state, by = excluded.by, reason = excluded.reason, message = excluded.message, changed_at = %(at)s,
     since = CASE WHEN excluded.state = 'held' AND h.state <> 'held' THEN excluded.since ELSE h.since END
@@ -95,6 +95,7 @@ def put(connection: Connection, device: str, lists: Iterable[HeldList], at: date
             "reason": clean(one.reason),
             "message": clean(one.message),
             "at": at,
+            "changed_at": None if one.state is ListState.HELD else at,
         }
         connection.execute(_PUT, values)
     connection.execute(_NEWS, {"device": device})

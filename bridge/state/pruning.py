@@ -31,6 +31,9 @@ WHERE c.number < (SELECT max(number) FROM audit_checkpoint newest WHERE newest.d
 """
 # Said before anything goes: from then on nobody is told that nobody held an address before that time.
 _KEPT = "UPDATE cluster SET kept_from = %(before)s WHERE kept_from < %(before)s"
+_LISTS = """
+DELETE FROM held_plan WHERE state IN ('done', 'superseded') AND coalesce(changed_at, since) < %(before)s
+"""
 _OUTAGES = "DELETE FROM outage WHERE t2 < %(before)s"
 _REPORTS = "DELETE FROM report WHERE ctid = ANY(ARRAY(SELECT ctid FROM report WHERE at < %(before)s LIMIT %(piece)s))"
 # A device in a freeze keeps to versions that may have ended long ago.
@@ -65,6 +68,7 @@ def prune(database: Database, before: datetime) -> Pruned:
     with database.transaction() as connection:
         connection.execute(_KEPT, {"before": before})
         connection.execute(_OUTAGES, {"before": before})
+        connection.execute(_LISTS, {"before": before})
         connection.execute(resolutions.PRUNE, {"before": before})
         connection.execute(_VERSIONS, {"before": before})
         connection.execute(_FROZEN, {"before": before})

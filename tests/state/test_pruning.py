@@ -1,8 +1,9 @@
 """Pruning takes what ended long ago, and nothing that still holds."""
 
+from bridge.model.plan import Held
 from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange
 from bridge.state.database import Database
-from bridge.state.desired import AuditEntry
+from bridge.state.desired import AuditEntry, HeldList, ListState
 from bridge.state.pruning import Pruned, prune
 from bridge.state.report_archive import ReportArchive
 from bridge.state.report_store import ReportStore
@@ -41,3 +42,15 @@ def test_a_group_that_was_pruned_may_come_again(database: Database) -> None:
     prune(database, at(5))
     stores.commit(Batch(at(6), groups=[web], joined=[MemberChange(web, "10.0.0.1")]))
     assert stores.intake.load_cluster("east").members == {web: frozenset({"10.0.0.1"})}
+
+
+def test_lists_of_held_steps_stay_as_long_as_somebody_may_decide_about_them(database: Database) -> None:
+    store = Stores(database).delivery
+    held = (Held(group("web"), frozenset({"10.0.0.1"}), "why"),)
+    for state in ListState:
+        cluster = "west" if state is ListState.HELD else "east"
+        store.record_held("edge", 1, [HeldList(cluster, str(state), held, at(0), state)], at(1))
+    store.record_held("edge", 1, [HeldList("east", "late", held, at(0), ListState.DONE)], at(9))
+    prune(database, at(5))
+    left = {one for one in (*map(str, ListState), "late") if store.held_list("edge", one)}
+    assert left == {"held", "released", "rejected", "late"}
