@@ -1,5 +1,6 @@
 """What the bridge survives, in the short form of each proof; `make soak` runs the long ones."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.soak import churning, killing, swinging
 from tests.soak.proof import Findings, Order, Proof, carry_out
+from tests.soak.swinging import Reading, judge
 
 SEED = int(os.environ["BRIDGE_TEST_SEED"])
 
@@ -34,8 +36,11 @@ def test_kills(tmp_path: Path) -> None:
     "trust: random churn over all simulated devices and nftables, with faults all the time: 0 stale, 0 missing, 0 lost, 0 foreign "
     "objects touched, and no packet gets through at any state in between that neither end lets through"
 )
+@pytest.mark.filterwarnings("ignore:.*psycopg.ServerCursor.* was deleted while still open:ResourceWarning")
 def test_churn(tmp_path: Path) -> None:
+    """Connections are cut in the middle of a cursor too, which psycopg then cannot close."""
     prove(churning.PROOF, tmp_path)
+    gc.collect()
 
 
 @pytest.mark.timeout(900)
@@ -60,3 +65,17 @@ def test_a_proof_can_fail(tmp_path: Path) -> None:
     assert (found.passed, found.wrong) == (False, ("found",))
     assert not broke.passed
     assert "broke" in broke.wrong[0]
+
+
+@pytest.mark.acceptance("trust: memory, threads, files, connections and tables that grow from cycle to cycle are told")
+def test_growth_is_told() -> None:
+    steady = [Reading(200 << 20, 24, 26, 6, 5 << 20, number << 20) for number in range(4)]
+    findings = Findings()
+    judge(steady, findings)
+    assert not findings.wrong
+    growing = [
+        Reading((200 + 6 * n) << 20, 24 + 2 * n, 26 + 2 * n, 6 + 2 * n, (5 + n) << 20, n**3 << 20) for n in range(4)
+    ]
+    judge(growing, findings)
+    told = ("memory grows", "threads", "files", "connections", "tables", "history")
+    assert [one.startswith(word) for one, word in zip(findings.wrong, told, strict=True)] == [True] * 6, findings.wrong

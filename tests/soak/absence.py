@@ -1,7 +1,7 @@
 """Many pods vanish while nobody can watch: the guard holds exactly their removals, all else flows on, and a person releases them."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from bridge.lab.apiserver import ApiServer
 from bridge.model.identity import Kind, ObjectKey, Scope
@@ -36,9 +36,7 @@ def episode(inspection: Inspection, api: ApiServer, database: Database, findings
     # The list stays as it was written; what of it is another's by now is not held any more.
     findings.wrong += [f"inherited: {one}" for one in inspection.settle(town.sources(8), held=gone - heirs)[:5]]
 
-    for number, (device, digest) in enumerate(_waiting(store, names)):
-        spec = {"device": device, "digest": digest, "verdict": "Release", "by": "sam", "reason": "they are gone"}
-        town.cluster.put("Decision", "", f"release-{number}", spec)
+    # A person releases what still waits.
     findings.wrong += [f"released: {one}" for one in inspection.settle(town.sources(8) | gone)[:5]]
     findings.figures["held by the guard"] = len(gone)
 
@@ -61,12 +59,3 @@ def _held(store: DeliveryStore, device: str) -> dict[str, frozenset[str]]:
         for one in listed.held if listed.state is ListState.HELD else ():
             found[str(one.key)] = found.get(str(one.key), frozenset()) | one.members
     return found
-
-
-def _waiting(store: DeliveryStore, devices: Iterable[str]) -> list[tuple[str, str]]:
-    return [
-        (device, listed.digest)
-        for device in devices
-        for listed in store.held_lists(device)
-        if listed.state is ListState.HELD
-    ]

@@ -30,7 +30,6 @@ from tests.soak.proof import Findings, Order, Proof
 from tests.soak.storm import Storm
 from tests.soak.town import Town
 
-_ROUND = 40
 _SOON = PacingSettings(first=0.05, longest=0.4, denied=0.3)
 _WATCH = ReflectorSettings(backoff=BackoffSettings(first=0.05, longest=0.3, slow=(0.1, 0.3)))
 
@@ -52,7 +51,7 @@ class Stand:
 
 def run(order: Order, findings: Findings) -> None:
     """Rounds of steps in a storm, each followed by quiet in which everything must come right."""
-    steps = order.times(1_000, 10_000)
+    steps, each = order.times(1_000, 10_000), order.times(40, 100)
     with stand(order) as made:
         inspection = made.inspection
         inspection.first(findings)
@@ -61,7 +60,7 @@ def run(order: Order, findings: Findings) -> None:
             audited = made.random.random() < 0.5
             made.storm.begin(refusing=audited)
             longest = made.random.choice((0.02, 0.02, 0.0))  # all at once makes one large plan
-            for _ in range(_ROUND):
+            for _ in range(each):
                 made.town.step()
                 if audited:
                     made.hands.maybe()
@@ -69,7 +68,7 @@ def run(order: Order, findings: Findings) -> None:
             made.storm.end()
             for worker in list(made.controller.workers.values()) if audited else ():
                 worker.audit()
-            sources = made.town.sources(100 if made.town.steps % (10 * _ROUND) == 0 else 8)
+            sources = made.town.sources(100 if made.town.steps % (10 * each) == 0 else 8)
             inspection.judge(findings, sources, f"step {made.town.steps}")
         if not findings.wrong:
             absence.episode(inspection, made.api, made.database, findings)

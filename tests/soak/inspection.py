@@ -32,6 +32,7 @@ class Inspection:
     checkpoints: list[record.Checkpoint] = field(default_factory=list)
     moments: int = 0
     ways: int = 0
+    decided: set[tuple[str, str]] = field(default_factory=set)
     excepted: set[str] = field(default_factory=set)
 
     def first(self, findings: Findings) -> None:
@@ -53,7 +54,10 @@ class Inspection:
         self.town.begin()
 
     def settle(self, sources: set[str], *, held: AbstractSet[str] = frozenset()) -> list[str]:
-        """Wait until all is as it should be; what is not when nothing comes of waiting. Whom the guard holds is excepted."""
+        """Wait until all is as it should be; what is not when nothing comes of waiting.
+
+        Who is `held` by the guard is excepted; what else it holds, a person releases at once.
+        """
         until, last = time.monotonic() + _PATIENCE, ["nothing was looked at"]
         while last and self.alive() and time.monotonic() < until:
             try:
@@ -71,6 +75,7 @@ class Inspection:
             findings.wrong += record.broken(connection, self.checkpoints)[:20]
         findings.wrong += record.broken_chains(self.conninfo)
         findings.figures |= {"moments": self.moments, "ways": self.ways, "states remembered": len(self.checkpoints)}
+        findings.figures["lists released"] = len(self.decided)
         if self.excepted:
             findings.figures["narrower, by name"] = "; ".join(sorted(self.excepted)[:10])
 
@@ -79,6 +84,8 @@ class Inspection:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             found = record.differing(connection, reading, owners) or record.waiting(connection, guarded=guarded)
             narrowed = record.narrowed(connection)
+            for device, digest in () if guarded else record.held(connection):
+                self._release(device, digest)
         packets = list(self.town.packets({*sources, ADDED}))
         for post in [] if found else self.posts:
             less = narrowed.get(post.name, [])
@@ -86,6 +93,19 @@ class Inspection:
             found += [f"{post.name}: {one}" for one in wrong]
             self.excepted.update(f"{post.name}: {one}" for one in less)
         return found
+
+    def _release(self, device: str, digest: str) -> None:
+        if (device, digest) in self.decided:
+            return
+        self.decided.add((device, digest))
+        spec = {
+            "device": device,
+            "digest": digest,
+            "verdict": "Release",
+            "by": "sam",
+            "reason": "it is as it should be",
+        }
+        self.town.cluster.put("Decision", "", f"decision-{len(self.decided)}", spec)
 
     def _leaks(self, sources: set[str]) -> list[str]:
         found, packets = [], list(self.town.packets(sources))

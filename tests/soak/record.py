@@ -98,6 +98,12 @@ def broken_chains(url: str) -> list[str]:
         database.close()
 
 
+def held(connection: Connection) -> list[tuple[str, str]]:
+    """Device and digest of each list that waits for a person."""
+    query = "SELECT device, digest FROM held_plan WHERE state = 'held' AND kind = 'guard' ORDER BY since, device"
+    return [(str(device), str(digest)) for device, digest in connection.execute(query)]
+
+
 def narrowed(connection: Connection) -> dict[str, list[str]]:
     """Device → objects of the cluster that could not be placed there as written, each with its reason."""
     found: dict[str, list[str]] = {}
