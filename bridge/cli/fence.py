@@ -11,7 +11,8 @@ from bridge.errors import BridgeError, Refused
 
 if TYPE_CHECKING:
     from bridge.cli.deciding import Seen
-    from bridge.state.recognition import Claim
+    from bridge.model.intent import FenceState
+    from bridge.state.recognition import Claim, Recognition
 
 app = typer.Typer(rich_markup_mode=None, help="Whose each device is.", no_args_is_help=True)
 
@@ -38,7 +39,7 @@ def show(
         for name in names:
             claim = store.claim(name)
             try:
-                told.append(_told(seen(asked.settings, name), claim))
+                told.append(_told(seen(asked.settings, name), claim, store.of(name)))
             except BridgeError as error:
                 told.append({"device": name, "ours": False, "problem": str(error)})
     if asked.output.json:
@@ -74,8 +75,8 @@ def reset(
         store = Recognitions(database)
         for name in devices:
             found = watched(asked.settings, name, watch)
-            fence, claim = found.snapshot.fence, store.claim(name)
-            if not fence.epoch or (fence.installation == claim.installation and fence.epoch <= claim.epoch):
+            fence = found.snapshot.fence
+            if _is_ours(fence, store.claim(name), store.of(name)):
                 raise Refused(f"device {name} is ours already ({found.fence}): there is nothing to reset")
             store.reset_fence(name, fence, decision)
             if not asked.output.json:
@@ -84,9 +85,15 @@ def reset(
         asked.output.document({"reset": devices, "by": decision.by, "reason": decision.reason})
 
 
-def _told(found: "Seen", claim: "Claim") -> dict[str, Any]:
+def _is_ours(fence: "FenceState", claim: "Claim", known: "Recognition") -> bool:
+    """Whether nobody else's fence stands there, and not one of a later state of this database."""
+    mine = fence.installation == claim.installation and fence.epoch <= claim.epoch
+    return not fence.epoch or (mine and fence != known.stopped_by)
+
+
+def _told(found: "Seen", claim: "Claim", known: "Recognition") -> dict[str, Any]:
     fence = found.snapshot.fence
-    ours = not fence.epoch or (fence.installation == claim.installation and fence.epoch <= claim.epoch)
+    ours = _is_ours(fence, claim, known)
     whose = "the database is older than the device" if fence.installation == claim.installation else "another bridge's"
     return {
         "device": found.device,

@@ -35,6 +35,7 @@ class Enforcement:
         self.overtaken: FenceState | None = (
             None  # what the fence said before we raised it, until somebody has noted that
         )
+        self.stopped_by: FenceState | None = None  # the fence that stops us, until somebody has noted that
         self._series = metrics.device(adapter.device)
         self._moves = HandoverWatch()
         self._asked: Mapping[ObjectKey, DeviceObject] = {}  # what the last plan was to bring about
@@ -48,7 +49,8 @@ class Enforcement:
         if not recognition.knows(snapshot.identity):
             raise refused_identity(self.device, recognition.identities, snapshot.identity)
         fence = replace(fence, replaces=recognition.replaces)
-        if not fence.passes(snapshot.fence):
+        if snapshot.fence == recognition.stopped_by or not fence.passes(snapshot.fence):
+            self.stopped_by = snapshot.fence
             raise FencedOff(
                 self.device,
                 f"epoch {snapshot.fence.epoch} of installation {snapshot.fence.installation or 'unknown'} stands on the device, "

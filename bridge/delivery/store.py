@@ -7,6 +7,7 @@ from typing import Protocol
 from bridge.model.decisions import Control, Decision, Settled, Stop
 from bridge.model.handover import Buckets
 from bridge.model.identity import ObjectKey
+from bridge.model.intent import FenceState
 from bridge.state.desired import Applied, AuditEntry, DeviceHealth, HeldList, Work
 from bridge.state.recognition import Heard, Recognition
 
@@ -23,6 +24,10 @@ class Store(Protocol):
 
     def settled(self, device: str, epoch: int, *, replaced: bool, adopted: Collection[ObjectKey]) -> None:
         """What a person let us do there is done."""
+        ...
+
+    def stopped_by(self, device: str, epoch: int, fence: FenceState) -> None:
+        """This fence stops us there until a person decides."""
         ...
 
     def heard(self, clusters: Collection[str]) -> Heard:

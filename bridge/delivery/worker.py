@@ -285,13 +285,15 @@ class Worker:
         """Everything that the device holds, if it is the one that it was, and ours."""
         recognition = self._store.recognition(self.device)
         snapshot = self._enforcement.read(fence, recognition, write=self._writes)
-        replaced = recognition.replaces is not None and recognition.replaces == self._enforcement.overtaken
+        replaced = recognition.stopped_by is not None or (
+            recognition.replaces is not None and recognition.replaces == self._enforcement.overtaken
+        )
         if replaced or (recognition.adopting and self._writes):
             self._store.settled(self.device, fence.epoch, replaced=replaced, adopted=recognition.adopting)
         return snapshot
 
     def _doubts(self) -> bool:
-        """What nobody here did may be our own work, and the state older than the device: nothing is done before the clusters were heard of."""
+        """What nobody here did may be our own work, and the state an old one: nothing is done before the clusters were heard of."""
         if self._doubted_at is not None or not (self._clusters and self._settings.write):
             return False
         self._doubted_at = self._store.heard(self._clusters).now
@@ -398,7 +400,10 @@ class Worker:
 
     def _stopped(self, why: str, fence: Fence) -> None:
         """Until a person decides. Not said by one whom another replica has replaced: that is no news."""
+        by, self._enforcement.stopped_by = self._enforcement.stopped_by, None
         with suppress(StateUnavailable):
+            if by is not None:
+                self._store.stopped_by(self.device, fence.epoch, by)
             self._store.record_health(self.device, DeviceHealth("stopped", why), epoch=fence.epoch)
 
     def _follow_activation(self, fence: Fence) -> None:

@@ -9,6 +9,7 @@ from bridge.errors import LostLease, StateError, StateUnavailable
 from bridge.model.decisions import Control, Decision, Settled, Stop
 from bridge.model.handover import Buckets
 from bridge.model.identity import ObjectKey
+from bridge.model.intent import FenceState
 from bridge.state import audit_rows, decisions, gates, handovers, held_lists, recognition, working
 from bridge.state.chain import Head
 from bridge.state.database import BY_KEY, Connection, Database
@@ -106,6 +107,12 @@ class DeliveryStore:
         with self._database.transaction() as connection:
             _held(connection, device, epoch)
             recognition.settled(connection, device, replaced=replaced, adopted=adopted)
+
+    def stopped_by(self, device: str, epoch: int, fence: FenceState) -> None:
+        """This fence stops us there until a person decides. Raises LostLease as `record`."""
+        with self._database.transaction() as connection:
+            _held(connection, device, epoch)
+            recognition.stopped(connection, device, fence)
 
     def heard(self, clusters: Collection[str]) -> Heard:
         """How recent the record of these clusters is."""

@@ -16,7 +16,7 @@ from bridge.state.tables import AUDIT_CHANNEL, CHANNEL
 
 RESET, CONFIRM, ADOPT = "reset", "confirm", "adopt"  # in the audit, beside what delivery does
 
-_RECOGNITION = "SELECT identity, fence_epoch, fence_installation, adopting FROM device WHERE name = %s"
+_RECOGNITION = "SELECT identity, fence_epoch, fence_installation, fence_allowed, adopting FROM device WHERE name = %s"
 _HEARD = """
 SELECT clock_timestamp(), CASE WHEN count(*) = count(c.current_at) THEN coalesce(min(c.current_at), clock_timestamp()) END
 FROM unnest(%s::text[]) asked (name) LEFT JOIN cluster c USING (name)
@@ -33,7 +33,9 @@ INSERT INTO replica_lease (role, name, holder, epoch, expires_at) VALUES ('devic
 ON CONFLICT (role, name) DO UPDATE SET
     holder = '', expires_at = '-infinity', epoch = greatest(replica_lease.epoch, excluded.epoch)
 """
-_REPLACE = "UPDATE device SET fence_epoch = %(epoch)s, fence_installation = %(installation)s WHERE name = %(device)s"
+_FENCE = """
+UPDATE device SET fence_epoch = %(epoch)s, fence_installation = %(installation)s, fence_allowed = %(allowed)s WHERE name = %(device)s
+"""
 # Another device holds nothing of what was recorded of the one before.
 _CONFIRM_DEVICE = (
     "UPDATE device SET identity = %(identity)s, standing_revision = standing_revision + 1 WHERE name = %(device)s"
@@ -49,11 +51,14 @@ _SERVED = "SELECT DISTINCT device FROM device_object WHERE cluster = %s ORDER BY
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What one device has to be, and what a person let us do there: replace this one fence, mark these objects as ours."""
+    """What one device has to be, the fence that stops us there whatever our epoch, and what a person let us do: replace just this fence,
+    mark these objects as ours.
+    """
 
     identities: frozenset[str] = frozenset()
     replaces: FenceState | None = None
     adopting: frozenset[ObjectKey] = frozenset()
+    stopped_by: FenceState | None = None
 
     def knows(self, identity: str) -> bool:
         """Whether it may be the device; one that was never read, or tells no serial, may."""
@@ -94,8 +99,13 @@ def recognition(connection: Connection, device: str) -> Recognition:
     row = connection.execute(_RECOGNITION, [device]).fetchone()
     if row is None:
         raise StateError(f"device {device} is not registered in this database")
-    replaces = FenceState(row[1], row[2]) if row[1] else None
-    return Recognition(frozenset(row[0].split(" + ")) - {""}, replaces, frozenset(map(ObjectKey.parse, row[3])))
+    fence = FenceState(row[1], row[2]) if row[1] else None
+    return Recognition(
+        frozenset(row[0].split(" + ")) - {""},
+        fence if row[3] else None,
+        frozenset(map(ObjectKey.parse, row[4])),
+        None if row[3] else fence,
+    )
 
 
 def heard(connection: Connection, clusters: Collection[str]) -> Heard:
@@ -136,7 +146,7 @@ class Recognitions:
             connection.execute(_SEIZE, values)  # before the device's row, as delivery does
             self._audit(connection, device, [entry], decision.at)
             connection.execute(_RAISE, values)
-            connection.execute(_REPLACE, values)
+            connection.execute(_FENCE, values | {"allowed": True})
             _wake(connection, AUDIT_CHANNEL, device)
 
     def confirm_device(self, device: str, identity: str, decision: Decision, *, also: bool = False) -> None:
@@ -187,10 +197,16 @@ class Recognitions:
         audit_rows.append(connection, device, Head(*head), entries, "", at)
 
 
+def stopped(connection: Connection, device: str, by: FenceState) -> None:
+    """This fence stops us until a person decides: our epoch rises with every attempt, and must not rise above it by itself."""
+    values = {"device": device, "epoch": by.epoch, "installation": by.installation, "allowed": False}
+    connection.execute(_FENCE, values)
+
+
 def settled(connection: Connection, device: str, *, replaced: bool, adopted: Collection[ObjectKey]) -> None:
     """What a person let us do is done: it is not to be done twice."""
     if replaced:
-        connection.execute("UPDATE device SET fence_epoch = 0, fence_installation = '' WHERE name = %s", [device])
+        connection.execute(_FENCE, {"device": device, "epoch": 0, "installation": "", "allowed": False})
     if adopted:
         _adopting(connection, device, recognition(connection, device).adopting.difference(adopted))
 

@@ -28,4 +28,5 @@ def upgrade() -> None:
     op.add_column("cluster", sa.Column("problem", sa.Text(), server_default="", nullable=False))
     op.add_column("device", sa.Column("fence_epoch", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("device", sa.Column("fence_installation", sa.Text(), server_default="", nullable=False))
+    op.add_column("device", sa.Column("fence_allowed", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("device", sa.Column("adopting", sa.JSON(), server_default=sa.text("'[]'"), nullable=False))

@@ -8,7 +8,7 @@ from datetime import datetime
 from bridge.model.decisions import Control, Decision, Settled, Stop
 from bridge.model.handover import Buckets
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import DeviceObject
+from bridge.model.intent import DeviceObject, FenceState
 from bridge.model.plan import Held
 from bridge.model.rendering import digest_in, digest_of
 from bridge.state.desired import (
@@ -221,6 +221,9 @@ class State:
         self.recognized = replace(
             self.recognized, replaces=None if replaced else self.recognized.replaces, adopting=left
         )
+
+    def stopped_by(self, device: str, epoch: int, fence: FenceState) -> None:
+        self.recognized = replace(self.recognized, stopped_by=fence)
 
     def heard(self, clusters: Collection[str]) -> Heard:
         return Heard(START, self.heard_until)

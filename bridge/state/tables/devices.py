@@ -22,9 +22,12 @@ device = Table(
     count("standing_revision"),  # + 1 whenever the device or one of its objects stands otherwise than before
     count("audit_number"),  # of the last row of its audit, whose hash is the head of the chain
     words("audit_head"),
-    count("fence_epoch"),  # a person lets this fence be replaced, and no other
+    count("fence_epoch"),  # of the fence that stops us, until a person lets this one be replaced, and no other
     words("fence_installation"),
-    Column("adopting", JSON, nullable=False, server_default=text("'[]'")),  # names of objects that a person wants marked as ours
+    flag("fence_allowed"),
+    Column(
+        "adopting", JSON, nullable=False, server_default=text("'[]'")
+    ),  # names of objects that a person wants marked as ours
     Column("stopped_by", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # uids of the stops that it obeys
     one_of("mode", ("apply", "plan")),
     one_of("state", ("ok", "busy", "denied", "unreachable", "stopped", "not read yet")),
@@ -52,7 +55,9 @@ device_object = Table(
     Column("shards", Integer, nullable=False, server_default=text("0")),
     Column("verified_at", TIME),
     Column("members_of", KEY),  # of a group in a freeze that is defined otherwise now: where its members are counted
-    count("settled_revision"),  # of the cluster: what happened until then is in force there, but for what is held or withheld
+    count(
+        "settled_revision"
+    ),  # of the cluster: what happened until then is in force there, but for what is held or withheld
     CheckConstraint("applied_generation BETWEEN 0 AND desired_generation", name="generation"),
     CheckConstraint("shards >= 0", name="shards"),
     CheckConstraint("NOT gone OR body IS NULL", name="gone"),
