@@ -1,7 +1,7 @@
 """What became of each object on one device, written to the state; kept and written later while the database is away."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridge.delivery.auditor import Note
@@ -34,6 +34,7 @@ class Ledger:
         self._store = store
         self._rows: dict[ObjectKey, DesiredRow] = {}
         self._unsettled: dict[ObjectKey, ObjectState] = {}
+        self._stored: set[ObjectKey] = set()  # of which a part waits, and the rest is not enforced yet
         self._unwritten: list[_Record] = []
         self._handed: list[tuple[datetime, Buckets]] = []
 
@@ -45,7 +46,7 @@ class Ledger:
     @property
     def awaiting(self) -> bool:
         """Whether something is stored on the device and not yet enforced."""
-        return ObjectState.AWAITING_DEPLOY in self._unsettled.values()
+        return bool(self._stored) or ObjectState.AWAITING_DEPLOY in self._unsettled.values()
 
     def enter(
         self,
@@ -71,6 +72,11 @@ class Ledger:
             state, message = _state(key, wanted, quarantine, active=active)
             if key in keys or self._unsettled.get(key) is not state:
                 applied.append(self._applied(key, state, message, wanted))
+                if state in _IN_PART and not active:
+                    self._stored.add(key)
+                    applied[-1] = replace(applied[-1], revision=0)
+                else:
+                    self._stored.discard(key)
             if state is ObjectState.PROGRAMMED:
                 self._unsettled.pop(key, None)
             else:
@@ -80,6 +86,7 @@ class Ledger:
         for key in [key for key in keys if self._rows[key].gone]:
             del self._rows[key]
             self._unsettled.pop(key, None)
+            self._stored.discard(key)
 
     def handed(self, found: Iterable[Handed], at: datetime) -> None:
         """Note addresses that have changed hands."""
@@ -104,6 +111,10 @@ class Ledger:
             state, message = _state(key, wanted, quarantine, active=True)
             applied.append(self._applied(key, state, message, wanted))
             del self._unsettled[key]
+        for key in self._stored & self._rows.keys():
+            state, message = _state(key, wanted, quarantine, active=True)
+            applied.append(self._applied(key, state, message, wanted))
+        self._stored.clear()
         if applied:
             self._unwritten.append(_Record(applied, [], "", at))
 

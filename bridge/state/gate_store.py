@@ -22,7 +22,7 @@ _MISSING = """
 SELECT x.* FROM (
     SELECT n.uid, o.key, host(n.address), n.joins, o.device, o.state, o.message, d.state, d.message,
         o.settled_revision >= n.revision
-            OR o.desired_generation = o.applied_generation AND o.state IN ('Programmed', 'Held', 'Withheld') AS settled,
+            OR o.desired_generation = o.applied_generation AND o.state = 'Programmed' AS settled,
         o.state IN ('Held', 'Withheld') AND o.device = ANY(n.held_on) AS back
     FROM gate_need n JOIN device_object o ON o.key = n.key AND o.members_of IS NULL OR o.members_of = n.key
     JOIN device d ON d.name = o.device

@@ -35,15 +35,16 @@ ON CONFLICT (cluster, uid) DO UPDATE SET
     reason = CASE excluded.state WHEN 'open' THEN excluded.reason ELSE g.reason END
 WHERE g.state = 'waiting'
 """
-# A group of prefixes holds an address without naming it: what it is has been settled by this batch, as far as the address goes.
+# A group of prefixes holds an address without naming it: its last change counts, whichever that was.
 _JOINS = """
 INSERT INTO gate_need (cluster, uid, key, address, joins, revision)
-SELECT %(cluster)b, x.uid, x.key, x.address, true, coalesce(m.revision, %(revision)b)
+SELECT %(cluster)b, x.uid, x.key, x.address, true,
+    coalesce(m.revision, (SELECT max(r.revision) FROM member r WHERE r.group_id = a.id), %(revision)b)
 FROM unnest(%(uid)b::text[], %(key)b::text[], %(address)b::text[]::inet[]) x (uid, key, address)
 CROSS JOIN LATERAL (SELECT FROM gate g WHERE g.cluster = %(cluster)b AND g.uid = x.uid AND g.state = 'waiting' OFFSET 0) g
 LEFT JOIN LATERAL (
-    SELECT m.revision FROM address_group a JOIN member_open m ON m.group_id = a.id AND m.address = x.address
-    WHERE a.cluster = %(cluster)b AND a.key = x.key OFFSET 0) m ON true
+    SELECT id FROM address_group a WHERE a.cluster = %(cluster)b AND a.key = x.key OFFSET 0) a ON true
+LEFT JOIN member_open m ON m.group_id = a.id AND m.address = x.address
 ON CONFLICT (cluster, uid, key, address, joins) DO UPDATE SET revision = excluded.revision
 """
 # The groups that the address was in before, where some device has not let it go yet. Of what stands on all devices nothing is asked. Where

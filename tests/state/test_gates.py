@@ -246,3 +246,13 @@ def test_a_start_forgets_nothing_that_a_device_said(site: Site) -> None:
     again.leases.clear()
     site.stores.commit(again)
     assert site.shut() == {ONE: ["+web"]}
+
+
+def test_part_of_a_group_that_is_stored_and_not_enforced_is_missing(site: Site) -> None:
+    site.join(("web", ONE), ("web", TWO), gated=ONE)
+    (web,) = site.read()
+    held = replace(web, state=ObjectState.HELD, back=frozenset({TWO}))
+    site.deliver(replace(held, revision=0))
+    assert site.shut() == {ONE: ["+web"]}
+    site.deliver(held)
+    assert site.shut() == {ONE: []}
