@@ -47,8 +47,8 @@ class LeaseTimes:
     attempt: float = 0.5
 
     def overdue(self, left: float) -> bool:
-        """Whether a lease that lasts so many seconds more should have been renewed by now, and again since."""
-        return left < self.term - self.renewal - 2 * self.attempt
+        """Whether a lease that lasts so many seconds more was not renewed for as long as two renewals take."""
+        return left < self.term - 2 * self.renewal
 
 
 class Leases(Protocol):
