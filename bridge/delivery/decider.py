@@ -1,15 +1,18 @@
 """Does what people decided about held steps of one device, and keeps the lists of them in line with what is held."""
 
+from collections.abc import Mapping
+
 import structlog
 
 from bridge.clock import Clock
-from bridge.delivery.holds import Holds
+from bridge.delivery.holds import Holds, Place
 from bridge.delivery.ledger import Ledger
 from bridge.delivery.orders import Orders
 from bridge.delivery.store import Store
 from bridge.delivery.wanted import Wanted
 from bridge.model.decisions import Choice, Decision
 from bridge.model.identity import ObjectKey
+from bridge.model.plan import Held
 from bridge.state.desired import HeldList
 
 log = structlog.get_logger(__name__)
@@ -29,6 +32,8 @@ class Decider:
         self._ledger = ledger
         self._loaded = False
         self._due: set[ObjectKey] = set()  # decided, and not looked at again yet
+        self._listed = False  # whether everything that was held then is in a list
+        self._kept: Mapping[Place, Held] = {}
 
     @property
     def _holds(self) -> Holds:
@@ -48,10 +53,18 @@ class Decider:
             self._due.update(part.key for part in (about.held if about else ()))
         if self._due:
             self._tell_anew(self._due)
-            self._due = set()
+            self._due, self._listed = set(), False
             self._wanted.review()
-        self._holds.settle(self._wanted.held, self._clock.now(), self._clock.elapsed())
-        self._ledger.write(epoch, self._holds, self._clock.now())
+        if not (self._listed and self._unchanged):
+            self._listed = self._holds.settle(self._wanted.held, self._clock.now(), self._clock.elapsed())
+            self._kept = dict(self._wanted.held)
+            self._ledger.write(epoch, self._holds, self._clock.now())
+
+    @property
+    def _unchanged(self) -> bool:
+        """Whether the very same is held as when it was listed: of many members nothing else is quick to tell."""
+        now = self._wanted.held
+        return now.keys() == self._kept.keys() and all(one is self._kept[place] for place, one in now.items())
 
     def arrived(self, aside: frozenset[ObjectKey]) -> None:
         """What people released is on the device, but for what it refuses."""

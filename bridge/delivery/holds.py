@@ -122,16 +122,16 @@ class Holds:
                 place: members & up[place].members for place, members in self._live[about.digest].items() if place in up
             }
 
-    def settle(self, up: Waiting, at: datetime, elapsed: float) -> None:
-        """Bring the lists in line with what is held back now."""
+    def settle(self, up: Waiting, at: datetime, elapsed: float) -> bool:
+        """Bring the lists in line with what is held back now; returns whether all of it is in a list."""
         self._end_rejections(up)
         asked: dict[str, list[Held]] = {}
         for place in sorted(up):
             rest = up[place].members - self.rejected(place)
             if rest:
                 asked.setdefault(place[0].cluster, []).append(replace(up[place], members=rest))
-        for cluster in sorted({*asked, *self._current}):
-            self._list(cluster, asked.get(cluster, []), at, elapsed)
+        listed = [self._list(name, asked.get(name, []), at, elapsed) for name in sorted({*asked, *self._current})]
+        return all(listed)
 
     def arrived(self, aside: Collection[ObjectKey]) -> None:
         """What was released is on the device, but for groups that are set `aside`: nothing else passes by those lists."""
@@ -150,10 +150,12 @@ class Holds:
             if self._unrecorded.get(one.digest) is one:
                 del self._unrecorded[one.digest]
 
-    def _list(self, cluster: str, asked: list[Held], at: datetime, elapsed: float) -> None:
+    def _list(self, cluster: str, asked: list[Held], at: datetime, elapsed: float) -> bool:
         current = self._current.get(cluster)
-        if current is not None and not self._replaced(current, asked, elapsed):
-            return
+        if current is not None and not self._replaced(current, asked):
+            return True
+        if cluster in self._current and not self._due(self._current[cluster], elapsed):
+            return False
         if asked:
             digest = held_digest(self._device, cluster, asked)
             if cluster in self._current:
@@ -161,20 +163,27 @@ class Holds:
                 self._change(replace(self._current[cluster], state=ListState.SUPERSEDED, message=message))
             self._listed_at[cluster] = elapsed
             self._change(HeldList(cluster, digest, tuple(asked), at))
+        return True
 
-    def _replaced(self, current: HeldList, asked: list[Held], elapsed: float) -> bool:
-        """Whether another list is due in the place of this one; ends it where nobody in it waits any more."""
+    def _replaced(self, current: HeldList, asked: list[Held]) -> bool:
+        """Whether another list must come in the place of this one; ends it where nobody in it waits any more."""
         listed = self._listed[current.cluster]
         if not any(one.members & listed.get((one.key, one.kind), _NOBODY) for one in asked):
             self._change(replace(current, state=ListState.DONE, message=_UNWANTED))
             return True
-        if any(members & self.rejected(place) for place, members in listed.items()):
+        if self._in_part_rejected(current):
             return True
-        if all(one.members <= listed.get((one.key, one.kind), _NOBODY) for one in asked):
-            return False
-        size = sum(map(len, listed.values()))
+        return not all(one.members <= listed.get((one.key, one.kind), _NOBODY) for one in asked)
+
+    def _in_part_rejected(self, current: HeldList) -> bool:
+        return any(members & self.rejected(place) for place, members in self._listed[current.cluster].items())
+
+    def _due(self, current: HeldList, elapsed: float) -> bool:
+        """Whether another list may come now: what a person has just decided is listed at once."""
+        size = sum(map(len, self._listed[current.cluster].values()))
         least = min(max(self._relist, size / _MEMBERS_PER_SECOND), _LONGEST)
-        return elapsed >= self._listed_at.get(current.cluster, elapsed - least) + least
+        since = self._listed_at.get(current.cluster, elapsed - least)
+        return elapsed >= since + least or self._in_part_rejected(current)
 
     def _end_rejections(self, up: Waiting) -> None:
         for digest, one in list(self._decided.items()):

@@ -76,7 +76,7 @@ class World:
     def define(self, definitions: Mapping[ObjectKey, tuple[Source, ...]]) -> None:
         """Other definitions; whom they concern is brought up to date."""
         touched = self.membership.define(definitions, {})
-        new, gone, strays = self.membership.established()
+        new, gone, _, strays = self.membership.established()
         self.recorded |= {key: set() for key in new}
         for key in gone:
             assert self.membership.forget(key) == self.recorded.pop(key)
