@@ -1,8 +1,9 @@
 """Who was seen to go: what another consumer, whose record does not say so yet, is told when it is his turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice, takewhile
 from typing import Final
 
 from bridge.model.observed import Change, Event
@@ -42,7 +43,9 @@ class Departures:
             return
         self._found[uid] = Departure(event.change, event.value.resource_version, self._now(), event.since)
         if len(self._found) > self._most:
-            del self._found[next(iter(self._found))]
+            self._drop(
+                list(islice(self._found, 1 + self._most // 10))
+            )  # many at once: to look for the first alone is slow
 
     def of(self, uid: str) -> Departure | None:
         """How it went; None when nobody saw that."""
@@ -50,8 +53,8 @@ class Departures:
 
     def forget(self, before: datetime) -> None:
         """Every record knows of what was seen before then."""
-        while self._found:
-            uid, first = next(iter(self._found.items()))
-            if first.at >= before:
-                return
+        self._drop([uid for uid, _ in takewhile(lambda one: one[1].at < before, self._found.items())])
+
+    def _drop(self, uids: Iterable[str]) -> None:
+        for uid in uids:
             del self._found[uid]
