@@ -20,7 +20,9 @@ FROM gate g WHERE g.cluster = %(cluster)s AND (g.state = 'waiting' OR NOT g.told
 # they had settled are in order when nothing is left to do. A device that is only read will never hold anything: nobody waits for it.
 _MISSING = """
 SELECT x.* FROM (
-    SELECT n.uid, o.key, host(n.address), n.joins, o.device, o.state, o.message, d.state, d.message,
+    SELECT n.uid, o.key, host(n.address), n.joins, o.device,
+        CASE WHEN o.state = 'AwaitingDeploy' AND o.desired_generation > o.applied_generation THEN 'Pending' ELSE o.state END,
+        o.message, d.state, d.message,
         o.settled_revision >= n.revision
             OR o.desired_generation = o.applied_generation AND o.state = 'Programmed' AS settled,
         o.state IN ('Held', 'Withheld') AND o.device = ANY(n.held_on) AS back
