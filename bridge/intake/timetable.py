@@ -9,7 +9,7 @@ from bridge.policy.validity import next_change
 
 
 class Timetable:
-    """The next moment at which a rule may begin or cease to count, or a freeze begin or end. To ask costs the same whatever their number."""
+    """The next moment at which a rule may begin or cease to count, or a freeze begin or end. To ask costs little, however many."""
 
     def __init__(self) -> None:
         self._settled_at: datetime | None = None  # None: no rule has times of its own
