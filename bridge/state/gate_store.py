@@ -1,7 +1,7 @@
 """What the gatekeeper asks of the state: who waits for the firewalls and for what, and to write down whose gate is open."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridge.errors import LostLease
@@ -101,7 +101,7 @@ class GateStore:
             if not rows:
                 return []
             missing = _missing(connection, values)
-        return [Gate(*row, tuple(missing.get(row[0], ()))) for row in rows]
+        return [replace(Gate(*row), missing=tuple(missing.get(row[0], ()))) for row in rows]
 
     def open(self, cluster: str, epoch: int, words: Sequence[Word], at: datetime) -> None:
         """These gates are open from now on, whatever happens. To be called before anybody is told."""
@@ -143,9 +143,9 @@ def _ours(connection: Connection, cluster: str, epoch: int) -> None:
 
 def _missing(connection: Connection, values: Mapping[str, object]) -> dict[str, list[Missing]]:
     found: dict[str, list[Missing]] = {}
-    for uid, key, address, joins, device, state, message, *of_device, settled, _ in connection.execute(
-        _MISSING, values
-    ):
+    for uid, key, address, joins, device, state, *rest in connection.execute(_MISSING, values):
+        message, device_state, device_message, settled, _ = rest
         need = Need(ObjectKey.parse(key), address, joins)
-        found.setdefault(uid, []).append(Missing(need, device, ObjectState(state), message, *of_device, settled))
+        one = Missing(need, device, ObjectState(state), message, device_state, device_message, settled)
+        found.setdefault(uid, []).append(one)
     return found
