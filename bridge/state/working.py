@@ -1,6 +1,7 @@
 """The work list of one device, read as of one moment."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from sys import intern
 from typing import Any, LiteralString
 
@@ -74,7 +75,7 @@ def _rows(found: Iterable[tuple[Any, ...]], revisions: Mapping[str, int]) -> tup
     for text, generation, applied, body, *rest in found:
         key = ObjectKey.parse(text)
         value, revision = decode_object(key, body) if body else None, revisions.get(key.cluster, 0)
-        rows.append(DesiredRow(key, generation, applied, value, *rest, revision=revision))
+        rows.append(replace(DesiredRow(key, generation, applied, value, *rest), revision=revision))
     return tuple(rows)
 
 
