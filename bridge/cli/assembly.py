@@ -51,7 +51,7 @@ def gate_settings(cluster: ClusterSettings) -> GateSettings:
 
 
 def service_namespace(url: str | None) -> str:
-    """The namespace of the Service that a URL names as cluster DNS does: name.namespace, with or without .svc and the rest; "" for others."""
+    """The namespace of the Service that a URL names as cluster DNS does (name.namespace, .svc and the rest or not); "" for others."""
     host = urlsplit(url).hostname if url else None
     labels = (host or "").split(".")
     inside = len(labels) == 2 or (len(labels) > 2 and labels[2] == "svc")
