@@ -25,7 +25,10 @@ from tests.soak.meaning import CLUSTER
 from tests.soak.proof import Findings, Order, Proof
 
 _TEAMS, _STAY, _SWING = 20, 400, 10_000
-_WARM = 2  # cycles
+_WARM, _REMEMBERED = (
+    2,
+    75.0,
+)  # cycles, and seconds: who went within the last minute is remembered, for another replica's sake
 _PODS_PER_NODE = 220
 _PODS = "10.128.0.0/14"
 _PATIENCE = 300.0  # seconds without any progress after which something counts as lost
@@ -114,20 +117,22 @@ _NOWHERE = "::1:5ee:bad:c0de"
 
 
 def run(order: Order, findings: Findings) -> None:
-    """What is remembered of addresses is full after a few; then come the cycles that count."""
+    """What is remembered of those who come and go is full after a while; then come the cycles that count."""
     cycles = order.times(3, 20)
     with stand(order) as made:
         made.bridge.start()
         made.await_step()
-        for _ in range(_WARM):
+        warm, until = 0, time.monotonic() + _REMEMBERED
+        while warm < _WARM or time.monotonic() < until:
             made.swing()
+            warm += 1
         readings = [made.look()]
         for _ in range(cycles):
             made.swing()
             readings.append(made.look())
             findings.expect(made.bridge.running, f"the program ended: {made.bridge.log()[-3:]}")
         judge(readings, findings)
-        findings.figures |= {"cycles": cycles, "pods": _SWING}
+        findings.figures |= {"cycles": cycles, "to warm up": warm, "pods": _SWING}
 
 
 def judge(readings: Sequence[Reading], findings: Findings) -> None:
