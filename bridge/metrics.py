@@ -87,7 +87,9 @@ _HANDOVER_BOTH = _counter(
     "Addresses of which, while they moved to another group, the old and the new permission may have stood at once.",
     "device",
 )
-_HANDOVER_WORST = _gauge("device_handover_worst_seconds", "The longest hand-over of an address of the last day.", "device")
+_HANDOVER_WORST = _gauge(
+    "device_handover_worst_seconds", "The longest hand-over of an address of the last day.", "device"
+)
 _FROZEN = _gauge("device_frozen", "1 while the device keeps to an earlier policy because of a freeze window.", "device")
 _FROZEN_EDITS = _gauge("device_frozen_edits", "Edits of policy that wait for the end of the device's freeze.", "device")
 _WAITING = _gauge("device_waiting_objects", "Objects of which a change is not on the device yet.", "device")

@@ -31,7 +31,11 @@ def status(context: typer.Context) -> None:
         _show(asked.output, found)
     if any(device["held"] for device in found["devices"]):
         raise typer.Exit(HELD)
-    if found["problems"] or any(one["problem"] for one in found["clusters"]) or any(device["state"] != "ok" or device["quarantined"] for device in found["devices"]):
+    if (
+        found["problems"]
+        or any(one["problem"] for one in found["clusters"])
+        or any(device["state"] != "ok" or device["quarantined"] for device in found["devices"])
+    ):
         raise typer.Exit(FINDINGS)
 
 

@@ -62,7 +62,9 @@ class Dirty:
     widened: dict[ObjectKey, list[str]] = field(default_factory=dict)  # whom a group regains without proof
     names: dict[str, None] = field(default_factory=dict)  # of which there is something new
     named: dict[Ref, None] = field(default_factory=dict)  # external services that hold one of them
-    orders: dict[tuple[Resource, str], tuple[Change, Order]] = field(default_factory=dict)  # by name, what happened last
+    orders: dict[tuple[Resource, str], tuple[Change, Order]] = field(
+        default_factory=dict
+    )  # by name, what happened last
 
     def changed(self, uid: str) -> bool:
         """Whether the pod itself changed or went."""

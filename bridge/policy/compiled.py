@@ -60,7 +60,9 @@ class Target:
     namespaces: frozenset[str] | None = None  # None: every namespace
     views: tuple[View, ...] = (AS_POD,)
     accept_shared: bool = False
-    freezes: tuple[Freeze, ...] = ()  # windows in which it keeps to the policy of their beginning; compilers do not look at them
+    freezes: tuple[
+        Freeze, ...
+    ] = ()  # windows in which it keeps to the policy of their beginning; compilers do not look at them
 
 
 @dataclass(slots=True)

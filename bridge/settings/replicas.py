@@ -23,7 +23,8 @@ class ReplicasSettings(Section):
     )
     renewal: Seconds = Field(1.5, description="Between two renewals.")
     deadline: Seconds = Field(
-        4.0, description="From a renewal on, changes are sent to a device for so long; then only after the next renewal."
+        4.0,
+        description="From a renewal on, changes are sent to a device for so long; then only after the next renewal.",
     )
     standby: Standby = Field(
         Standby.WARM, description="warm: watch the clusters of other replicas too, to take over at once; cold: do not."

@@ -113,10 +113,14 @@ class GuardSettings(Section):
     removals_per_device: ThresholdSettings = _as_settings(_LIMITS.removals_per_device)
     growth_per_group: ThresholdSettings = _as_settings(_LIMITS.growth_per_group)
     destination: Percent = Field(
-        _LIMITS.destination, description="Of all addresses of a family: an edit that lets a destination reach more waits."
+        _LIMITS.destination,
+        description="Of all addresses of a family: an edit that lets a destination reach more waits.",
     )
     window: float = Field(
-        _LIMITS.window, ge=0, le=86400, description="Seconds for which removals that passed count with those that follow."
+        _LIMITS.window,
+        ge=0,
+        le=86400,
+        description="Seconds for which removals that passed count with those that follow.",
     )
 
     def limits(self) -> GuardLimits:

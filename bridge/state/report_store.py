@@ -50,7 +50,14 @@ class ReportStore:
 
     def clusters(self) -> tuple[ClusterStanding, ...]:
         """Every cluster, by name."""
-        columns = (_cluster.name, _cluster.uid, _cluster.revision, _cluster.changed_at, _cluster.synced, _cluster.problem)
+        columns = (
+            _cluster.name,
+            _cluster.uid,
+            _cluster.revision,
+            _cluster.changed_at,
+            _cluster.synced,
+            _cluster.problem,
+        )
         query = select(*columns)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(_cluster.name))

@@ -26,8 +26,8 @@ class Wakeups:
     """LISTENs on a connection of its own, in a thread; as a context manager it is started on entry and closed on exit.
 
     Callbacks get the name of the cluster that changed, or ANY after every (re)connection; those for gates likewise, of the cluster where
-    one may open; those for audits get the name of the device that somebody wants read now. They run in that thread: they must not raise, and only wake others. A database that is away is tried
-    again until `close`, with pauses up to five seconds.
+    one may open; those for audits get the name of the device that somebody wants read now. They run in that thread: they must not raise,
+    and only wake others. A database that is away is tried again until `close`, with pauses up to five seconds.
     """
 
     def __init__(self, database: Database) -> None:

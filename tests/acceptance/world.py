@@ -35,8 +35,8 @@ class Cluster:
     def pod(self, namespace: str, name: str, *addresses: str, uid: str = "", **more: Any) -> str:  # noqa: ANN401
         """A running pod with these addresses, made or changed; its uid.
 
-        `app` is its label (its name without a number unless given); `phase`, `host`, `node`, `started`, `account`, `annotations`, `gates` as
-        said.
+        `app` is its label (its name without a number unless given); `phase`, `host`, `node`, `started`, `account`, `annotations`,
+        `gates` as said.
         """
         uid = uid or str(uuid.uuid4())
         started = more.get("started") or datetime.now(UTC)

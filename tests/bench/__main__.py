@@ -56,7 +56,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument(
-        "--only", action="append", choices=["decode", "policy", "sustained", "latency", "growth", "start", "failover", *_LONG]
+        "--only",
+        action="append",
+        choices=["decode", "policy", "sustained", "latency", "growth", "start", "failover", *_LONG],
     )
     parser.add_argument("--pods", type=int, default=150_000)
     parser.add_argument("--services", type=int, default=10_000)

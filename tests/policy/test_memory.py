@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.dialects.annotations import Groups
 from bridge.intake.compiler import outline
+from bridge.intake.freezes import Drawing
 from bridge.intake.policies import InForce
 from bridge.model.capabilities import Form
 from bridge.model.identity import Kind, Scope
@@ -64,7 +65,8 @@ def test_over_any_edits_the_result_is_that_of_a_fresh_mind(history: tuple[World,
     for number, (listed, known) in enumerate(policies):
         in_force = InForce(listed, known, (), {})
         at, names = START + timedelta(hours=number), {"a.example.com": ("192.0.2.1",)} if number % 2 else {}
-        draw = partial(outline, CLUSTER, GOVERNANCE, in_force, Groups({}, {}), _targets(world, form), at, names, {})
+        drawings = [Drawing(target, target, in_force) for target in _targets(world, form)]
+        draw = partial(outline, CLUSTER, GOVERNANCE, drawings, Groups({}, {}), at, names, {})
         assert draw(memory) == draw()
 
 
