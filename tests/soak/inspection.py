@@ -32,7 +32,7 @@ class Inspection:
     checkpoints: list[record.Checkpoint] = field(default_factory=list)
     moments: int = 0
     ways: int = 0
-    decided: set[tuple[str, str]] = field(default_factory=set)
+    decided: set[tuple[str, str, str]] = field(default_factory=set)
     excepted: set[str] = field(default_factory=set)
 
     def first(self, findings: Findings) -> None:
@@ -84,8 +84,8 @@ class Inspection:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             found = record.differing(connection, reading, owners) or record.waiting(connection, guarded=guarded)
             narrowed = record.narrowed(connection)
-            for device, digest in () if guarded else record.held(connection):
-                self._release(device, digest)
+            for one in () if guarded else record.held(connection):
+                self._release(*one)
         packets = list(self.town.packets({*sources, ADDED}))
         for post in [] if found else self.posts:
             less = narrowed.get(post.name, [])
@@ -94,10 +94,10 @@ class Inspection:
             self.excepted.update(f"{post.name}: {one}" for one in less)
         return found
 
-    def _release(self, device: str, digest: str) -> None:
-        if (device, digest) in self.decided:
+    def _release(self, device: str, digest: str, since: str) -> None:
+        if (device, digest, since) in self.decided:
             return
-        self.decided.add((device, digest))
+        self.decided.add((device, digest, since))
         spec = {
             "device": device,
             "digest": digest,

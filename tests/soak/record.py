@@ -98,10 +98,10 @@ def broken_chains(url: str) -> list[str]:
         database.close()
 
 
-def held(connection: Connection) -> list[tuple[str, str]]:
-    """Device and digest of each list that waits for a person."""
-    query = "SELECT device, digest FROM held_plan WHERE state = 'held' AND kind = 'guard' ORDER BY since, device"
-    return [(str(device), str(digest)) for device, digest in connection.execute(query)]
+def held(connection: Connection) -> list[tuple[str, str, str]]:
+    """Device, digest and beginning of each list that waits for a person: what was released may come to be held once more."""
+    query = "SELECT device, digest, since FROM held_plan WHERE state = 'held' AND kind = 'guard' ORDER BY since, device"
+    return [(str(device), str(digest), str(since)) for device, digest, since in connection.execute(query)]
 
 
 def narrowed(connection: Connection) -> dict[str, list[str]]:
