@@ -199,6 +199,7 @@ class Controller:
             try:
                 self._database.require_current()  # a process that stood still may have been left behind
                 serve(tenure, clock)
+                tenure.permit()  # whether it was given up, or lost where nothing happened
                 pause = 0.0
             except LostLease as error:
                 pause = 0.0

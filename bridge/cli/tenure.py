@@ -119,15 +119,17 @@ class Tenure:
         """Give it up, so that another need not wait. With a rest it could not be served: anybody may try at once, we not for so long."""
         with self._lock:
             epoch, self._epoch = self._epoch, None
-            self._serving, self._rests_until = False, self._clock.elapsed() + rest
+            self._rests_until = self._clock.elapsed() + rest
             self.failures = min(self.failures + 1, _MANY) if rest else 0
             self.wake = _nothing
-        if epoch is None:
-            return
         try:
-            self._leases.release(self.role, self.name, self._holder, epoch, self._times.term if rest else 0.0)
+            if epoch is not None:
+                self._leases.release(self.role, self.name, self._holder, epoch, self._times.term if rest else 0.0)
         except StateError as error:
             log.warning("lease not released", role=self.role, name=self.name, error=str(error))
+        finally:
+            with self._lock:
+                self._serving = False  # not before: a release on its way would end the next grant of the same epoch
 
     # ---- whoever keeps it
 
@@ -164,10 +166,13 @@ class Tenure:
     def renewed(self, epoch: int, asked: float, *, kept: bool) -> None:
         """What came of a renewal that was asked for at this time; without an answer the deadline stays where it was."""
         with self._lock:
-            if self._epoch == epoch and kept:
-                self._until = asked + self._times.deadline
-            elif self._epoch == epoch:
+            lost = self._epoch == epoch and not kept
+            if lost:
                 self._epoch = None
+            elif self._epoch == epoch:
+                self._until = asked + self._times.deadline
+        if lost:
+            self.give_up()  # who has nothing to do there would not find out, and keep others here from serving it
 
     def resume(self) -> None:
         """It need not be left alone any longer: a person may have decided."""

@@ -176,14 +176,15 @@ class ReplicaLeases:
     @contextlib.contextmanager
     def _ending_blockers(self, connection: Connection) -> Iterator[None]:
         """End the transactions for which this connection waits, when they take too long."""
-        timer = threading.Timer(_PATIENCE, self._end_blockers, [connection.info.backend_pid])
-        timer.daemon = True
-        timer.start()
+        over = threading.Event()
+        threading.Thread(target=self._end_blockers, args=(connection.info.backend_pid, over), daemon=True).start()
         try:
             yield
         finally:
-            timer.cancel()
+            over.set()
 
-    def _end_blockers(self, waiting: int) -> None:
-        with contextlib.suppress(StateError), self._database.transaction() as connection:
-            connection.execute(_END_BLOCKERS, {"waiting": waiting})
+    def _end_blockers(self, waiting: int, over: threading.Event) -> None:
+        """Again and again: behind one transaction another may stand."""
+        while not over.wait(_PATIENCE):
+            with contextlib.suppress(StateError), self._database.transaction() as connection:
+                connection.execute(_END_BLOCKERS, {"waiting": waiting})

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,7 +13,7 @@ from bridge.cli.keeper import Keeper
 from bridge.cli.tenure import LeaseTimes, Tenure
 from bridge.errors import LostLease, StateUnavailable
 from bridge.state.database import Database
-from bridge.state.leases import ReplicaLeases, Role
+from bridge.state.leases import Grant, ReplicaLeases, Role
 from tests.delivery.bench import FakeClock
 
 TIMES = LeaseTimes(term=60.0, renewal=15.0, deadline=40.0)
@@ -201,6 +203,56 @@ def test_a_transaction_of_a_stopped_process_does_not_keep_others_out(database: D
         assert grant.epoch == 2
         with pytest.raises(psycopg.OperationalError):
             stopped.execute("SELECT 1")
+
+
+def test_nor_do_several_transactions_of_a_stopped_process(database: Database, database_url: str) -> None:
+    leases, role, grants = ReplicaLeases(database), DEVICES[0], list[Grant | None]()
+    assert leases.take(*role, "a", 60)
+    url, query = (
+        database_url.replace("+psycopg", ""),
+        "SELECT FROM replica_lease WHERE role = %s AND name = %s FOR KEY SHARE",
+    )
+    with psycopg.connect(url) as one, psycopg.connect(url) as two:
+        one.execute(query, role)
+        two.execute(query, role)
+        later(database, "a")
+        taking = threading.Thread(target=lambda: grants.append(leases.take(*role, "b", 60)), daemon=True)
+        taking.start()
+        taking.join(10)
+        assert [grant and grant.epoch for grant in grants] == [2]
+        for each in (one, two):
+            with pytest.raises(psycopg.OperationalError):
+                each.execute("SELECT 1")
+
+
+def test_who_lost_a_lease_ends_what_he_serves_even_when_nothing_happens_there(database: Database) -> None:
+    one, other, woken = Member("a", database), Member("b", database), list[Role]()
+    one.round()
+    for role, tenure in one.tenures.items():
+        tenure.wake = partial(woken.append, role)
+    later(database, "a")
+    other.round()
+    one.clock.seconds += TIMES.renewal
+    one.keeper.round()
+    assert all(tenure.over.is_set() for tenure in one.tenures.values())
+    assert set(woken) == set(ALL)
+
+
+def test_what_is_being_given_up_is_not_taken_at_the_same_time(database: Database) -> None:
+    one, role, free = Member("a", database, DEVICES[:1]), DEVICES[0], list[bool]()
+    tenure = one.tenures[role]
+
+    class Slow(ReplicaLeases):
+        def release(self, *told: Any, **named: Any) -> None:
+            free.append(tenure.free)
+            super().release(*told, **named)
+
+    tenure = one.tenures[role] = Tenure(*role, "a", Slow(database), one.clock, TIMES)
+    one.keeper.round()
+    assert tenure.await_grant(one.clock)
+    tenure.release()
+    assert free == [False], "the release might come after the next grant, and end that"
+    assert tenure.free
 
 
 def test_whoever_waits_for_a_tenure_is_woken(database: Database) -> None:
