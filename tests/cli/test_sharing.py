@@ -4,7 +4,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import psycopg
 import pytest
@@ -242,12 +241,12 @@ def test_what_is_being_given_up_is_not_taken_at_the_same_time(database: Database
     one, role, free = Member("a", database, DEVICES[:1]), DEVICES[0], list[bool]()
     tenure = one.tenures[role]
 
-    class Slow(ReplicaLeases):
-        def release(self, *told: Any, **named: Any) -> None:
+    class Seen(ReplicaLeases):
+        def release(self, role: str, name: str, holder: str, epoch: int, ago: float = 0.0) -> None:
             free.append(tenure.free)
-            super().release(*told, **named)
+            super().release(role, name, holder, epoch, ago)
 
-    tenure = one.tenures[role] = Tenure(*role, "a", Slow(database), one.clock, TIMES)
+    tenure = one.tenures[role] = Tenure(*role, "a", Seen(database), one.clock, TIMES)
     one.keeper.round()
     assert tenure.await_grant(one.clock)
     tenure.release()
