@@ -26,12 +26,13 @@ _LEASE = """
 SELECT epoch, CASE WHEN expires_at > clock_timestamp() THEN holder ELSE '' END FROM replica_lease WHERE role = 'device' AND name = %s
 """
 # The next to take the device gets an epoch above what stands there, and whoever holds it now loses it: he too has to take it again. As in
-# `leases`, a batch that has begun is waited for.
+# `leases`, a batch that has begun is waited for. The lease ran out long ago then, and not infinitely long: how long ago that is, PostgreSQL
+# before version 17 refuses to say, and nobody could look for any lease any more.
 _SEIZE = "SELECT FROM replica_lease WHERE role = 'device' AND name = %(device)s FOR UPDATE"
 _RAISE = """
-INSERT INTO replica_lease (role, name, holder, epoch, expires_at) VALUES ('device', %(device)s, '', %(epoch)s, '-infinity')
+INSERT INTO replica_lease (role, name, holder, epoch, expires_at) VALUES ('device', %(device)s, '', %(epoch)s, 'epoch')
 ON CONFLICT (role, name) DO UPDATE SET
-    holder = '', expires_at = '-infinity', epoch = greatest(replica_lease.epoch, excluded.epoch)
+    holder = '', expires_at = 'epoch', epoch = greatest(replica_lease.epoch, excluded.epoch)
 """
 _FENCE = """
 UPDATE device SET fence_epoch = %(epoch)s, fence_installation = %(installation)s, fence_allowed = %(allowed)s WHERE name = %(device)s

@@ -1,9 +1,14 @@
 """Replica leases: one owner at a time, each with a higher epoch than the one before."""
 
+import math
 import threading
 
+from bridge.model.intent import FenceState
 from bridge.state.database import Database
+from bridge.state.delivery_store import DeliveryStore
 from bridge.state.leases import ReplicaLeases
+from bridge.state.recognition import Decision, Recognitions
+from tests.state.builders import at
 
 
 def test_another_waits_until_the_lease_is_given_up(database: Database) -> None:
@@ -59,6 +64,17 @@ def test_of_many_at_once_one_wins(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert sorted(won, key=str) == [1, None, None, None, None, None]
+
+
+def test_a_device_whose_fence_was_reset_is_anybodys(database: Database) -> None:
+    leases, told = ReplicaLeases(database), Decision("ann", "the other bridge is gone", at(0))
+    DeliveryStore(database).register_device("edge", "bigip")
+    for epoch in (7, 9):
+        Recognitions(database).reset_fence("edge", FenceState(epoch, "another"), told)
+        row = leases.survey(60).leases[0]
+        assert row.holder == ""
+        assert 60 < row.free_for < math.inf, "PostgreSQL 15 and 16 cannot subtract what is infinite"
+        assert leases.acquire("device", "edge", "a", 60) == epoch + 1
 
 
 def _renewed(leases: ReplicaLeases, holder: str, epoch: int) -> bool:
