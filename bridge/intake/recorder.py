@@ -213,7 +213,15 @@ class Recorder:
         batch.groups, batch.groups_gone, batch.groups_parted = established.new, established.gone, established.parted
         dirty.addresses.update(dict.fromkeys(established.strays))
         for key in batch.groups_gone:
-            batch.left += [MemberChange(key, address) for address in index.membership.forget(key)]
+            batch.left += [self._left_with(key, address, dirty) for address in index.membership.forget(key)]
+
+    def _left_with(self, key: ObjectKey, address: str, dirty: Dirty) -> MemberChange:
+        """A member of a group that goes. One that a device kept in a freeze makes way for the group of its name: who is not in that leaves
+        as by any edit."""
+        workloads, kept = self._index.workloads, bool(key.part) and "/" not in address
+        before = self._leases.get(address)
+        doubt = kept and proof.unproven(address, workloads.owner(address), before, workloads, dirty)
+        return MemberChange(key, address, unproven=doubt)
 
     def _log(self, notes: Mapping[str, tuple[str, ...]]) -> None:
         """What is not in force on a device and is nobody's object: said once, when it begins and when it ends."""

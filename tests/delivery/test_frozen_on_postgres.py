@@ -15,12 +15,13 @@ from bridge.model.intent import Group
 from bridge.model.observed import Change, Observed, Synced
 from bridge.model.policy import Validity
 from bridge.policy.freeze import Freeze
+from bridge.policy.guard import GuardLimits
 from bridge.state.database import Database
 from tests.delivery.bench import FakeClock
 from tests.delivery.memory import MemoryAdapter, MemoryDevice
 from tests.delivery.sequences import GUARD, STATES
 from tests.intake.fold import EDGE, GOVERNANCE, event
-from tests.intake.objects import pod, policy
+from tests.intake.objects import namespace, pod, policy
 from tests.policy import device
 from tests.state.builders import Stores, at
 
@@ -31,7 +32,8 @@ WEB = ObjectKey(Kind.GROUP, "east", Scope.ADDRESS_GROUP, "", "web")
 class Pair:
     """Two devices of one cluster; `edge` has the freeze."""
 
-    def __init__(self, database: Database, begin: int, end: int) -> None:
+    def __init__(self, database: Database, begin: int, end: int, guard: GuardLimits = GUARD) -> None:
+        self.guard = guard
         self.stores = Stores(database)
         self.stores.delivery.register_device("core", "bigip")
         assert self.stores.leases.acquire("device", "core", "me", 3600) == 1
@@ -52,7 +54,7 @@ class Pair:
 
     def _worker(self, name: str) -> Worker:
         adapter = MemoryAdapter(self.memories[name], name=name, limits=Limits(shard_members=8, batch=50))
-        settings = WorkerSettings(guard=GUARD)
+        settings = WorkerSettings(guard=self.guard)
         return Worker(adapter, self.stores.delivery, self.clock, "installation", settings, clusters=("east",))
 
     def show(self, picture: Mapping[str, Observed]) -> None:
@@ -68,6 +70,10 @@ class Pair:
     def deliver(self, name: str) -> None:
         for _ in range(6):
             self.workers[name].turn(1)
+
+    def deliver_all(self) -> None:
+        for name in self.workers:
+            self.deliver(name)
 
     def wanted(self, name: str) -> dict[ObjectKey, frozenset[str]]:
         """Whom each group of workloads is to have there, as a whole reading has it."""
@@ -116,6 +122,28 @@ def test_a_device_that_hears_of_changes_only_ends_with_whom_it_should(database: 
     assert not recorded.baselines
     assert not recorded.frozen_lists
     assert all(not key.part for key in recorded.members)
+
+
+def test_the_end_of_a_freeze_proves_no_removal(database: Database) -> None:
+    """An edit that takes half a fleet out of a group is held: on a device that was in a freeze, and on one beside it."""
+    pair = Pair(database, 15, 100, GuardLimits())
+    everybody = policy("AddressGroup", "web", podSelector={})
+    pods = {f"pay-{number}": pod(f"pay-{number}", f"10.0.0.{number}") for number in range(1, 61)}
+    pair.clock.seconds = 10
+    pair.show({"shop": namespace(), **pods, "web": everybody})
+    pair.deliver_all()
+    pair.clock.seconds = 20
+    nobody = policy("AddressGroup", "web", generation=2, podSelector={"matchLabels": {"app": "none"}})
+    pair.show({**pair.there, "web": nobody})
+    pair.deliver_all()
+    pair.clock.seconds = 30
+    pair.show({key: one for key, one in pair.there.items() if key != "pay-1"})
+    pair.deliver_all()
+    pair.clock.seconds = 110
+    pair.show({key: one for key, one in pair.there.items() if key != "pay-2"})
+    pair.deliver_all()
+    for memory in pair.memories.values():
+        assert device.members(memory.objects, WEB) == {f"10.0.0.{number}" for number in range(3, 61)}
 
 
 def test_a_restart_reads_the_policy_of_the_beginning_from_the_versions(database: Database) -> None:
