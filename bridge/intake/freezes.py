@@ -144,12 +144,12 @@ class Freezes:
 
     def _drawing(self, target: Target, in_force: InForce, at: datetime) -> Drawing:
         now = frozen(target.freezes, at) if target.freezes else None
+        moved = self._pending.pop(target.name, None)  # nothing to move on where the freeze is over
         state = self._states.get(target.name) or self._continued(target, at)
         if now is None:
             if state is not None:
                 self._end(target, state, in_force)
             return Drawing(target, target, in_force)
-        moved = self._pending.pop(target.name, None)
         if state is None:
             kept = Kept(self._earlier() or in_force, _stance(target), now.words)
             state = _State(now.names, now.until, kept, None)

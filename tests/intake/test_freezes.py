@@ -332,6 +332,16 @@ def test_an_older_list_can_still_be_released() -> None:
     assert holds(site.record, "edge") == holds(fresh(as_of(site, then)), "edge")
 
 
+def test_a_release_that_comes_with_the_end_moves_nothing_later() -> None:
+    site = start(frozen(100, 200))
+    site.at(110).see(service_rule(action="Deny", generation=2))
+    site.at(201).see(order("Release", site.record.lists["edge"].digest))
+    compiled: list[Batch] = []
+    site._recorder._record_policy = lambda _dirty, batch, **_: compiled.append(batch)  # type: ignore[method-assign]
+    site.at(210).see(pod("pay-2", "10.0.0.2"))
+    assert not compiled, "a pod is no reason to compile"
+
+
 def test_to_reject_a_list_is_told_by_whom() -> None:
     site = start(frozen(100, 200))
     site.at(110).see(service_rule(action="Deny", generation=2))
