@@ -32,7 +32,10 @@ class Admission:
         Whoever was held before, stays so until a person decides or it is proven: otherwise one decision would let others pass too.
         """
         changes = [self._change(key, delta, views[key], first=key in first) for key, delta in deltas.items()]
-        total = sum(len(view) for view in views.values()) if any(one.unproven for one in changes) else 0
+        total = 0
+        if any(one.unproven for one in changes):
+            total = sum(len(view) for view in views.values())
+            changes += self._others(deltas, views)
         found = {(one.key, one.kind): one for one in guard(changes, total, self._limits)}
         for key, delta in deltas.items():
             for kind, up in _kinds(delta):
@@ -65,8 +68,13 @@ class Admission:
             doubtful=wide,
             gained=gained,
             left_out=count_left_out(list(view.members)) if much else 0,
-            passed=self._lately(key) if up[HoldKind.REMOVAL] else 0,
+            passed=self._lately(key),
         )
+
+    def _others(self, deltas: Deltas, views: Mapping[ObjectKey, GroupView]) -> list[GroupChange]:
+        """Groups that nothing happens to now and that lost members lately: of the device as a whole those count too."""
+        keys = [key for key in self._passed if key not in deltas]
+        return [GroupChange(key, len(views.get(key, ())), _NOBODY, _NOBODY, passed=self._lately(key)) for key in keys]
 
     def _settled(self, place: Place) -> frozenset[str]:
         """Those about whom a person has decided: the guard counts them no more."""

@@ -10,14 +10,16 @@ from bridge.delivery.ledger import Ledger
 from bridge.delivery.orders import Orders
 from bridge.delivery.store import Store
 from bridge.delivery.wanted import Wanted
-from bridge.model.decisions import Choice, Decision
+from bridge.model.decisions import Choice, Decision, Settled
 from bridge.model.identity import ObjectKey
 from bridge.model.plan import Held
 from bridge.state.desired import HeldList
 
 log = structlog.get_logger(__name__)
 
-_GUARD = "guard"  # lists of any other kind are settled by others
+_GUARD = "guard"
+# Intake does what is decided about edits in a freeze when it hears of it. What it left to us it does not know any more.
+_OVER = "the freeze of that list is over, or other lists have taken its place"
 
 
 class Decider:
@@ -73,7 +75,10 @@ class Decider:
     def _settled(self, decision: Decision, epoch: int) -> HeldList | None:
         """Write down what comes of a decision; returns the list where that stands otherwise now."""
         about = self._store.held_list(self._device, decision.digest)
-        if decision.verdict is Choice.UNREADABLE or (about is not None and about.kind != _GUARD):
+        if decision.verdict is Choice.UNREADABLE:
+            return None
+        if about is not None and about.kind != _GUARD:
+            self._store.decide(self._device, epoch, decision, Settled.NOTHING_HELD, _OVER, None, self._clock.now())
             return None
         verdict = self._holds.judge(decision, about, self._wanted.held)
         outcome = verdict.settled, verdict.message, verdict.list

@@ -34,13 +34,12 @@ class Proofs:
         if began < self._due:
             coming = {member.address for member in work.members if member.member}
             leaves, joins = wanted.doubts(HoldKind.REMOVAL, coming), {}
-        else:
-            self._revisions = dict(work.revisions)
         told = {(member.group, member.address) for member in work.members}
         rows = (*self._certain(leaves, member=False), *self._certain(joins, member=True))
         if began >= self._due:
             ended = self._clock.elapsed()
             self._due = ended + _REST * (ended - began)
+            self._revisions = dict(work.revisions)  # asked, and answered
         return tuple(row for row in rows if (row.group, row.address) not in told)
 
     def _certain(self, waiting: Members, *, member: bool) -> Iterator[MemberRow]:

@@ -169,6 +169,21 @@ def test_proof_lets_the_rest_wait() -> None:
     assert len(bench.members(PAY)) == 75, "few enough to pass the guard now, and still for a person to decide"
 
 
+def test_proof_is_asked_for_again_where_the_database_went_away_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = _shop()
+    _lose(bench, 30)
+    bench.state.prove(addresses(10))
+
+    def away(*_: object) -> None:
+        monkeypatch.undo()
+        raise StateUnavailable("away")
+
+    monkeypatch.setattr(bench.state, "unproven", away)
+    bench.settle()
+    bench.settle()
+    assert len(bench.members(PAY)) == 90
+
+
 @pytest.mark.parametrize("moment", range(8))
 def test_the_database_goes_away_while_it_is_decided(moment: int) -> None:
     bench = _shop()
@@ -254,14 +269,18 @@ def test_decisions_about_nothing_are_told_so() -> None:
     assert _decide(bench, about, Choice.RELEASE)[1] is Settled.NOTHING_HELD
 
 
-def test_lists_of_edits_in_a_freeze_are_left_to_others() -> None:
+def test_a_list_of_edits_in_a_freeze_that_intake_left_undone_is_told_to_be_over() -> None:
     bench = _shop()
     freeze = HeldList("east", "f" * 16, (), START, kind="freeze")
     bench.state.lists[freeze.digest] = freeze
     decision = Decision("east", "d", "u", "edge", freeze.digest, Choice.RELEASE, "ann", "", START)
     bench.state.order(decisions=[decision])
     bench.settle()
-    assert bench.state.orders.decisions == (decision,)
+    assert bench.state.orders.decisions == ()
+    assert [(state, "is over" in words) for _, state, words in bench.state.settlements] == [
+        (Settled.NOTHING_HELD, True)
+    ]
+    assert bench.state.lists[freeze.digest] == freeze
 
 
 def test_each_cluster_has_a_list_of_its_own() -> None:
@@ -352,6 +371,22 @@ def test_a_mass_change_in_small_pieces_is_held_from_the_point_where_it_is_one() 
     bench.settle()
     assert len(bench.members(PAY)) == 80
     assert sum(len(one.members) for one in _list(bench).held) == 10
+
+
+def test_small_pieces_of_many_groups_are_one_mass_change_of_the_device() -> None:
+    bench = Bench(limits=Limits(shard_members=500, batch=50))
+    keys = [group(f"team-{number}") for number in range(30)]
+    for number, key in enumerate(keys):
+        bench.state.want_group(key)
+        bench.state.move(named(key, addresses(50, 50 * number)))
+    bench.state.want(bank(), rules(*map(line, keys)))
+    bench.settle()
+    for number, key in enumerate(keys):
+        bench.state.move(leave=named(key, addresses(15, 50 * number)), inferred=True)
+        bench.turn()
+        bench.clock.seconds -= 4
+    bench.settle()
+    assert sum(len(bench.members(key)) for key in keys) == 1500 - 195, "200 of the device, in pieces of 15"
 
 
 def test_what_left_long_ago_counts_no_more() -> None:
