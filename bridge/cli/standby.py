@@ -122,6 +122,7 @@ class Standby:
         Raises StateUnavailable, StateError.
         """
         try:
+            self._leave_another()
             yield self._ready() or self._begun(clock)
         finally:
             self._end()
@@ -130,6 +131,12 @@ class Standby:
     def watcher(self) -> ClusterWatcher | None:
         """What watches the cluster, if anything does. From any thread."""
         return self._watcher
+
+    def _leave_another(self) -> None:
+        """What was seen of another cluster than the one that counts now, since a person confirmed that, is worth nothing."""
+        watched = self._watcher.identity if self._watcher is not None else ""
+        if watched and self._store.identity(self.name) not in ("", watched):
+            self.close()
 
     def _ready(self) -> Intake | None:
         """What was made ready, if nobody recorded anything since."""
@@ -184,6 +191,7 @@ class Standby:
     def close(self) -> None:
         """Watch no more."""
         watcher, self._watcher, self.whole = self._watcher, None, False
+        self._prepared = None  # nobody would tell it what happens from now on
         if watcher is not None:
             watcher.stop()
         connection, self._connection = self._connection, None

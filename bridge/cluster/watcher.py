@@ -105,6 +105,11 @@ class ClusterWatcher:
         self._gate.identity = uid
 
     @property
+    def identity(self) -> str:
+        """The cluster that it has to be; "" before that was said."""
+        return self._gate.identity
+
+    @property
     def stranger(self) -> str:
         """The uid of the cluster that answers now, where it is another one than it has to be. From any thread."""
         return self._gate.stranger

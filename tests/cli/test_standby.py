@@ -24,6 +24,7 @@ from bridge.state.database import Database
 from bridge.state.delivery_store import DeliveryStore
 from bridge.state.intake_store import IntakeStore
 from bridge.state.leases import ReplicaLeases
+from bridge.state.recognition import Decision, Recognitions
 from tests.bench.cluster_process import Load, TimedFleet, build
 from tests.bench.stand import DEFAULTS, GOVERNANCE
 from tests.cluster.scripted import eventually
@@ -142,3 +143,30 @@ def test_what_was_made_ready_is_not_used_when_somebody_recorded_since(turns: Tur
         assert not turns.wrong()
         assert turns.inferred() == 0
     assert first.watcher is not None, "who was served once goes on watching"
+
+
+def test_what_was_seen_of_another_cluster_is_left(turns: Turns) -> None:
+    second, decision = turns.replicas[1], Decision("ann", "rebuilt", CLOCK.now())
+    with turns.turn(0) as intake:
+        eventually(lambda: _settled(intake))
+        turns.replicas[1].meanwhile(Elsewhere.HELD, CLOCK)
+        eventually(lambda: second.watcher and second.watcher.all_synced)
+    second.meanwhile(Elsewhere.DOUBTED, CLOCK)
+    before = second.watcher
+    Recognitions(turns.database).confirm_cluster("lab", "another", decision)
+    with turns.turn(1) as intake:
+        assert intake.identity == "another", "what was made ready is of the one before"
+        assert second.watcher is not None
+        assert second.watcher is not before, "so is what it has seen"
+
+
+def test_what_was_made_ready_goes_with_who_would_tell_of_it(turns: Turns) -> None:
+    second = turns.replicas[1]
+    with turns.turn(0) as intake:
+        eventually(lambda: _settled(intake))
+        second.meanwhile(Elsewhere.HELD, CLOCK)
+        eventually(lambda: second.watcher and second.watcher.all_synced)
+    second.meanwhile(Elsewhere.DOUBTED, CLOCK)
+    second.close()
+    with turns.turn(1):
+        assert second.watcher is not None
