@@ -50,8 +50,12 @@ class Approach:
     def leave(self) -> None:
         """Somebody else acts after all, or nobody shall."""
         opened, self._opened = self._opened, None
-        if opened is not None:
+        if opened is None:
+            return
+        try:
             opened.close()
+        except Exception as error:  # noqa: BLE001 (whoever waits for his turn must not end before it)
+            log.info("not left in good order", device=self._unit.config.name, error=str(error))
 
     def _open(self) -> Adapter:
         return self._unit.factory.open(replace(self._unit.config, permit=self._permit))

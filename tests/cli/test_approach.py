@@ -40,6 +40,8 @@ class Noted(Device):
 
             def close(self) -> None:
                 device.closed += 1
+                if device.broken:
+                    raise DeviceError(self.device, "no route")
 
         return Asked(self.memory, config.name)
 
@@ -77,7 +79,7 @@ def test_a_device_that_is_away_ends_nothing() -> None:
     device = Noted(broken=True)
     way = approach(device)
     way.meanwhile(Elsewhere.DOUBTED, CLOCK)
-    assert (device.opened, device.closed) == (1, 1)
+    assert (device.opened, device.closed) == (1, 1), "not even that it cannot be left in good order ends the wait"
     adapter = way.arrive()
     with pytest.raises(DeviceError):
         adapter.read(EVERYTHING)
