@@ -12,12 +12,13 @@ import structlog
 from bridge.dialects import orders
 from bridge.dialects.annotations import annotation_groups
 from bridge.errors import PolicyError
-from bridge.intake import compiler, proof
+from bridge.intake import compiler
 from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
 from bridge.intake.cluster_index import ClusterIndex, Dirty
 from bridge.intake.counting import Counting
 from bridge.intake.freezes import Drawing, Freezes
 from bridge.intake.gates import Gates
+from bridge.intake.holdings import Holdings
 from bridge.intake.likeness import alike, same_order, same_verdict
 from bridge.intake.names import Asked
 from bridge.intake.policies import InForce
@@ -30,7 +31,7 @@ from bridge.model.policy import Governance, Ref
 from bridge.model.reasons import RESTING, Reason
 from bridge.policy.compile import Target
 from bridge.policy.memory import Memory
-from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, Placement, Recorded, Verdict
+from bridge.state.batch import Batch, Placement, Recorded, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +53,7 @@ class Recorder:
         self._seen_at = recorded.seen_at
         self._pods: dict[str, Pod] = dict(recorded.pods)
         self._objects = dict(recorded.objects)
-        self._leases = {address: lease.uid for address, lease in recorded.leases.items()}
+        self._holdings = Holdings(index, recorded.leases, self._pods)
         self._desired = dict(recorded.desired)
         self._said: dict[Ref, Verdict] = {}  # about what people wrote, as of the last compilation
         self._plain: Mapping[Ref, Verdict] = {}  # of external services with names, before what names have to say
@@ -72,10 +73,10 @@ class Recorder:
         index.policies.forget_absent()
         dirty = index.taken()
         dirty.policy = True
-        for address in self._leases:
+        for address in self._holdings.addresses:
             if index.workloads.owner(address) is None and address not in dirty.addresses:
                 dirty.unproven[address] = self._seen_at
-        for address in (*self._leases, *index.workloads.addresses, *index.membership.known_addresses):
+        for address in (*self._holdings.addresses, *index.workloads.addresses, *index.membership.known_addresses):
             dirty.addresses[address] = None
         return self._record(dirty, at, first=True)
 
@@ -102,12 +103,10 @@ class Recorder:
         suspects = dict.fromkeys(self._unreached.among(dirty.pods, dirty.pods_gone))
         suspects.update(dict.fromkeys(self._unreached.on_hosts(None if first else dirty.namespaces)))
         for address in dirty.addresses:
-            owner, before = self._index.workloads.owner(address), self._leases.get(address)
-            self._record_membership(address, owner, before, dirty, batch, moved)
-            self._record_lease(address, owner, before, dirty, batch, first=first)
+            self._holdings.update(address, dirty, batch, moved, first=first)
             for uid in doubtful(address):
                 suspects[uid] = None
-        self._record_changes(dirty, batch, moved)
+        self._holdings.follow(dirty, batch, moved)
         self._gates.record(dirty, batch, first=first)
         batch.causes |= moved.lines(dirty.changed, together(dirty.causes.values()))
         about = self._unreached.update(suspects) | dirty.named.keys()
@@ -213,15 +212,7 @@ class Recorder:
         batch.groups, batch.groups_gone, batch.groups_parted = established.new, established.gone, established.parted
         dirty.addresses.update(dict.fromkeys(established.strays))
         for key in batch.groups_gone:
-            batch.left += [self._left_with(key, address, dirty) for address in index.membership.forget(key)]
-
-    def _left_with(self, key: ObjectKey, address: str, dirty: Dirty) -> MemberChange:
-        """A member of a group that goes. One that a device kept in a freeze makes way for the group of its name: who is not in that leaves
-        as by any edit."""
-        workloads, kept = self._index.workloads, bool(key.part) and "/" not in address
-        before = self._leases.get(address)
-        doubt = kept and proof.unproven(address, workloads.owner(address), before, workloads, dirty)
-        return MemberChange(key, address, unproven=doubt)
+            batch.left += [self._holdings.left_with(key, address, dirty) for address in index.membership.forget(key)]
 
     def _log(self, notes: Mapping[str, tuple[str, ...]]) -> None:
         """What is not in force on a device and is nobody's object: said once, when it begins and when it ends."""
@@ -305,72 +296,6 @@ class Recorder:
         for namespace in dirty.namespaces:
             for pod in workloads.of_namespace(namespace):
                 dirty.addresses.update(dict.fromkeys(held(pod)))
-
-    def _record_lease(
-        self, address: str, owner: Pod | None, before: str | None, dirty: Dirty, batch: Batch, *, first: bool
-    ) -> None:
-        if owner is not None and owner.uid == before:
-            return
-        unwatched = address in dirty.unproven or address in dirty.unwatched
-        since = dirty.unproven.get(address) or dirty.unwatched.get(address)
-        if before is not None:
-            batch.leases_ended.append(LeaseEnd(address, before, unwatched, since))
-            del self._leases[address]
-        if owner is not None:
-            earliest = max((one for one in (since, owner.started) if one), default=None) if unwatched or first else None
-            batch.leases.append(LeaseStart(address, owner, since=earliest))
-            self._leases[address] = owner.uid
-
-    def _record_membership(
-        self, address: str, owner: Pod | None, before: str | None, dirty: Dirty, batch: Batch, moved: MemberCauses
-    ) -> None:
-        membership = self._index.membership
-        joined, left, gained, lost = membership.update(address)
-        unproven = bool(left or joined or gained) and proof.unproven(
-            address, owner, before, self._index.workloads, dirty
-        )
-        if joined and owner is not None:
-            batch.joined += [
-                MemberChange(key, address, unproven=unproven and before is not None and membership.excepts(key))
-                for key in joined
-            ]
-            moved.add(joined, owner, joined=True)
-        if unproven:
-            for key in gained:
-                dirty.widened.setdefault(key, []).append(address)
-        leaver = self._known(before, dirty)
-        if left:
-            found_gone = address in dirty.unproven and owner is None
-            batch.left += [
-                MemberChange(key, address, found_gone, unproven and not proof.service_gone(key, dirty)) for key in left
-            ]
-            if leaver is not None:
-                moved.add(left, leaver, joined=False)
-        about = owner or leaver
-        if about is not None:
-            moved.add(gained, about, joined=owner is not None)
-            moved.add(lost, about, joined=False)
-
-    def _record_changes(self, dirty: Dirty, batch: Batch, moved: MemberCauses) -> None:
-        """What follows for groups that are put together of many pods."""
-        for change in self._index.membership.changes():
-            widened = proof.around(change.joined, dirty.widened.get(change.key, ()))
-            batch.joined += [MemberChange(change.key, one, unproven=one in widened) for one in sorted(change.joined)]
-            batch.left += [
-                MemberChange(change.key, one, one in change.inferred, one in change.inferred)
-                for one in sorted(change.left)
-            ]
-            batch.causes.setdefault(change.key, together(dirty.causes.values()) or OF_OURSELVES)
-            for uid, joined in change.pods:
-                pod = self._known(uid, dirty)
-                if pod is not None:
-                    moved.add((change.key,), pod, joined=joined)
-
-    def _known(self, uid: str | None, dirty: Dirty) -> Pod | None:
-        """The pod as it is or was last."""
-        if uid is None:
-            return None
-        return dirty.pods.get(uid) or dirty.pods_gone.get(uid) or self._pods.get(uid)
 
 
 def _policies(in_force: InForce, targets: Sequence[Target], drawings: Iterable[Drawing]) -> Iterable[Asked]:
