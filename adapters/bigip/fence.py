@@ -24,7 +24,11 @@ class Keeper:
             return FenceState()
         epoch = records.get("epoch", "")
         if not epoch.isdecimal():
-            raise Denied(self._device, "the fence object is there and has no epoch; look at it and use `fence reset`")
+            words = "the fence object is there and has no epoch: nobody can tell whose the device is"
+            raise Denied(
+                self._device,
+                f"{words}; make sure that no other bridge writes there, and delete {self._records.path(FENCE)}",
+            )
         return FenceState(int(epoch), records.get("installation", ""))
 
     def check(self, fence: Fence) -> None:

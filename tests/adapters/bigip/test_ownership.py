@@ -157,8 +157,8 @@ def test_a_fence_that_is_not_ours_or_says_nothing_stops_everything(device: Bigip
     reconcile(open_adapter(device), shop("10.0.0.1"))
     fence = "ltm/data-group/internal/~Common~fb~fence"
     device.change_object(fence, {"records": [{"name": "epoch", "data": "many"}]})
-    with pytest.raises(Denied):
-        open_adapter(device).read(EVERYTHING)
+    with pytest.raises(Denied, match=f"make sure that no other bridge writes there, and delete {fence}"):
+        open_adapter(device).read(EVERYTHING)  # `fence reset` reads too
     device.change_object(fence, {"description": "site", "records": []})
     adapter = open_adapter(device)
     assert f"{FOLDER}/fence" in {one.name for one in adapter.read(EVERYTHING).foreign}
