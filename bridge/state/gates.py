@@ -62,15 +62,15 @@ WITH unsettled AS MATERIALIZED (
     JOIN address_group a ON a.cluster = %(cluster)b AND a.key = d.key
     GROUP BY a.id, d.key)
 INSERT INTO gate_need (cluster, uid, key, address, joins, revision, held_on)
-SELECT %(cluster)b, x.uid, u.key, x.address, false, m.revision, CASE WHEN m.inferred THEN coalesce(u.held, '{}') ELSE '{}' END
+SELECT %(cluster)b, x.uid, u.key, x.address, false, m.revision, CASE WHEN m.doubtful THEN coalesce(u.held, '{}') ELSE '{}' END
 FROM unnest(%(uid)b::text[], %(address)b::text[]::inet[]) x (uid, address)
 CROSS JOIN LATERAL (SELECT FROM gate g WHERE g.cluster = %(cluster)b AND g.uid = x.uid AND g.state = 'waiting' OFFSET 0) g
 CROSS JOIN unsettled u
 CROSS JOIN LATERAL (
-    SELECT m.revision, m.inferred FROM member_closed m
+    SELECT m.revision, m.inferred OR m.unproven AS doubtful FROM member_closed m
     WHERE m.group_id = u.id AND m.address = x.address AND m.t2 > %(at)b::timestamptz - interval '30 days'
     ORDER BY m.t2 DESC LIMIT 1) m
-WHERE (m.revision > u.settled OR m.inferred AND u.held IS NOT NULL)
+WHERE (m.revision > u.settled OR m.doubtful AND u.held IS NOT NULL)
 AND NOT EXISTS (SELECT FROM member_open o WHERE o.group_id = u.id AND o.address = x.address)
 ON CONFLICT DO NOTHING
 """

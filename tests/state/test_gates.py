@@ -220,19 +220,26 @@ def test_a_group_of_prefixes_counts_from_the_batch_that_settled_it(site: Site) -
     assert site.shut() == {ONE: []}
 
 
-@pytest.mark.parametrize("inferred", [True, False], ids=["nothing proves it", "it was seen"])
-def test_a_leave_that_may_be_held_is_waited_for_until_the_device_tells(site: Site, inferred: bool) -> None:
+@pytest.mark.parametrize(
+    ("inferred", "unproven"),
+    [(True, True), (False, True), (False, False)],
+    ids=["it was found gone", "its labels changed", "it was seen going"],
+)
+def test_a_leave_that_may_be_held_is_waited_for_until_the_device_tells(
+    site: Site, inferred: bool, unproven: bool
+) -> None:
     """The group was told of before the address had a new owner, who is in no group."""
     site.join(("pay", ONE), ("pay", TWO))
     site.deliver()
-    site.stores.commit(Batch(at(1), left=[MemberChange(PAY, one, inferred=inferred) for one in (ONE, TWO)]))
+    gone = [MemberChange(PAY, one, inferred, unproven) for one in (ONE, TWO)]
+    site.stores.commit(Batch(at(1), left=gone))
     (pay,) = site.read()
-    pay = replace(pay, state=ObjectState.HELD, back=frozenset({ONE, TWO} if inferred else {TWO}))
+    pay = replace(pay, state=ObjectState.HELD, back=frozenset({ONE, TWO} if unproven else {TWO}))
     site.deliver(pay)
     late = Batch(at(2))
     site.wait(late, ONE)
     site.stores.commit(late)
-    assert site.shut() == {ONE: ["-pay"] if inferred else []}
+    assert site.shut() == {ONE: ["-pay"] if unproven else []}
     site.deliver(replace(pay, back=frozenset({TWO})))
     assert site.shut() == {ONE: []}
 
