@@ -1,6 +1,7 @@
 """One device as last verified, and the step from there to what is wanted: plan, apply, check."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,15 +12,17 @@ from bridge.contract import Adapter
 from bridge.delivery.handover import HandoverWatch
 from bridge.delivery.quarantine import Quarantine
 from bridge.delivery.wanted import Todo, Wanted
-from bridge.errors import Drifted, FencedOff, NotOwned, Rejected, Unsupported
+from bridge.errors import DeviceError, Drifted, FencedOff, NotOwned, Rejected, Unsupported
 from bridge.model.handover import Handed
 from bridge.model.identity import ObjectKey
-from bridge.model.intent import EVERYTHING, DeviceObject, FenceState, Intent, Objects, Snapshot
+from bridge.model.intent import EVERYTHING, DeviceObject, FenceState, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
 from bridge.policy.diff import diff, plan
 from bridge.state.recognition import Recognition, refused_identity
 
 log = structlog.get_logger(__name__)
+
+_NOTHING = ReadScope(frozenset())
 
 
 class Enforcement:
@@ -59,9 +62,11 @@ class Enforcement:
             )
         if write and (snapshot.fence.epoch, snapshot.fence.installation) != (fence.epoch, fence.installation):
             self.overtaken = snapshot.fence
-            self.adapter.raise_fence(fence)
+            with self._shut_out(fence):
+                self.adapter.raise_fence(fence)
         if write and recognition.adopting:
-            self.adapter.adopt(recognition.adopting, fence)
+            with self._shut_out(fence):
+                self.adapter.adopt(recognition.adopting, fence)
             snapshot = self.adapter.read(EVERYTHING)
         return snapshot
 
@@ -99,7 +104,8 @@ class Enforcement:
             return Outcome({})
         self._moves.sends(made, self.objects)
         try:
-            outcome = self.adapter.apply(made, fence)
+            with self._shut_out(fence):
+                outcome = self.adapter.apply(made, fence)
         except (Rejected, NotOwned) as error:
             self._set_aside({ObjectKey.parse(text): words for text, words in error.objects.items()}, made, error)
             raise
@@ -126,6 +132,17 @@ class Enforcement:
             self._series.handover.observe(one.seconds)
             self._series.handover_both.inc(one.both)
         return handed
+
+    @contextmanager
+    def _shut_out(self, fence: Fence) -> Iterator[None]:
+        """Note the fence that stops us in the middle of our work, as one that is read at the beginning."""
+        try:
+            yield
+        except FencedOff:
+            with suppress(DeviceError):
+                standing = self.adapter.read(_NOTHING).fence
+                self.stopped_by = None if fence.passes(standing) else standing
+            raise
 
     def _set_aside(self, refused: Mapping[ObjectKey, str], made: Plan, error: Rejected | NotOwned | None) -> None:
         news = {step.key for step in made.steps} & refused.keys() - self.quarantine.keys

@@ -55,6 +55,22 @@ def test_a_fence_that_stops_us_is_not_outgrown_by_trying_again() -> None:
     assert bench.state.recognized == Recognition()
 
 
+def test_nor_is_one_that_is_met_in_the_middle_of_a_plan() -> None:
+    """A copy of our database, and a bridge on it: of two who write with the same right, neither may win by trying again."""
+    bench = _shop()
+    bench.memory.fence = other = FenceState(bench.epoch + 1, "installation")
+    bench.state.move(named(PAY, ["10.0.9.9"]))
+    with pytest.raises(FencedOff):
+        bench.turn()
+    for epoch in (other.epoch, other.epoch + 1):
+        bench.epoch = epoch
+        bench.restart()
+        with pytest.raises(FencedOff, match="fence reset edge"):
+            bench.turn()
+    assert bench.memory.fence == other
+    assert "10.0.9.9" not in bench.members(PAY)
+
+
 def test_only_the_fence_that_a_person_gave_up_is_replaced() -> None:
     bench = _shop()
     bench.state.recognized = Recognition(replaces=FenceState(5, "another"))
