@@ -78,19 +78,18 @@ def open_(
         waiting = [one for one in every(connection, namespace or "") if one.waits and (not pod or one.name in pod)]
         for one in waiting:
             try:
-                open_by_hand(connection, one, by, reason, datetime.now(UTC))
-                opened.append(one)
+                opened.append((one, open_by_hand(connection, one, by, reason, datetime.now(UTC))))
             except RequestRefused as error:  # it went meanwhile, or it is another now
                 left.append((one, str(error)))
     if output.json:
-        places = [{"namespace": one.namespace, "pod": one.name} for one in opened]
+        places = [{"namespace": one.namespace, "pod": one.name} for one, _ in opened]
         output.document({"opened": places, "by": by, "reason": reason, "refused": [words for _, words in left]})
         return
-    for one in opened:
-        output.line(f"opened {one.namespace}/{one.name}")
+    for one, untold in opened:
+        output.line(f"opened {one.namespace}/{one.name}" + (f", and no Event tells of it: {untold}" if untold else ""))
     for one, words in left:
         output.line(f"left {one.namespace}/{one.name}: {words}")
-    if not opened:
+    if not opened and not left:
         output.line("nobody waits")
 
 

@@ -7,10 +7,11 @@ from typing import Final
 
 import msgspec
 
+from bridge.cluster.answers import RequestRefused
 from bridge.cluster.client import Connection
 from bridge.cluster.kinds import KINDS
 from bridge.cluster.writes import Notice, apply_condition, create_event
-from bridge.errors import ClusterUnavailable
+from bridge.errors import ClusterDenied, ClusterUnavailable
 from bridge.model.gate import CONDITION, GateReason, gated
 from bridge.model.observed import Resource
 
@@ -122,13 +123,20 @@ def every(connection: Connection, namespace: str = "") -> Iterator[GatedPod]:
             return
 
 
-def open_by_hand(connection: Connection, pod: GatedPod, by: str, reason: str, now: datetime) -> None:
-    """Tell a pod that it need not wait, and everybody who wanted that, and why. RequestRefused 404, 409 when the pod is another."""
+def open_by_hand(connection: Connection, pod: GatedPod, by: str, reason: str, now: datetime) -> str:
+    """Tell a pod that it need not wait, and everybody who wanted that, and why. RequestRefused 404, 409 when the pod is another.
+
+    Returns why no Event tells of it, "" where one does: the pod is open all the same.
+    """
     message = f"opened by {by}: {reason}"[:1024]
     condition = said(GateReason.OPENED_BY_HAND, message, now, opened=True)
     apply_condition(connection, pod.namespace, pod.name, pod.uid, condition)
     notice = Notice(GateReason.OPENED_BY_HAND, f"Readiness gate {CONDITION} {message}", warning=True)
-    create_event(connection, Resource.PODS, pod.namespace, pod.name, pod.uid, notice, now)
+    try:
+        create_event(connection, Resource.PODS, pod.namespace, pod.name, pod.uid, notice, now)
+    except (RequestRefused, ClusterDenied) as error:
+        return str(error)
+    return ""
 
 
 def said(reason: str, message: str, since: datetime, *, opened: bool) -> dict[str, str]:
