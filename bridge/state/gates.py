@@ -35,11 +35,16 @@ ON CONFLICT (cluster, uid) DO UPDATE SET
     reason = CASE excluded.state WHEN 'open' THEN excluded.reason ELSE g.reason END
 WHERE g.state = 'waiting'
 """
-# A group of prefixes holds an address without naming it: its last change counts, whichever that was.
+# A group of prefixes holds an address without naming it: its last change counts, whichever that was. An address that is a member for longer
+# than its pod has it may be held back where something of the group is: as below, until the device says so.
 _JOINS = """
-INSERT INTO gate_need (cluster, uid, key, address, joins, revision)
+INSERT INTO gate_need (cluster, uid, key, address, joins, revision, held_on)
 SELECT %(cluster)b, x.uid, x.key, x.address, true,
-    coalesce(m.revision, (SELECT max(r.revision) FROM member r WHERE r.group_id = a.id), %(revision)b)
+    coalesce(m.revision, (SELECT max(r.revision) FROM member r WHERE r.group_id = a.id), %(revision)b),
+    CASE WHEN m.revision < %(revision)b THEN ARRAY(
+        SELECT d.device::text FROM device_object d
+        WHERE (d.key = x.key AND d.members_of IS NULL OR d.members_of = x.key)
+        AND d.state IN ('Held', 'Withheld') AND d.settled_revision >= m.revision) ELSE '{}' END
 FROM unnest(%(uid)b::text[], %(key)b::text[], %(address)b::text[]::inet[]) x (uid, key, address)
 CROSS JOIN LATERAL (SELECT FROM gate g WHERE g.cluster = %(cluster)b AND g.uid = x.uid AND g.state = 'waiting' OFFSET 0) g
 LEFT JOIN LATERAL (

@@ -244,6 +244,20 @@ def test_a_leave_that_may_be_held_is_waited_for_until_the_device_tells(
     assert site.shut() == {ONE: []}
 
 
+def test_an_address_that_is_held_back_is_so_for_its_next_pod_too(site: Site) -> None:
+    """From one pod to the next in one batch: the group keeps the address, and the device has said of it what it had to say."""
+    site.join(("web", ONE), ("web", TWO))
+    (web,) = site.read()
+    held = replace(web, state=ObjectState.HELD, back=frozenset({ONE}))
+    site.deliver(held)
+    made = Batch(at(2))
+    site.wait(made, ONE, Need(WEB, ONE))
+    site.stores.commit(made)
+    assert site.shut() == {ONE: ["+web"]}
+    site.deliver(replace(held, back=frozenset({TWO})))
+    assert site.shut() == {ONE: []}
+
+
 def test_a_start_forgets_nothing_that_a_device_said(site: Site) -> None:
     site.join(("web", ONE), gated=ONE)
     (web,) = site.read()
