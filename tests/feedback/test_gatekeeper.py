@@ -204,6 +204,38 @@ def test_one_that_cannot_be_told_delays_no_other(house: House) -> None:
     assert len(house.store.told_uids) == 3
 
 
+@pytest.mark.parametrize("opened", [False, True], ids=["it waits", "another replica has opened it"])
+def test_no_lease_is_renewed_while_the_database_is_away_and_the_time_passes_all_the_same(
+    house: House, opened: bool
+) -> None:
+    epochs = [1]
+
+    def epoch() -> int:
+        if not epochs:
+            raise LostLease("it was not renewed in time")
+        return epochs[0]
+
+    house.pod()
+    house.store.gates["u"] = gate("u", missing())
+    connection = Connection(ClusterConfig("east", kubeconfig=house.api.kubeconfig))
+    keeper = Gatekeeper("east", ["edge"], connection, house.store, house.clock, epoch)
+    keeper.turn()
+    house.store.away = True
+    epochs.clear()
+    house.clock.seconds = 59
+    keeper.turn()
+    assert house.said() == {}
+    if opened:
+        status = {"conditions": [{"type": CONDITION, "status": "True", "reason": "Programmed"}]}
+        house.cluster.patch("pods", "shop", "web-u", {"status": status}, subresource="status")
+    for house.clock.seconds in (60, 61):
+        keeper.turn()
+    keeper.close()
+    connection.close()
+    assert house.said()["reason"] == ("Programmed" if opened else "TimedOut")
+    assert house.events() == ([] if opened else ["TimedOut"])
+
+
 def test_a_replica_that_lost_the_cluster_writes_nothing(house: House) -> None:
     def lost() -> int:
         raise LostLease("it is another's")
