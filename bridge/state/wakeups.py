@@ -113,9 +113,9 @@ class Wakeups:
 
     def _listen(self, connection: Connection) -> None:
         """Tell of everything that comes, until the connection breaks (psycopg.Error) or somebody closes us."""
+        waiting = _waiting(connection.fileno(), self._stop_reader)
         while True:
-            ready, _, _ = select.select([connection.fileno(), self._stop_reader], [], [])
-            if self._stop_reader in ready:
+            if any(number == self._stop_reader for number, _ in waiting.poll()):
                 return
             connection.pgconn.consume_input()
             while notice := connection.pgconn.notifies():
@@ -126,5 +126,12 @@ class Wakeups:
             callback(name)
 
     def _stopped_within(self, seconds: float) -> bool:
-        ready, _, _ = select.select([self._stop_reader], [], [], seconds)
-        return bool(ready)
+        return bool(_waiting(self._stop_reader).poll(seconds * 1000))
+
+
+def _waiting(*numbers: int) -> select.poll:
+    """Not `select`: that knows only the first 1024 files of a process, and a watch is one."""
+    found = select.poll()
+    for number in numbers:
+        found.register(number, select.POLLIN)
+    return found

@@ -1,6 +1,8 @@
 """Wake-ups: a committed batch is heard of, and so is every gap in listening."""
 
+import os
 import queue
+import resource
 
 from sqlalchemy import make_url
 
@@ -38,6 +40,27 @@ def test_after_a_lost_connection_everybody_looks_again(database: Database) -> No
         database.close()
         stores.commit(batch())
         assert heard.get(timeout=SOON) == "east"
+
+
+def test_a_process_with_many_connections_is_woken_too(database: Database) -> None:
+    """A hundred clusters are more than a thousand watches, and a connection that breaks is made anew behind them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    stores = Stores(database)
+    heard: queue.Queue[str] = queue.Queue()
+    try:
+        with Wakeups(database) as wakeups:
+            wakeups.register(heard.put)
+            assert wakeups.wait_until_listening(SOON)
+            stores.commit(batch())
+            while heard.get(timeout=SOON) != "east":
+                pass
+    finally:
+        for one in many:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_closing_is_prompt_while_the_database_is_away() -> None:
