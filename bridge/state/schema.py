@@ -20,7 +20,7 @@ from sqlalchemy import Connection, inspect, text
 from bridge.errors import Refused, SchemaNewer, SchemaOutdated, StateError
 from bridge.resources import shipped
 
-ALIVE_SECONDS = 15  # since a replica last showed itself: longer than any lease lasts
+ALIVE_SECONDS = 15  # since a replica last showed itself; whoever holds a lease is alive for as long as that lasts
 
 _LOCK = 0x6662_7363_6865_6D61  # "fbschema"
 _PATIENCE = "20s"  # for a lock on a table: whoever asks for one stands before all who come later
@@ -124,12 +124,15 @@ def replicas(connection: Connection) -> Mapping[str, str]:
     """The programs that run on this database now, each with the newest revision that it knows."""
     if not inspect(connection).has_table("replica"):
         return {}
-    query = "SELECT holder, schema FROM replica WHERE seen_at > clock_timestamp() - make_interval(secs => :alive) ORDER BY holder"
-    rows = connection.execute(text(query), {"alive": ALIVE_SECONDS})
+    rows = connection.execute(text(_ALIVE), {"alive": ALIVE_SECONDS})
     return {str(row[0]): str(row[1]) for row in rows}
 
 
 _WAIT = {"key": _LOCK, "patience": _PATIENCE}
+_ALIVE = """
+SELECT holder, schema FROM replica WHERE seen_at > clock_timestamp() - make_interval(secs => :alive)
+OR holder IN (SELECT holder FROM replica_lease WHERE expires_at > clock_timestamp()) ORDER BY holder
+"""
 
 
 def _require_not_newer(connection: Connection) -> None:

@@ -9,6 +9,7 @@ from bridge.errors import Refused, SchemaNewer, SchemaOutdated, StateError
 from bridge.resources import shipped
 from bridge.state import schema
 from bridge.state.database import Database
+from bridge.state.leases import ReplicaLeases
 from bridge.state.schema import Stage
 from tests.state.stages import POST, PRE, migrations
 
@@ -85,6 +86,14 @@ def test_what_takes_away_waits_for_the_replicas_that_use_it(database: Database, 
     alive(database, "host/3/new", "9002")
     alive(database, "host/4/newer", "9009")
     assert database.upgrade(Stage.POST).applied == ("9002",)
+
+
+def test_who_holds_a_lease_is_waited_for_however_long_it_lasts(database: Database, versions: Versions) -> None:
+    """One that stands still for a while goes on with what it holds."""
+    alive(database, "host/1/still", versions.ours, seconds=schema.ALIVE_SECONDS + 5)
+    assert ReplicaLeases(database).acquire("device", "edge", "host/1/still", 60)
+    versions.be(**numbered(PRE, POST))
+    assert database.upgrade().held_up_by == (f"host/1/still (schema {versions.ours})",)
 
 
 def test_a_version_ends_where_a_later_one_took_away_what_it_uses(database: Database, versions: Versions) -> None:
