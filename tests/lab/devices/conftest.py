@@ -1,4 +1,4 @@
-"""A simulated BIG-IP with a folder of our own, and three clients: plain HTTP, f5-sdk, bigrest."""
+"""A simulated BIG-IP with a folder of our own, and three clients: plain HTTP, f5-sdk, bigrest. A simulated FortiGate, and a client."""
 
 import ssl
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from bridge.lab.devices.bigip import Bigip
+from bridge.lab.devices.fortigate import Fortigate
+from tests.lab.devices.fortigate import Api
 
 FIREWALL = "/mgmt/tm/security/firewall"
 
@@ -61,3 +63,16 @@ def rest(device: Bigip, trusted: None) -> Iterator[Untyped]:
     )
     with bigip.session:
         yield bigip
+
+
+@pytest.fixture
+def box() -> Iterator[Fortigate]:
+    with Fortigate(tls=False) as fortigate:
+        yield fortigate
+
+
+@pytest.fixture
+def api(box: Fortigate) -> Iterator[Api]:
+    opened = Api(box)
+    with opened.http:
+        yield opened

@@ -211,8 +211,8 @@ class Fortigate:
         return self._as(user, "DELETE", path, {}, vdom)
 
     def _as(self, user: str, method: str, path: str, body: Json, vdom: str) -> Json:
-        address = f"/api/v2/cmdb/{path}"
-        call = self._frontend.call(method, address, "", body)
+        address, _, query = f"/api/v2/cmdb/{path}".partition("?")
+        call = self._frontend.call(method, address, query, body)
         with self.changed:
             return self.write(call, Author(user, "lab", method, address), vdom)
 
