@@ -255,7 +255,8 @@ class Controller:
         adapter = Timed(self._approaches[name].arrive(), self.clock)
         clock.follow(lambda: adapter.calls)  # a long plan is many calls: each shows that it goes on
         settle = tenure.settle if tenure.taking_over else None
-        take_over = TakeOver(clock, unit.config.timeout, settle)
+        # A call that was let in may be taken at the end of its time, and what it commits be decided as long after.
+        take_over = TakeOver(clock, 2 * unit.config.timeout, settle)
         worker = Worker(
             adapter, self._delivery_store, clock, self._installation, unit.settings, unit.clusters, take_over
         )

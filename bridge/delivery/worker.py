@@ -83,7 +83,7 @@ class Worker:
         self._enforcement = Enforcement(adapter)
         self._holds = Holds(self.device)
         self._wanted = Wanted(adapter.limits, self._settings.guard, self._holds, clock.elapsed)
-        self._orders = Orders(self.device, store, clusters)
+        self._orders = Orders(self.device, store, clusters, clock.elapsed)
         self._proofs = Proofs(store, clock)
         self._ledger = Ledger(self.device, store)
         self._decider = Decider(self.device, store, clock, self._orders, self._wanted, self._ledger)

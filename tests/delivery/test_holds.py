@@ -431,7 +431,8 @@ def test_a_stopped_device_is_read_and_compared_and_not_written(again: Again) -> 
     assert bench.state.health[-1].state == "ok"
 
 
-def test_a_stop_takes_effect_before_the_next_call_of_a_plan_on_its_way() -> None:
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "unheard for two seconds"])
+def test_a_stop_takes_effect_before_the_next_call_of_a_plan_on_its_way(announced: bool) -> None:
     bench = Bench(atomic=False)
     for number in range(20):
         bench.state.want_group(group(f"g{number}"))
@@ -444,7 +445,9 @@ def test_a_stop_takes_effect_before_the_next_call_of_a_plan_on_its_way() -> None
         calls += 1
         if calls == 7:
             bench.state.order(stops=[STOP])
-            bench.worker.wake()
+            if announced:
+                bench.worker.wake()
+            bench.clock.seconds += 2
         bench.worker.permit()
 
     bench.permit = permit
