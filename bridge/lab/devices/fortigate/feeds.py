@@ -1,8 +1,8 @@
 """Feeds whose entries are pushed: the commands, what of the entries is in force, and what `entry-list` tells.
 
-`add`, `remove` and `snapshot` are Fortinet's; the answer of `entry-list` is seen for 7.4.2. What nobody tells is in `Conduct`,
-and: an entry that is there already, or is not there to be removed, is passed over in silence; an entry that is no
-address is kept, counted as invalid and matches nothing; the success of a push says nothing but that.
+`add`, `remove` and `snapshot` are Fortinet's; the answer of `entry-list` is seen for 7.4.2, its words are of the Swagger of
+6.4.14. What nobody tells is in `Conduct`, and: an entry that is there already, or is not there to be removed, is passed over in
+silence; an entry that is no address is kept, counted as invalid and matches nothing; a push says no more than that it succeeded.
 """
 
 from collections.abc import Iterable, Mapping
@@ -84,15 +84,17 @@ class Feeds:
         entries = entries[: held.count]
         invalid = sum(1 for one in entries if entry_span(one) is None)
         told: Json = {
-            "status": "success" if item.body["status"] == "enable" else "disabled",
-            "resource_file_status": "downloaded" if entries else "none",
+            "status": "success" if item.body["status"] == "enable" else "disable",
+            "resource_file_status": "downloaded" if entries else "unavailable",
             "last_content_update_time": int(self._updated.get(item.key, 0)),
             "overflow": held.overflow,
             "valid_count": len(entries) - invalid,
             "invalid_count": invalid,
         }
         if not (_yes(given, "status_only") or _yes(given, "counts_only")):
-            told["entries"] = [_entry(one, notes=_yes(given, "include_notes")) for one in entries]
+            told["entries"] = [{"entry": one, "valid": entry_span(one) is not None} for one in entries]
+            if _yes(given, "include_notes"):
+                told["notes"] = []
         return told
 
     def _read(self, command: object, vdom: str) -> tuple[Key, str, tuple[str, ...]]:
@@ -127,11 +129,6 @@ class Feeds:
             return Push()
         wanted = set(given)
         return Push(tuple(one for one in held if one not in wanted), tuple(one for one in given if one not in held))
-
-
-def _entry(text: str, *, notes: bool) -> Json:
-    told: Json = {"entry": text, "valid": entry_span(text) is not None}
-    return told | {"notes": ""} if notes else told
 
 
 def _yes(given: dict[str, list[str]], name: str) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _Handler = Callable[[Request, Call, ApiUser, str], Json]
+_FOR_ALL = frozenset({"system/status", "web-ui/state"})
 _SESSION = {"session": 4, "session6": 6}
 
 
@@ -154,6 +155,8 @@ class Frontend:
             return envelope("POST", place, badge, {}, status=None)
         if call.segments[:1] == ("firewall",) and call.segments[1:2] and call.segments[1] in _SESSION:
             return envelope(call.method, place, badge, self._session(call, user, vdom), status=None)
+        if path not in _FOR_ALL:
+            user.check("sysgrp.cfg", write=False)
         results = device.system.page(path, device.store.state, vdom, user) if call.method == "GET" else None
         if results is None:
             raise FortiError(404)
@@ -161,7 +164,7 @@ class Frontend:
 
     def _session(self, call: Call, user: ApiUser, vdom: str) -> Json:
         sessions = self._device.sessions
-        user.check("fwgrp.policy", write=call.method != "GET")
+        user.check("sysgrp.cfg", write=call.method != "GET")
         if call.method == "GET" and len(call.segments) == 2:
             return {"results": sessions.show(call.given, vdom)}
         if call.method != "POST" or len(call.segments) != 3:

@@ -1,9 +1,10 @@
 """The session table: what the monitor shows of it, and what closes sessions.
 
-`GET firewall/session?count=…` filters by `source`, `destination`, `sourceport`, `destport`, `protocol`, `policyid`, `ip_version`.
-`POST firewall/session/close` closes one that is named wholly; `close-multiple` those that match what is given of `proto` (or
-`pro`), `saddr`, `daddr`, `sport`, `dport`, `policy`, in the query or in the body. Parameters that are not known are ignored:
-a call without any known one, like `close-all` and `clear_all`, closes every session of its kind on the box.
+`GET firewall/session?count=…` (rounded to 20 at least and 1,000 at most) filters by `source`, `destination`, `sourceport`,
+`destport`, `protocol`, `policyid`, `ip_version`. `POST firewall/session/close` closes one that is named wholly, `close-multiple`
+those that match what is given of `proto` (or `pro`), `saddr`, `daddr`, `sport`, `dport`, `policy`, in the query or in the body.
+Parameters that are not known are ignored: `close-multiple` without any known one closes every session of its kind on the box.
+`close-all` closes those of its kind, `clear_all` those of both kinds, of one VDOM.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from bridge.lab.devices.fortigate.query import single, whole
 from bridge.lab.devices.fortigate.values import number
 
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132}
+_FEWEST = 20
 _NAMES = {"saddr": "source", "daddr": "destination", "sport": "source_port", "dport": "port", "policy": "policy"}
 _SHOWN = {
     "source": "source",
@@ -64,6 +66,14 @@ class Session:
             "vf": self.vdom,
             "duration": 1,
             "expiry": "3599",
+            "sentbyte": 0,
+            "rcvdbyte": 0,
+            "tx_packets": 0,
+            "rx_packets": 0,
+            "tx_shaper_drops": 0,
+            "rx_shaper_drops": 0,
+            "apps": [],
+            "app_list_id": 0,
         }
 
 
@@ -96,19 +106,19 @@ class Sessions:
 
     def show(self, given: dict[str, list[str]], vdom: str) -> Json:
         """The monitor's answer."""
-        count = whole(given, "count", 0)
-        if not 1 <= count <= self._limits.sessions_page:
+        if not single(given, "count"):
             raise FortiError(400)
+        count = min(max(whole(given, "count", 0), _FEWEST), self._limits.sessions_page)
         start = whole(given, "start", 0)
         wanted = {kept: single(given, name) for name, kept in _SHOWN.items() if single(given, name)}
-        if single(given, "protocol"):
+        if single(given, "protocol", "all") != "all":
             wanted["protocol"] = single(given, "protocol")
         version = {"ipv4": 4, "ipv6": 6}.get(single(given, "ip_version", "ipv4"))
         found = [one for one in self._held.values() if one.vdom == vdom and _matches(one, wanted)]
         found = [one for one in found if version in (None, one.version)]
         told: Json = {"details": [one.shown() for one in found[start : start + count]]}
         if single(given, "summary") in ("1", "true", "True"):
-            told["summary"] = {"matched_count": len(found), "session_count": len(self._held)}
+            told["summary"] = {"matched_count": len(found), "session_count": len(self._held), "setup_rate": 0}
         return told
 
     def command(self, version: int, action: str, given: Mapping[str, Any], vdom: str) -> None:
@@ -116,8 +126,8 @@ class Sessions:
         calls: dict[str, Callable[[int, Mapping[str, str], str], list[Session]]] = {
             "close": self._one,
             "close-multiple": self._several,
-            "close-all": self._every,
-            "clear_all": self._every,
+            "close-all": self._kind,
+            "clear_all": self._both,
         }
         found = calls.get(action)
         if found is None:
@@ -134,6 +144,12 @@ class Sessions:
             return self._every(version, wanted, vdom)
         held = (one for one in self._held.values() if one.vdom == vdom and one.version == version)
         return [one for one in held if _matches(one, wanted)]
+
+    def _kind(self, version: int, _wanted: Mapping[str, str], vdom: str) -> list[Session]:
+        return [one for one in self._held.values() if (one.version, one.vdom) == (version, vdom)]
+
+    def _both(self, _version: int, _wanted: Mapping[str, str], vdom: str) -> list[Session]:
+        return [one for one in self._held.values() if one.vdom == vdom]
 
     def _every(self, version: int, _wanted: Mapping[str, str], _vdom: str) -> list[Session]:
         return [one for one in self._held.values() if one.version == version]

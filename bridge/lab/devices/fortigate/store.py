@@ -25,6 +25,9 @@ class Author:
     path: str
 
 
+LAB = Author("lab", "", "", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Push:
     """A change of what a feed holds: these go, then those come."""

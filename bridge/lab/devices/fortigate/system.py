@@ -125,7 +125,8 @@ class System:
         told = []
         for index, unit in enumerate(self._identity.units):
             behind = index > 0 and not self._identity.synced
-            shown = {name: _hash(f"behind {text}") for name, text in sums.items()} if behind else sums
+            shown: Json = {name: _hash(f"behind {text}") if behind else text for name, text in sums.items()}
+            shown["vdoms"] = {name: text for name, text in shown.items() if name not in ("global", "all")}
             first = int(index == 0)
             told.append(
                 {"is_manage_master": first, "is_root_master": first, "checksum": shown, "serial_no": unit.serial}
