@@ -127,7 +127,7 @@ def test_services(device: Fortigate) -> None:
         "firewall.service/group", {"name": "all-of-it", "member": named("nested", "gone", "ospf", "sctp", "PING")}
     )
     add(device, service=named("all-of-it"))
-    let = [
+    let: list[dict[str, Any]] = [
         {"port": 80},
         {"port": 8005, "source_port": 2500},
         {"port": 53, "protocol": "udp"},
@@ -138,7 +138,7 @@ def test_services(device: Fortigate) -> None:
         {"protocol": "sctp", "port": 2905},
     ]
     assert [ask(device, **one)[0] for one in let] == ["accept"] * len(let)
-    stopped = [
+    stopped: list[dict[str, Any]] = [
         {"port": 81},
         {"port": 8005, "source_port": 1024},
         {"port": 80, "protocol": "udp"},

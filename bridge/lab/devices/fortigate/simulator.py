@@ -254,6 +254,7 @@ class Fortigate:
     def pair(self) -> None:
         """Another unit stands by from now on."""
         self.identity.units.append(Unit("FGVMEVLAB0000002", "edge-2", 100))
+        self.change_object("system/ha", {"mode": "a-p", "group-name": "edge", "priority": 200}, user="lab")
 
     def failover(self) -> None:
         """The other unit of the pair takes over: same configuration and sessions, another serial number."""
