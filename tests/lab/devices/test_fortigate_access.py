@@ -102,6 +102,8 @@ def test_global_feeds_are_seen_by_every_vdom(several: Fortigate) -> None:
         (made,) = api.http.post(FEED, json=body, params={"global": 1}).json()
         assert (made["status"], made["mkey"]) == ("success", "g-all")
         assert api.post(POLICY, rule(srcaddr=named("g-all")), params={"vdom": "lab"}).status == 200
+        assert [one["name"] for one in api.get(FEED, params={"vdom": "dmz"}).results] == ["g-all"]
+        assert api.get(FEED, params={"vdom": "dmz", "scope": "vdom"}).results == []
         (refused,) = api.http.delete(f"{FEED}/g-all", params={"global": 1}).json()
         assert refused["error"] == -23
 

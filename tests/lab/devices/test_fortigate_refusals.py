@@ -34,6 +34,8 @@ CREATIONS: list[tuple[str, str, dict[str, Any], int]] = [
     ("there already", ADDRESS, {"name": "a"}, -5),
     ("address named as a group", ADDRESS, {"name": "g"}, -163),
     ("group named as an address", GROUP, {"name": "a", "member": named("b")}, -163),
+    ("address named as a virtual address", ADDRESS, {"name": "v"}, -164),
+    ("virtual address named as a group", "cmdb/firewall/vip", {"name": "g"}, -164),
     ("address named as a feed", ADDRESS, {"name": "f"}, -5),
     ("empty group", GROUP, {"name": "x", "member": []}, -56),
     ("group without members", GROUP, {"name": "x"}, -56),
@@ -51,6 +53,7 @@ CREATIONS: list[tuple[str, str, dict[str, Any], int]] = [
     ("policy with half a version 6", POLICY, rule(srcaddr6=named("all")), -56),
     ("policy on an unknown interface", POLICY, rule(srcintf=named("port9")), -651),
     ("policy with an unknown address", POLICY, rule(dstaddr=named("nobody")), -651),
+    ("policy with a feed of domains", POLICY, rule(srcaddr=named("domains")), -651),
     ("policy with an unknown schedule", POLICY, rule(schedule="sometimes"), -651),
     ("policy with an unknown profile", POLICY, rule(ips_sensor="mine"), -651),
     ("policy name of 36", POLICY, rule(name="n" * 36), -72),
@@ -95,6 +98,8 @@ def fill(api: Api) -> Api:
     api.post(ADDRESS6, {"name": "six", "ip6": "2001:db8::6/128"})
     api.group("g", "a")
     api.feed("f")
+    api.feed("domains", type="domain")
+    api.post("cmdb/firewall/vip", {"name": "v", "extip": "192.0.2.1", "mappedip": "10.0.0.1"})
     api.policy(name="taken", srcaddr=named("g"), dstaddr=named("f"))
     return api
 

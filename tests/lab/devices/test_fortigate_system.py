@@ -44,7 +44,7 @@ def test_a_pair(box: Fortigate, api: Api) -> None:
     assert (first["primary"], "primary" in second) == (True, False)
     assert first["serial_no"] == api.get(ADDRESS).body["serial"]
     sums = api.get("monitor/system/ha-checksums").results
-    assert [one["is_manage_master"] for one in sums] == [1, 0]
+    assert [one["is_manage_primary"] for one in sums] == [1, 0]
     assert sums[0]["checksum"] == sums[1]["checksum"]
     api.address("a")
     changed = api.get("monitor/system/ha-checksums").results[0]["checksum"]

@@ -92,7 +92,7 @@ def _on_single(draft: Draft, call: Call, key: Key) -> Json:
 
 def _on_table(draft: Draft, call: Call, place: Place, _rest: tuple[str, ...]) -> Json:
     if call.method == "GET":
-        return _list(draft, call, draft.listed(place))
+        return _list(draft, call, _visible(draft, call, place))
     if call.method == "POST":
         return {"mkey": _create(draft, call, place)}
     if call.method == "DELETE":
@@ -100,6 +100,15 @@ def _on_table(draft: Draft, call: Call, place: Place, _rest: tuple[str, ...]) ->
             draft.drop(item.key)
         return {}
     raise FortiError(405)
+
+
+def _visible(draft: Draft, call: Call, place: Place) -> list[Item]:
+    """The entries of a table; where there are global ones too, these behind those of the VDOM, as `scope` asks (both, by default)."""
+    scope = single(call.given, "scope", "both")
+    if call.table.scope != "both" or not place[0] or scope == "vdom":
+        return draft.listed(place)
+    wide = draft.listed(("", place[1]))
+    return wide if scope == "global" else [*draft.listed(place), *wide]
 
 
 def _list(draft: Draft, call: Call, items: list[Item]) -> Json:

@@ -23,6 +23,7 @@ from bridge.lab.devices.fortigate.table import (
     SCHEDULE_GROUP,
     SERVICE,
     SERVICE_GROUP,
+    VIP,
     ZONE,
     Table,
 )
@@ -124,7 +125,7 @@ _POLICY_FIELDS: Mapping[str, Field] = {
     "dstintf": names(INTERFACE, ZONE),
     "action": choice("deny", "accept", "ipsec"),
     "srcaddr": names(*_SIDE),
-    "dstaddr": names(*_SIDE),
+    "dstaddr": names(*_SIDE, VIP),
     "srcaddr6": names(*_SIDE6),
     "dstaddr6": names(*_SIDE6),
     "schedule": reference(ONETIME, RECURRING, SCHEDULE_GROUP),
@@ -171,6 +172,13 @@ def firewall_tables() -> Iterable[Table]:
         resource="firewall-policy",
         required=("srcintf", "dstintf", "schedule", "service"),
         check=_check_policy,
+        uuid=True,
+    )
+    yield Table(
+        VIP,
+        {"extip": text(35), "mappedip": text(255), "comment": _COMMENT, "color": _COLOR},
+        "fwgrp.others",
+        space="v4",
         uuid=True,
     )
     yield Table(

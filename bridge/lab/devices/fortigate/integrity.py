@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from bridge.lab.devices.fortigate.answers import (
     ADDRESS_OR_GROUP,
+    ADDRESS_OR_VIP,
     EXISTS,
     FULL,
     INVALID,
@@ -14,7 +15,7 @@ from bridge.lab.devices.fortigate.answers import (
 )
 from bridge.lab.devices.fortigate.draft import Draft
 from bridge.lab.devices.fortigate.item import FEED, POLICY, Item, Key, Reference
-from bridge.lab.devices.fortigate.table import ADDRESS, ADDRESS6, GROUP, GROUP6
+from bridge.lab.devices.fortigate.table import ADDRESS, ADDRESS6, GROUP, GROUP6, VIP
 from bridge.lab.devices.fortigate.tables import TABLES, sharing
 
 _GROUPS = frozenset({GROUP, GROUP6, "firewall.service/group"})
@@ -45,11 +46,12 @@ def _check_item(draft: Draft, item: Item) -> None:
 
 
 def target(draft: Draft, vdom: str, one: Reference) -> Key | None:
-    """What a reference points at: in the VDOM, else among what is global."""
+    """What a reference points at: in the VDOM, else among what is global. Only feeds of addresses can be referred to."""
     for scope in (vdom, ""):
         for path in one.tables:
-            if draft.get((scope, path, one.name)) is not None:
-                return (scope, path, one.name)
+            item = draft.get((scope, path, one.name))
+            if item is not None and (path != FEED or item.body["type"] == "address"):
+                return item.key
     return None
 
 
@@ -58,8 +60,8 @@ def _check_name(draft: Draft, item: Item) -> None:
     table = TABLES[path]
     for other in sharing(table.space) if table.space else ():
         if other != path and draft.get((vdom, other, name)) is not None:
-            twins = {path, other} in _TWINS
-            raise FortiError(500, ADDRESS_OR_GROUP if twins else EXISTS, "the name is in use by another kind of entry")
+            number = ADDRESS_OR_GROUP if {path, other} in _TWINS else ADDRESS_OR_VIP if VIP in (path, other) else EXISTS
+            raise FortiError(500, number, "the name is in use by another kind of entry")
     if path == FEED:
         if name.startswith("g-") != (vdom == ""):
             raise FortiError(500, INVALID, "names of global feeds start with g-, and no others")

@@ -126,10 +126,11 @@ class System:
         for index, unit in enumerate(self._identity.units):
             behind = index > 0 and not self._identity.synced
             shown: Json = {name: _hash(f"behind {text}") if behind else text for name, text in sums.items()}
-            shown["vdoms"] = {name: text for name, text in shown.items() if name not in ("global", "all")}
+            vdoms = {name: text for name, text in shown.items() if name not in ("global", "all")}
+            shown = {name: shown[name] for name in ("global", "root", "all") if name in shown} | {"vdoms": vdoms}
             first = int(index == 0)
             told.append(
-                {"is_manage_master": first, "is_root_master": first, "checksum": shown, "serial_no": unit.serial}
+                {"is_manage_primary": first, "is_root_primary": first, "checksum": shown, "serial_no": unit.serial}
             )
         return told if len(told) > 1 else []
 

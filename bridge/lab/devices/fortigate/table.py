@@ -8,6 +8,7 @@ from bridge.lab.devices.fortigate.fields import Field
 
 ADDRESS, ADDRESS6 = "firewall/address", "firewall/address6"
 GROUP, GROUP6 = "firewall/addrgrp", "firewall/addrgrp6"
+VIP = "firewall/vip"
 SERVICE, SERVICE_GROUP = "firewall.service/custom", "firewall.service/group"
 ONETIME, RECURRING, SCHEDULE_GROUP = (
     "firewall.schedule/onetime",

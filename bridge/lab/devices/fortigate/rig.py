@@ -1,0 +1,186 @@
+"""A simulated FortiGate in the hands of the conformance suite: all of a rig that does not depend on how an adapter names things.
+
+Who binds the suite derives from `FortigateRig` and says how its adapter is set up, what could be mistaken for an entry of its
+own, and where the entry of a key is found.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from bridge.contract import DeviceConfig
+from bridge.lab.device import Moment, Trouble
+from bridge.lab.devices.faults import Fault
+from bridge.lab.devices.fortigate import entry
+from bridge.lab.devices.fortigate.answers import CANNED, INVALID, FortiError, encode, json_answer, refusal
+from bridge.lab.devices.fortigate.conduct import Limits
+from bridge.lab.devices.fortigate.item import FEED, POLICY, Item, State
+from bridge.lab.devices.fortigate.referee import Court
+from bridge.lab.devices.fortigate.referee import Packet as Seen
+from bridge.lab.devices.fortigate.simulator import Fortigate
+from bridge.lab.devices.message import Answer
+from bridge.model.identity import ObjectKey
+from bridge.model.policy import NUMBERS
+from bridge.policy.evaluate import Packet, Verdict
+
+_VERDICTS = {"accept": Verdict.ALLOW, "deny": Verdict.DENY, "reject": Verdict.REJECT}
+_WRITES = "POST PUT DELETE"
+_KINDS = {
+    Trouble.UNAUTHORIZED: "unauthorized",
+    Trouble.FORBIDDEN: "json-403",
+    Trouble.MISSING: "missing",
+    Trouble.CONFLICT: "exists",
+    Trouble.TOO_MANY: "too-many",
+    Trouble.UNAVAILABLE: "busy",
+    Trouble.SILENCE: "hang",
+    Trouble.CUT: "cut",
+    Trouble.LOST: "cut",
+}
+
+
+def verdict(court: Court, packet: Packet, *, at: float, vdom: str = "root") -> Verdict:
+    """What a configuration does with a packet; UNMATCHED where it is left to the implicit deny."""
+    icmp = (packet.icmp.type, packet.icmp.code or 0) if packet.icmp else None
+    number = NUMBERS.get(packet.protocol, packet.number)
+    seen = Seen(packet.source, packet.destination, number, packet.port, icmp=icmp, vdom=vdom, at=at)
+    return _VERDICTS.get(court.judge(seen).action, Verdict.UNMATCHED)
+
+
+def dangling(state: State) -> list[str]:
+    """Names that stand for nothing, in the VDOM or globally."""
+    return [
+        f"{name_of(item)} -> {one.attribute} {one.name}"
+        for item in state.items()
+        for one in sorted(item.references, key=lambda one: (one.attribute, one.name))
+        if not any(state.get((scope, path, one.name)) for scope in (item.key[0], "") for path in one.tables)
+    ]
+
+
+def name_of(item: Item) -> str:
+    """As `Write.touched` has it: `root:firewall/address/a`."""
+    vdom, path, name = item.key
+    return f"{vdom}:{path}/{name}"
+
+
+class FortigateMoment:
+    """The box after one of its changes."""
+
+    def __init__(self, device: Fortigate, number: int, at: float, vdom: str = "root") -> None:
+        self._device = device
+        self._number = number
+        self._at = at
+        self._vdom = vdom
+        self._court: Court | None = None
+        self._state: State | None = None
+
+    @property
+    def state(self) -> State:
+        """Made when it is first asked for."""
+        if self._state is None:
+            self._state = self._device.state(self._number)
+        return self._state
+
+    def verdict(self, packet: Packet) -> Verdict:
+        """The referee's, at the time of the change."""
+        if self._court is None:
+            self._court = self._device.court(self.state, default="unmatched")
+        return verdict(self._court, packet, at=self._at, vdom=self._vdom)
+
+    def dangling(self) -> Sequence[str]:
+        """References to what is not there."""
+        return dangling(self.state)
+
+
+class FortigateRig(ABC):
+    """The controls of one simulator, in the suite's words."""
+
+    troubles = frozenset(Trouble)
+    limits: Mapping[str, int] = {"group_members": 6, "rules": 4}
+
+    def __init__(self, device: Fortigate, vdom: str = "root") -> None:
+        self.device = device
+        self.vdom = vdom
+        self._since = 0
+        self._waiting: list[Fault] = []
+
+    @abstractmethod
+    def config(self, *, owner: str = "fb", batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
+        """Settings by which the adapter reaches the box."""
+
+    @abstractmethod
+    def plant(self) -> Collection[str]:
+        """Put there what others own."""
+
+    @abstractmethod
+    def unmark(self, key: ObjectKey) -> str:
+        """Somebody makes our entry of this key his own."""
+
+    @abstractmethod
+    def tamper(self, key: ObjectKey) -> None:
+        """Somebody adds a member to our group of this key."""
+
+    def reset(self) -> None:
+        """The factory's configuration and limits."""
+        self.calm()
+        self.device.wipe()
+        wide = Limits()
+        self.device.limits.members, self.device.limits.tables = wide.members, wide.tables
+        self._since = self.device.writes()[-1].number
+
+    def contents(self) -> Mapping[str, bytes]:
+        """Every entry as GET shows it but for its uuid, and what feeds hold."""
+        state = self.device.state()
+        found = {}
+        for item in sorted(state.items(), key=lambda item: item.key):
+            shown = {name: held for name, held in entry.show(item).items() if name != "uuid"}
+            if item.key[1] == FEED:
+                shown["entries"] = sorted(state.entries.get(item.key, ()))
+            found[name_of(item)] = encode(shown)
+        return found
+
+    def calls(self) -> int:
+        """Calls to the endpoint."""
+        log = self.device.endpoint.log
+        return log[-1].number if log else 0
+
+    def moments(self) -> Sequence[Moment]:
+        """The states are made when they are asked for."""
+        writes = (write for write in self.device.writes() if write.number > self._since)
+        return [FortigateMoment(self.device, write.number, write.at, self.vdom) for write in writes]
+
+    def disturb(self, trouble: Trouble, *, skip: int = 0, times: int | None = None, writes: bool = False) -> None:
+        """A fault in the way of calls to the API."""
+        kind = _KINDS.get(trouble, "answer")
+        options: dict[str, Any] = {"path": "/api/v2/", "skip": skip, "times": times}
+        options["method"] = _WRITES if writes else ""
+        if trouble is Trouble.LOST:
+            options["effect"] = "after"
+        elif kind == "answer":
+            answer = self._answer(trouble)
+            options |= {"status": answer.status, "body": answer.body.decode(), "content_type": answer.content_type}
+        self._waiting.append(self.device.faults.add(kind, **options))
+
+    def calm(self) -> int:
+        """Forget every fault."""
+        hits = sum(fault.hits for fault in self._waiting)
+        self._waiting.clear()
+        self.device.faults.clear()
+        return hits
+
+    def narrow(self, limit: str) -> None:
+        """The simulator's own limits."""
+        if limit == "group_members":
+            self.device.limits.members = self.limits[limit]
+        else:
+            held = len(self.device.state().tables.get((self.vdom, POLICY), ()))
+            self.device.limits.tables["firewall-policy"] = held + self.limits[limit]
+
+    def secrets(self) -> Collection[str]:
+        """Every token."""
+        return {user.token for user in self.device.tokens.users()}
+
+    def _answer(self, trouble: Trouble) -> Answer:
+        if trouble is Trouble.HTML:
+            return Answer(200, CANNED["html-503"].body, "text/html; charset=iso-8859-1")
+        words = FortiError(500, INVALID, f"value parse error before '{' '.join(sorted(self.secrets()))}'")
+        return json_answer(500, refusal("POST", {"vdom": self.vdom}, self.device.identity.badge, words))
