@@ -5,6 +5,7 @@ import signal
 import ssl
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import httpx
 import pytest
@@ -22,6 +23,13 @@ serve(simulator(username="lab", password="{token}"))
 
 def lab(box: Fortigate, method: str, path: str, body: object = None) -> httpx.Response:
     return httpx.request(method, f"{box.url}/__lab/{path}", json=body)
+
+
+def test_found_by_entry_point() -> None:
+    found = list(entry_points(group="fusion_bridge.lab_devices", name="fortigate"))
+    if not found:
+        pytest.skip("the installed package is older than this simulator")
+    assert isinstance(found[0].load()(tls=False), Fortigate)
 
 
 def test_it_is_a_simulator(box: Fortigate) -> None:

@@ -279,5 +279,6 @@ def _on_row(draft: Draft, call: Call, place: Place, rest: tuple[str, ...]) -> Js
 
 
 def _set_rows(draft: Draft, item: Item, attribute: str, found: Field, held: Iterable[str]) -> None:
-    kept = found.parse(attribute, [{"name": name} for name in held], draft.limits)
+    kept = tuple(held)
+    found.check_length(attribute, len(kept), draft.limits)
     draft.put(entry.changed(item, {**item.body, attribute: kept}))

@@ -12,25 +12,28 @@ class Mentions:
     def __init__(self, state: State) -> None:
         self._by_name: dict[str, set[Key]] = {}
         for item in state.items():
-            self.add(item)
+            self.change(None, item)
 
-    def add(self, item: Item) -> None:
-        """Take note of an entry."""
-        for one in item.references:
-            self._by_name.setdefault(one.name, set()).add(item.key)
-
-    def remove(self, item: Item) -> None:
-        """Forget an entry."""
-        for one in item.references:
-            held = self._by_name.get(one.name)
-            if held is not None:
-                held.discard(item.key)
+    def change(self, before: Item | None, after: Item | None) -> None:
+        """Take note of an entry that comes, goes or is another now."""
+        old, new = _names(before), _names(after)
+        if before is not None:
+            for name in old - new if after is not None else old:
+                held = self._by_name[name]
+                held.discard(before.key)
                 if not held:
-                    del self._by_name[one.name]
+                    del self._by_name[name]
+        if after is not None:
+            for name in new - old:
+                self._by_name.setdefault(name, set()).add(after.key)
 
     def of(self, name: str) -> frozenset[Key]:
         """The entries that mention the name in whatever sense."""
         return frozenset(self._by_name.get(name, ()))
+
+
+def _names(item: Item | None) -> frozenset[str]:
+    return frozenset().union(*(one.names for one in item.mentions)) if item is not None else frozenset()
 
 
 class Draft:
@@ -94,9 +97,13 @@ class Draft:
             item = self.get(other)
             if item is None or (vdom and other[0] != vdom):
                 continue
-            if any(one.name == name and path in one.tables for one in item.references):
+            if any(name in one.names and path in one.tables for one in item.mentions):
                 found.append(item)
         return found
+
+    def mentioned(self, name: str) -> frozenset[Key]:
+        """The entries of the base that mention the name in whatever sense."""
+        return self._mentions.of(name)
 
     def next_rank(self) -> float:
         """A place behind every entry that there is."""

@@ -4,7 +4,7 @@ import uuid
 
 from bridge.lab.devices.fortigate.answers import Json, bad_value, encode
 from bridge.lab.devices.fortigate.conduct import Limits
-from bridge.lab.devices.fortigate.item import Item, Reference
+from bridge.lab.devices.fortigate.item import Item, Mention
 from bridge.lab.devices.fortigate.table import Table
 from bridge.lab.devices.fortigate.tables import TABLES
 
@@ -16,22 +16,22 @@ def fresh(table: Table, vdom: str, name: str, body: Json, rank: float) -> Item:
     if table.uuid and not body.get("uuid"):
         made = uuid.uuid5(_SPACE, f"{vdom}/{table.path}/{name}/{rank}")
         body = {**body, "uuid": str(made)}
-    return Item((vdom, table.path, name), body, rank, references(table, body))
+    return Item((vdom, table.path, name), body, rank, mentions(table, body))
 
 
 def changed(item: Item, body: Json) -> Item:
     """The entry with another body."""
-    return Item(item.key, body, item.rank, references(TABLES[item.key[1]], body))
+    return Item(item.key, body, item.rank, mentions(TABLES[item.key[1]], body))
 
 
 def renamed(item: Item, name: str) -> Item:
     """The entry under another name, in its place."""
-    return Item((*item.place, name), item.body, item.rank, item.references)
+    return Item((*item.place, name), item.body, item.rank, item.mentions)
 
 
 def moved(item: Item, rank: float) -> Item:
     """The entry in another place of its table."""
-    return Item(item.key, item.body, rank, item.references)
+    return Item(item.key, item.body, rank, item.mentions)
 
 
 def read(table: Table, raw: Json, before: Json, limits: Limits) -> Json:
@@ -53,13 +53,12 @@ def _uuid(given: object) -> str:
         raise bad_value("uuid", given) from None
 
 
-def references(table: Table, body: Json) -> frozenset[Reference]:
-    """What an entry with this body mentions."""
-    return frozenset(
-        Reference(attribute, field.tables, name)
+def mentions(table: Table, body: Json) -> tuple[Mention, ...]:
+    """What an entry with this body refers to."""
+    return tuple(
+        Mention(attribute, field.tables, frozenset(field.names(body[attribute])))
         for attribute, field in table.fields.items()
-        if field.tables
-        for name in field.names(body[attribute])
+        if field.tables and body[attribute]
     )
 
 

@@ -35,6 +35,12 @@ class Field:
     tables: tuple[str, ...] = ()
     listed: bool = False
     types: frozenset[str] = frozenset()
+    most: Callable[[Limits], int] | None = None
+
+    def check_length(self, name: str, count: int, limits: Limits) -> None:
+        """Refuse a list of more names than the box takes."""
+        if self.most is not None and count > self.most(limits):
+            raise FortiError(500, FULL, f"the maximum number of entries in {name} has been reached")
 
     def show(self, value: Any) -> Any:  # noqa: ANN401 - JSON
         """As GET answers it."""
@@ -138,11 +144,11 @@ def names(*tables: str, most: Callable[[Limits], int] | None = None) -> Field:
         told = tuple(row_name(name, one) for one in given)
         if len(set(told)) != len(told):
             raise FortiError(500, TWICE, f"duplicate entry in {name}")
-        if most is not None and len(told) > most(limits):
-            raise FortiError(500, FULL, f"the maximum number of entries in {name} has been reached")
+        found.check_length(name, len(told), limits)
         return told
 
-    return Field(parse, (), tables, listed=True)
+    found = Field(parse, (), tables, listed=True, most=most)
+    return found
 
 
 def row_name(attribute: str, given: object) -> str:

@@ -14,7 +14,7 @@ from bridge.lab.devices.fortigate.answers import (
     unknown_reference,
 )
 from bridge.lab.devices.fortigate.draft import Draft
-from bridge.lab.devices.fortigate.item import FEED, POLICY, Item, Key, Reference
+from bridge.lab.devices.fortigate.item import FEED, POLICY, Item, Key
 from bridge.lab.devices.fortigate.table import ADDRESS, ADDRESS6, GROUP, GROUP6, VIP
 from bridge.lab.devices.fortigate.tables import TABLES, sharing
 
@@ -36,20 +36,23 @@ def _check_item(draft: Draft, item: Item) -> None:
     table = TABLES[item.key[1]]
     table.complete(item.body)
     _check_name(draft, item)
-    for one in sorted(item.references, key=lambda one: (one.attribute, one.name)):
-        if target(draft, item.key[0], one) is None:
-            raise unknown_reference(one.name, one.attribute)
+    before = draft.base.get(item.key)
+    known = {one.attribute: one.names for one in before.mentions} if before is not None else {}
+    for one in item.mentions:
+        for name in sorted(one.names - known.get(one.attribute, frozenset())):  # what was there cannot have gone
+            if target(draft, item.key[0], one.tables, name) is None:
+                raise unknown_reference(name, one.attribute)
     if item.key[1] in _GROUPS:
         _check_circle(draft, item)
     if draft.is_new(item.key):
         _check_room(draft, item)
 
 
-def target(draft: Draft, vdom: str, one: Reference) -> Key | None:
+def target(draft: Draft, vdom: str, tables: Iterable[str], name: str) -> Key | None:
     """What a reference points at: in the VDOM, else among what is global. Only feeds of addresses can be referred to."""
     for scope in (vdom, ""):
-        for path in one.tables:
-            item = draft.get((scope, path, one.name))
+        for path in tables:
+            item = draft.get((scope, path, name))
             if item is not None and (path != FEED or item.body["type"] == "address"):
                 return item.key
     return None
@@ -74,16 +77,16 @@ def _check_name(draft: Draft, item: Item) -> None:
 
 
 def _check_circle(draft: Draft, item: Item) -> None:
+    vdom, path, own = item.key
     waiting = [item]
-    seen: set[Key] = set()
+    seen: set[str] = set()
     while waiting:
-        for one in waiting.pop().references:
-            key = (item.key[0], item.key[1], one.name)
-            nested = draft.get(key) if item.key[1] in one.tables else None
-            if key == item.key and nested is not None:
-                raise bad_value("member", item.name)
-            if nested is not None and key not in seen:
-                seen.add(key)
+        for name in frozenset().union(*(one.names for one in waiting.pop().mentions if path in one.tables)) - seen:
+            if name == own:
+                raise bad_value("member", own)
+            seen.add(name)
+            nested = draft.get((vdom, path, name))
+            if nested is not None:
                 waiting.append(nested)
 
 

@@ -23,12 +23,12 @@ FEED = "system/external-resource"
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """A name that an attribute mentions, and the tables in which it may stand."""
+class Mention:
+    """The names that one attribute of an entry mentions, and the tables in which they may stand."""
 
     attribute: str
     tables: tuple[str, ...]
-    name: str
+    names: frozenset[str]
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +38,7 @@ class Item:
     key: Key
     body: Json
     rank: float
-    references: frozenset[Reference]
+    mentions: tuple[Mention, ...]
     wire: bytes = b""
     _stamp: int = field(default=0, repr=False)
 

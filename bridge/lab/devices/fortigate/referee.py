@@ -90,6 +90,14 @@ class _Net:
         else:
             self.spans.append(span)
 
+    def take(self, other: "_Net") -> None:
+        if other.but is not None:
+            self.parts.append(other)
+            return
+        self.hosts |= other.hosts
+        self.spans += other.spans
+        self.parts += other.parts
+
     def holds(self, address: IPv4Address | IPv6Address) -> bool:
         if self.but is not None and self.but.holds(address):
             return False
@@ -165,7 +173,8 @@ class Court:
         if path == FEED:
             self._fill_feed(net, item)
         elif path in (GROUP, GROUP6):
-            net.parts = [self._net(vdom, version, name) for name in item.body["member"]]
+            for name in item.body["member"]:
+                net.take(self._net(vdom, version, name))
             if item.body["exclude"] == "enable":
                 net.but = _Net(parts=[self._net(vdom, version, name) for name in item.body["exclude-member"]])
         else:

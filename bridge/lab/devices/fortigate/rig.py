@@ -49,10 +49,11 @@ def verdict(court: Court, packet: Packet, *, at: float, vdom: str = "root") -> V
 def dangling(state: State) -> list[str]:
     """Names that stand for nothing, in the VDOM or globally."""
     return [
-        f"{name_of(item)} -> {one.attribute} {one.name}"
+        f"{name_of(item)} -> {one.attribute} {name}"
         for item in state.items()
-        for one in sorted(item.references, key=lambda one: (one.attribute, one.name))
-        if not any(state.get((scope, path, one.name)) for scope in (item.key[0], "") for path in one.tables)
+        for one in item.mentions
+        for name in sorted(one.names)
+        if not any(state.get((scope, path, name)) for scope in (item.key[0], "") for path in one.tables)
     ]
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
 
@@ -134,20 +134,13 @@ class Store:
             tuple(sorted(touched)),
         )
         undo = {key: self.state.get(key) for key in changes}
-        self._index(undo.values(), changes.values())
+        for key, item in changes.items():
+            self._mentions.change(undo[key], item)
         self.state.merge(changes)
         for key in changes:
             self._revisions[key[:2]] = self._revisions.get(key[:2], 0) + 1
         back = {key: _push(self.state.entries, key, one) for key, one in pushes.items()}
         self._history.append(_Entry(write, undo, back))
-
-    def _index(self, before: Iterable[Item | None], after: Iterable[Item | None]) -> None:
-        for item in before:
-            if item is not None:
-                self._mentions.remove(item)
-        for item in after:
-            if item is not None:
-                self._mentions.add(item)
 
 
 def _gone(changes: Mapping[Key, Item | None], key: Key) -> bool:
