@@ -92,6 +92,17 @@ def test_a_user_of_one_vdom(several: Fortigate) -> None:
         assert api.get(ADDRESS, params={"vdom": "dmz"}).status == 200
         assert api.get(ADDRESS, params={"vdom": "root"}).status == 403
         assert [one["vdom"] for one in api.http.get(ADDRESS, params={"vdom": "*"}).json()] == ["dmz"]
+        assert api.put("cmdb/system/global", {"hostname": "mine"}, params={"vdom": "dmz"}).status == 403
+        assert api.get("cmdb/system/global", params={"vdom": "dmz"}).results["hostname"] == "edge"
+
+
+def test_interfaces_belong_to_one_vdom(several: Fortigate) -> None:
+    several.put_object("system/interface", {"name": "port4", "vdom": "dmz"})
+    api = Api(several)
+    with api.http:
+        assert api.post(POLICY, rule(srcintf=named("port4")), params={"vdom": "dmz"}).status == 200
+        assert api.post(POLICY, rule(srcintf=named("port4"))).error == -651
+        assert api.post(POLICY, rule(dstintf=named("port1")), params={"vdom": "dmz"}).error == -651
 
 
 def test_global_feeds_are_seen_by_every_vdom(several: Fortigate) -> None:

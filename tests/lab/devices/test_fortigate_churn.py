@@ -1,6 +1,7 @@
 """Random changes to the simulated FortiGate: whatever is taken or refused, nothing dangles, and every past state can be had again."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def step(box: Fortigate, chance: random.Random) -> None:
     number = str(chance.randrange(1, 6))
     several = named(*chance.sample(NAMES + GROUPS, 2))
     sides = chance.choice([named(group), named(name), named(feed), named("all")])
-    choices = [
+    choices: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "firewall/address", {"name": name, "subnet": f"10.0.0.{chance.randrange(9)}/32"}),
         ("DELETE", f"firewall/address/{name}", {}),
         ("PUT", f"firewall/address/{name}", {"name": chance.choice(NAMES)}),

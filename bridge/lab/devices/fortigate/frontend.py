@@ -122,6 +122,8 @@ class Frontend:
             return envelope(call.method, _place(call, vdom), badge, {"results": {}})
         user.check(call.table.area, write=call.method != "GET")
         place = call.place(vdom)
+        if not place[0] and user.vdoms and call.method != "GET":
+            raise FortiError(403)  # an administrator of some VDOMs does not change what is global
         before = device.store.revision(place)
         if call.method == "GET":
             told = {"revision": before} | perform(device.store.draft(), call, vdom)

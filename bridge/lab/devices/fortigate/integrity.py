@@ -15,7 +15,7 @@ from bridge.lab.devices.fortigate.answers import (
 )
 from bridge.lab.devices.fortigate.draft import Draft
 from bridge.lab.devices.fortigate.item import FEED, POLICY, Item, Key
-from bridge.lab.devices.fortigate.table import ADDRESS, ADDRESS6, GROUP, GROUP6, VIP
+from bridge.lab.devices.fortigate.table import ADDRESS, ADDRESS6, GROUP, GROUP6, INTERFACE, VIP
 from bridge.lab.devices.fortigate.tables import TABLES, sharing
 
 _GROUPS = frozenset({GROUP, GROUP6, "firewall.service/group"})
@@ -49,13 +49,21 @@ def _check_item(draft: Draft, item: Item) -> None:
 
 
 def target(draft: Draft, vdom: str, tables: Iterable[str], name: str) -> Key | None:
-    """What a reference points at: in the VDOM, else among what is global. Only feeds of addresses can be referred to."""
+    """What a reference points at: in the VDOM, else among what is global."""
     for scope in (vdom, ""):
         for path in tables:
             item = draft.get((scope, path, name))
-            if item is not None and (path != FEED or item.body["type"] == "address"):
+            if item is not None and _fits(item, vdom):
                 return item.key
     return None
+
+
+def _fits(item: Item, vdom: str) -> bool:
+    """Feeds that hold no addresses, and interfaces of another VDOM, cannot be referred to."""
+    path, name = item.key[1:]
+    if path == FEED:
+        return bool(item.body["type"] == "address")
+    return path != INTERFACE or name == "any" or not vdom or bool(item.body["vdom"] == vdom)
 
 
 def _check_name(draft: Draft, item: Item) -> None:

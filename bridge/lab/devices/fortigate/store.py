@@ -109,6 +109,15 @@ class Store:
             _undo(state, entry)
         return told[::-1]
 
+    def digests(self) -> list[tuple[Write, str]]:
+        """Every change still remembered, oldest first, each with the digest of the state right after it."""
+        state = self.state.copy()
+        told: list[tuple[Write, str]] = []
+        for entry in reversed(self._history):
+            told.append((entry.write, state.digest()))
+            _undo(state, entry)
+        return told[::-1]
+
     def at(self, number: int) -> State:
         """The state right after that write; 0 is the state before the first. LookupError when it is no longer remembered."""
         oldest = self._count - len(self._history)

@@ -28,7 +28,6 @@ def _system() -> Iterable[Table]:
             "vdom-mode": choice("no-vdom", "multi-vdom"),
             "management-vdom": reference(VDOM, default="root"),
             "rest-api-key-url-query": switch(),
-            "admin-lockout-threshold": number(1, 10, 3),
             "timezone": text(63, "Etc/UTC"),
         },
         cfg,

@@ -2,7 +2,7 @@
 
 `POST /api/v2/cmdb?action=transaction-start {"timeout": 60}` opens one; `transaction-commit` and `transaction-abort` end it;
 `transaction-show` and `transaction-list` tell. A table that a transaction touched is locked for everybody else until it ends.
-When the time that was asked for is over, everything in it is dropped.
+When the time that was asked for is over, everything in it is dropped. Reads see what is in force, with the header or without.
 
 The answer to a start and to a write within one are seen; the shapes of `show` and `list`, what a writer gets for a locked
 table, what a call with an unknown number gets, and that a refused commit ends the transaction, are of our choice.
