@@ -15,9 +15,9 @@ from typing import Any
 from bridge.lab.devices.fortigate.answers import FortiError, Json
 from bridge.lab.devices.fortigate.conduct import Limits
 from bridge.lab.devices.fortigate.query import single, whole
+from bridge.lab.devices.fortigate.referee import PROTOCOLS, Packet
 from bridge.lab.devices.fortigate.values import number
 
-_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132}
 _FEWEST = 20
 _NAMES = {"saddr": "source", "daddr": "destination", "sport": "source_port", "dport": "port", "policy": "policy"}
 _SHOWN = {
@@ -49,12 +49,28 @@ class Session:
         """4 or 6."""
         return number(self.source).version
 
+    def packet(self, at: float) -> Packet:
+        """What would begin it at that time; of ICMP, a request for an echo."""
+        icmp = {1: (8, 0), 58: (128, 0)}.get(self.protocol)
+        return Packet(
+            self.source,
+            self.destination,
+            self.protocol,
+            self.port,
+            self.source_port,
+            icmp,
+            self.vdom,
+            self.inward,
+            self.outward,
+            at,
+        )
+
     def shown(self) -> Json:
         """As the monitor shows it."""
-        names = {text: name for name, text in _PROTOCOLS.items()}
+        names = {told: name for name, told in PROTOCOLS.items()}
         return {
             "sessid": self.serial,
-            "proto": names.get(text := self.protocol, str(text)),
+            "proto": names.get(self.protocol, str(self.protocol)),
             "saddr": self.source,
             "sport": self.source_port,
             "daddr": self.destination,
@@ -173,7 +189,7 @@ def _equal(one: Session, name: str, text: str) -> bool:
         except ValueError:
             raise FortiError(400) from None
     if name == "protocol":
-        text = str(_PROTOCOLS.get(text.lower(), text))
+        text = str(PROTOCOLS.get(text.lower(), text))
     if not text.isdecimal():
         raise FortiError(400)
     return bool(held == int(text))

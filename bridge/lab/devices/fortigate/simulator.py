@@ -21,7 +21,7 @@ from bridge.lab.devices.fortigate.feeds import Feeds
 from bridge.lab.devices.fortigate.frontend import Frontend
 from bridge.lab.devices.fortigate.item import FEED, POLICY, State
 from bridge.lab.devices.fortigate.laboratory import Laboratory
-from bridge.lab.devices.fortigate.referee import PROTOCOLS, Court, Decision, Packet
+from bridge.lab.devices.fortigate.referee import Court, Decision, Packet
 from bridge.lab.devices.fortigate.sessions import Session, Sessions
 from bridge.lab.devices.fortigate.store import Author, Push, Store
 from bridge.lab.devices.fortigate.system import Identity, System, Unit
@@ -235,7 +235,11 @@ class Fortigate:
             return
         court, now = self.court(self.store.state), self.clock.now()
         self.sessions.close(
-            [one for one in self.sessions.all() if self._rechecks(one, pushed) and not _passes(court, one, now)]
+            [
+                one
+                for one in self.sessions.all()
+                if self._rechecks(one, pushed) and not court.judge(one.packet(now)).allowed
+            ]
         )
 
     def _rechecks(self, session: Session, pushed: bool) -> bool:
@@ -280,23 +284,6 @@ class Fortigate:
             self.sessions.clear()
             self.store.wipe()
             self.changed.notify_all()
-
-
-def _passes(court: Court, one: Session, now: float) -> bool:
-    words = {number: name for name, number in PROTOCOLS.items()}
-    seen = Packet(
-        one.source,
-        one.destination,
-        words.get(one.protocol, one.protocol),
-        one.port,
-        one.source_port,
-        {1: (8, 0), 58: (128, 0)}.get(one.protocol),
-        one.vdom,
-        one.inward,
-        one.outward,
-        now,
-    )
-    return court.judge(seen).allowed
 
 
 def simulator(
