@@ -1,7 +1,7 @@
 """Who of those that come to groups and leave them may do so now, and who waits for a person."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from bridge.delivery.group_view import Delta, GroupView
 from bridge.delivery.holds import Holds, Place, Waiting
@@ -22,7 +22,7 @@ class Admission:
         self._holds = holds
         self._limits = limits
         self._elapsed = elapsed
-        self._passed: dict[ObjectKey, deque[tuple[float, int]]] = {}
+        self._passed: dict[Place, deque[tuple[float, int]]] = {}
 
     def stays(
         self, deltas: Deltas, views: Mapping[ObjectKey, GroupView], first: set[ObjectKey], before: Waiting
@@ -41,7 +41,6 @@ class Admission:
             for kind, up in _kinds(delta):
                 self._keep((key, kind), up, delta.waited.get(kind, _NOBODY), before, found)
         self._follow(deltas, found)
-        self._note(deltas, found)
         return found
 
     def edit(self, body: Group, had: Group, waited: Held | None) -> Held | None:
@@ -56,25 +55,28 @@ class Admission:
 
     def _change(self, key: ObjectKey, delta: Delta, view: GroupView, *, first: bool) -> GroupChange:
         up = {kind: members - self._settled((key, kind)) for kind, members in _kinds(delta)}
-        wide = up[HoldKind.WIDENING]
-        gained = count_addresses(wide) - count_addresses(inside(delta.leaves, wide)) if wide else 0
-        much = gained > self._limits.removals_per_group.count
+        wide, away = up[HoldKind.WIDENING], up[HoldKind.REMOVAL]
+        gained, lost = _reach(wide, delta.leaves), _reach(away, delta.joins)
+        let_in, passed = self._lately((key, HoldKind.WIDENING)), self._lately((key, HoldKind.REMOVAL))
+        much = max(gained + let_in, lost + passed) > self._limits.removals_per_group.count
         return GroupChange(
             key,
             len(view),
             up[HoldKind.GROWTH],
-            up[HoldKind.REMOVAL],
+            away,
             first=first,
             doubtful=wide,
             gained=gained,
+            lost=lost,
             left_out=count_left_out(list(view.members)) if much else 0,
-            passed=self._lately(key),
+            passed=passed,
+            let_in=let_in,
         )
 
     def _others(self, deltas: Deltas, views: Mapping[ObjectKey, GroupView]) -> list[GroupChange]:
         """Groups that nothing happens to now and that lost members lately: of the device as a whole those count too."""
-        keys = [key for key in self._passed if key not in deltas]
-        return [GroupChange(key, len(views.get(key, ())), _NOBODY, _NOBODY, passed=self._lately(key)) for key in keys]
+        places = [place for place in self._passed if place[0] not in deltas and place[1] is HoldKind.REMOVAL]
+        return [GroupChange(p[0], len(views.get(p[0], ())), _NOBODY, _NOBODY, passed=self._lately(p)) for p in places]
 
     def _settled(self, place: Place) -> frozenset[str]:
         """Those about whom a person has decided: the guard counts them no more."""
@@ -101,37 +103,49 @@ class Admission:
         for key, delta in deltas.items():
             place, waits = (key, HoldKind.WIDENING), leaving.get(key.cluster, set())
             joins = delta.doubtful - self._holds.released(place) if waits else set()
-            extra = (joins & waits) | around(joins, waits)
+            extra = (joins & waits) | around(joins, waits) | inside(joins, waits)
             if extra:
                 known = found.get(place)
                 reason = known.reason if known else f"{len(extra)} join because others leave, which waits too"
                 found[place] = Held(key, frozenset(extra) | (known.members if known else _NOBODY), reason, place[1])
 
-    def _note(self, deltas: Deltas, found: Mapping[Place, Held]) -> None:
-        """Those who pass now without proof count for a while."""
+    def note(self, deltas: Deltas, found: Mapping[Place, Held], shut: Collection[ObjectKey]) -> None:
+        """Those who pass now without proof count for a while; of those who join, not in groups that are `shut`."""
+        if not self._limits.window:
+            return
         for key, delta in deltas.items():
-            place = key, HoldKind.REMOVAL
-            stay = found[place].members if place in found else _NOBODY
-            count = len(delta.unproven - stay - self._holds.released(place)) if delta.unproven else 0
-            if count and self._limits.window:
-                self._passed.setdefault(key, deque()).append((self._elapsed(), count))
+            for kind, up in _kinds(delta):
+                if not up or kind is HoldKind.GROWTH or (kind is HoldKind.WIDENING and key in shut):
+                    continue
+                stay = found[key, kind].members if (key, kind) in found else _NOBODY
+                others = delta.joins if kind is HoldKind.REMOVAL else delta.leaves
+                count = _reach(up - stay - self._holds.released((key, kind)), others)
+                if count:
+                    self._passed.setdefault((key, kind), deque()).append((self._elapsed(), count))
 
-    def _lately(self, key: ObjectKey) -> int:
-        passed = self._passed.get(key)
+    def _lately(self, place: Place) -> int:
+        passed = self._passed.get(place)
         if passed is None:
             return 0
         since = self._elapsed() - self._limits.window
         while passed and passed[0][0] <= since:
             passed.popleft()
         if not passed:
-            del self._passed[key]
+            del self._passed[place]
         return sum(count for _, count in passed)
+
+
+def _reach(members: frozenset[str], others: Collection[str]) -> int:
+    """How many addresses come or go with these, less what the others bring back of the same."""
+    if not any("/" in member for member in members):
+        return len(members)
+    return count_addresses(members) - count_addresses(inside(others, members))
 
 
 def _kinds(delta: Delta) -> Iterator[tuple[HoldKind, frozenset[str]]]:
     """Who comes up, by what would happen."""
     wider = delta.widening
     doubtful = frozenset(delta.doubtful) & wider if delta.doubtful else _NOBODY
-    yield HoldKind.REMOVAL, frozenset(delta.unproven)
+    yield HoldKind.REMOVAL, delta.narrowing if delta.unproven else _NOBODY
     yield HoldKind.WIDENING, doubtful
     yield HoldKind.GROWTH, wider - doubtful

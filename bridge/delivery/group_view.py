@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bridge.delivery.prefixes import around, inside
+from bridge.model.addresses import subtract
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, Shard
 from bridge.model.plan import HoldKind
@@ -17,7 +18,7 @@ class Delta:
     """Who is to join and who is to leave a group.
 
     `unproven` are those leaves that no event proved, `doubtful` those joins that follow from such a leave elsewhere. `waited` are those of
-    all of them who were held back before, by why.
+    all of them who were held back before, by why; `certain` are leaves that were proven of what waited to come for a prefix that waits.
     """
 
     joins: set[str] = field(default_factory=set)
@@ -25,11 +26,17 @@ class Delta:
     unproven: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
     waited: dict[HoldKind, frozenset[str]] = field(default_factory=dict)
+    certain: set[str] = field(default_factory=set)
 
     @property
     def widening(self) -> frozenset[str]:
         """Who joins in earnest: not what is left of a prefix that leaves."""
         return frozenset(self.joins) - inside(self.joins, self.leaves)
+
+    @property
+    def narrowing(self) -> frozenset[str]:
+        """Who leaves in earnest and without proof: not what is part of a prefix that joins."""
+        return frozenset(self.unproven) - inside(self.unproven, self.joins)
 
 
 class GroupView:
@@ -45,6 +52,7 @@ class GroupView:
         self.waits: dict[HoldKind, set[str]] = {}
         self.frozen_joins: set[str] = set()
         self._kept: tuple[set[str], set[str]] = (set(), set())  # joins and leaves that wait for others only
+        self._doubts: tuple[set[str], set[str]] = (set(), set())  # of joins and leaves that wait, those without proof
         self._size = size
         self._split(members, parts)
 
@@ -76,6 +84,8 @@ class GroupView:
 
     def delta(self, address: str, *, member: bool, inferred: bool, into: Delta) -> None:
         """Note what must happen to one address so that it is, or is no longer, a member."""
+        if not member and not inferred and address in self._kept[0]:
+            into.certain.add(address)
         self._forget(address)
         if member != (address in self):
             (into.joins if member else into.leaves).add(address)
@@ -86,17 +96,38 @@ class GroupView:
         """Put everything held back up for decision again."""
         into.joins |= self.held_joins | self.frozen_joins | self._kept[0]
         into.leaves |= self.held_leaves | self._kept[1]
-        into.unproven |= self.held_leaves
-        into.doubtful |= self.waits.get(HoldKind.WIDENING, set())
+        into.doubtful |= self._doubts[0]
+        into.unproven |= self._doubts[1]
         into.waited = {kind: frozenset(members) for kind, members in self.waits.items()}
-        self.waits, self.frozen_joins, self._kept = {}, set(), (set(), set())
+        self.waits, self.frozen_joins = {}, set()
+        self._kept, self._doubts = (set(), set()), (set(), set())
 
-    def together(self, joins: set[str], leaves: set[str]) -> tuple[set[str], set[str]]:
-        """Those of them that may join and leave now: nothing leaves for what waits to join, nor joins for what waits to leave."""
-        coming = self.held_joins | self.frozen_joins
-        leaving = inside(leaves, coming)
+    def part(self, delta: Delta) -> set[ObjectKey]:
+        """Let addresses go that left for certain out of prefixes that wait to leave; what is left of those waits on.
+
+        Returns the keys of the device objects that changed.
+        """
+        touched: set[ObjectKey] = set()
+        certain = subtract(delta.certain, delta.joins)
+        for prefix in around(delta.unproven, certain):
+            pieces = set(subtract((prefix,), certain))
+            rest = pieces - delta.joins
+            touched |= self.leave((prefix,)) | self.join(pieces)
+            delta.joins -= pieces
+            delta.leaves = delta.leaves - {prefix} | rest
+            delta.unproven = delta.unproven - {prefix} | rest
+            waited = delta.waited.get(HoldKind.REMOVAL, frozenset())
+            delta.waited[HoldKind.REMOVAL] = waited - {prefix} | rest
+        return touched
+
+    def together(self, delta: Delta) -> tuple[set[str], set[str]]:
+        """Those who may join and leave now: nothing leaves for what waits to join, nor joins for what waits to leave."""
+        back = self.held_joins | self.frozen_joins
+        joins, leaves = delta.joins - back, delta.leaves - self.held_leaves
+        leaving = inside(leaves, back)
         joining = inside(joins, self.held_leaves) | around(joins, self.held_leaves)
         self._kept = joining, leaving
+        self._doubts = delta.doubtful & (back | joining), delta.unproven & (self.held_leaves | leaving)
         return joins - joining, leaves - leaving
 
     @property
@@ -110,7 +141,7 @@ class GroupView:
         return frozenset().union(*self.waits.values(), self.frozen_joins, *self._kept)
 
     def _forget(self, address: str) -> None:
-        for waiting in (*self.waits.values(), self.frozen_joins, *self._kept):
+        for waiting in (*self.waits.values(), self.frozen_joins, *self._kept, *self._doubts):
             waiting.discard(address)
 
     def join(self, addresses: Iterable[str]) -> set[ObjectKey]:

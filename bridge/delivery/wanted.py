@@ -120,6 +120,9 @@ class Wanted:
             self._freeze(present, refused)
         doubts = any(delta.unproven or delta.doubtful for delta in deltas.values())
         self._reopen(deltas, self._waiting if again or doubts else self._waiting & deltas.keys())
+        for key, delta in deltas.items():
+            if delta.certain:
+                self._touch(self.views[key], self.views[key].part(delta))
         self._admit(deltas, first)
 
     def review(self) -> None:
@@ -238,19 +241,20 @@ class Wanted:
     def _admit(self, deltas: dict[ObjectKey, Delta], first: set[ObjectKey]) -> None:
         """Let members in and go, but for those that are held or frozen."""
         stays = self._admission.stays(deltas, self.views, first, self.held)
+        # A first load is no widening, and who is frozen out does not join.
+        self._admission.note(deltas, stays, self.frozen | first)
         for key, delta in deltas.items():
             self._move(key, delta, [stays[place] for kind in HoldKind if (place := (key, kind)) in stays])
 
     def _move(self, key: ObjectKey, delta: Delta, held: list[Held]) -> None:
         view = self.views[key]
         view.waits = {one.kind: set(one.members) for one in held}
-        joins, leaves = delta.joins - view.held_joins, delta.leaves - view.held_leaves
-        wider = joins & delta.widening if key in self.frozen else set()
+        wider = (delta.joins - view.held_joins) & delta.widening if key in self.frozen else set()
         if wider and key in self._stopping:
             self._outgrow(key)
         else:
             view.frozen_joins = wider
-        joins, leaves = view.together(joins - view.frozen_joins, leaves)
+        joins, leaves = view.together(delta)
         self._touch(view, view.leave(leaves) | view.join(joins))
         for kind in HoldKind:
             self.held.pop((key, kind), None)

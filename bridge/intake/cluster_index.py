@@ -63,6 +63,7 @@ class Dirty:
     names: dict[str, None] = field(default_factory=dict)  # of which there is something new
     named: dict[Ref, None] = field(default_factory=dict)  # external services that hold one of them
     orders: dict[tuple[Resource, str], tuple[Change, Order]] = field(
+    narrowed: dict[ObjectKey, list[str]] = field(default_factory=dict)  # whom a group of prefixes loses without proof
         default_factory=dict
     )  # by name, what happened last
 

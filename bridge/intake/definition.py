@@ -7,7 +7,7 @@ from functools import lru_cache
 from bridge.model import addresses
 from bridge.model.addresses import Ranges
 from bridge.model.policy import AS_POD, AddressSource, Source, SourceKind, View
-from bridge.policy.compile import EVERYONE
+from bridge.policy.compile import EVERYONE, EXEMPT
 
 Definition = tuple[Source, ...]
 """Whoever one of these sources selects."""
@@ -86,6 +86,11 @@ def _meet(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
 def by_prefixes(definition: Definition) -> bool:
     """Whether it takes more than labels to know whom it selects: addresses count too."""
     return any(source.kind is SourceKind.PREFIXES for source in parts(definition))
+
+
+def exempts(source: Source) -> bool:
+    """Whether those whom it selects go on past the default deny."""
+    return source.kind is SourceKind.BUILTIN and source.service == EXEMPT
 
 
 def region(sources: Iterable[Source], pod_ranges: tuple[str, ...]) -> tuple[str, ...]:

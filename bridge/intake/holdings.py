@@ -33,10 +33,10 @@ class Holdings:
         """What follows for groups that are put together of many pods."""
         for change in self._index.membership.changes():
             widened = proof.around(change.joined, dirty.widened.get(change.key, ()))
+            narrowed = change.inferred | proof.around(change.left, dirty.narrowed.get(change.key, ()))
             batch.joined += [MemberChange(change.key, one, unproven=one in widened) for one in sorted(change.joined)]
             batch.left += [
-                MemberChange(change.key, one, one in change.inferred, one in change.inferred)
-                for one in sorted(change.left)
+                MemberChange(change.key, one, one in change.inferred, one in narrowed) for one in sorted(change.left)
             ]
             batch.causes.setdefault(change.key, together(dirty.causes.values()) or OF_OURSELVES)
             for uid, joined in change.pods:
@@ -72,18 +72,21 @@ class Holdings:
     ) -> None:
         membership = self._index.membership
         joined, left, gained, lost = membership.update(address)
-        unproven = bool(left or joined or gained) and proof.unproven(
+        unproven = bool(left or joined or gained or lost) and proof.unproven(
             address, owner, before, self._index.workloads, dirty
         )
         if joined and owner is not None:
             batch.joined += [
-                MemberChange(key, address, unproven=unproven and before is not None and membership.excepts(key))
+                MemberChange(key, address, unproven=unproven and before is not None and membership.opens(key))
                 for key in joined
             ]
             moved.add(joined, owner, joined=True)
         if unproven:
             for key in gained:
                 dirty.widened.setdefault(key, []).append(address)
+            for key in lost:
+                if not proof.service_gone(key, dirty):
+                    dirty.narrowed.setdefault(key, []).append(address)
         leaver = self._known(before, dirty)
         if left:
             found_gone = address in dirty.unproven and owner is None

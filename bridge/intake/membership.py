@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from bridge.intake.definition import Definition, as_pod, region
+from bridge.intake.definition import Definition, as_pod, exempts, region
 from bridge.intake.landscape import Landscape
 from bridge.intake.regions import Regions
 from bridge.intake.seen import Change, Seen
@@ -131,9 +131,9 @@ class Membership:
         self._selection.forget()
         self.seen.selection.forget()
 
-    def excepts(self, key: ObjectKey) -> bool:
-        """Whether the group is defined by who is not in it: it grows when others lose members."""
-        return any(source.unless for source in self._defined.get(key, ()))
+    def opens(self, key: ObjectKey) -> bool:
+        """Whether joining the group takes from others: it is defined by who is not in it, or exempt from the default deny."""
+        return any(source.unless or exempts(source) for source in self._defined.get(key, ()))
 
     def uses_service(self, namespace: str, service: str) -> bool:
         """Whether some group stands for this Service."""

@@ -29,7 +29,8 @@ class GuardLimits:
     """Defaults of SEMANTICS 8; every one can be set.
 
     Removals that no event proves count together with those of the last `window` seconds, so that a mass change does not pass in small
-    pieces. An edit waits when it lets a destination reach more than `destination` percent of all addresses of a family.
+    pieces; likewise policy that the lists of a cluster show no longer. An edit waits when it lets a destination reach more than
+    `destination` percent of all addresses of a family.
     """
 
     removals_per_group: Threshold = Threshold(10, 20)
@@ -44,8 +45,9 @@ class GroupChange:
     """What is about to happen to one group: how many members it has on the device, who joins, who leaves without proof.
 
     `first` marks a group that the device was never seen to have: its first load is not growth. `doubtful` are those who join because
-    others left without proof, `gained` the addresses that the group reaches through them, of about `left_out` that it leaves out. `passed`
-    were let go without proof lately.
+    others left without proof, `gained` the addresses that the group reaches through them, `lost` those that it no longer reaches without
+    `unproven` (None: as many as they are); both of about `left_out`, which a group of prefixes leaves out, or any other has. `passed` were
+    let go without proof lately, `let_in` joined so.
     """
 
     key: ObjectKey
@@ -56,8 +58,15 @@ class GroupChange:
     doubtful: frozenset[str] = frozenset()
     gained: int = 0
     left_out: int = 0
+    lost: int | None = None
     passed: int = 0
 
+    let_in: int = 0
+
+    @property
+    def removed(self) -> int:
+        """How many addresses leave without proof."""
+        return len(self.unproven) if self.lost is None else self.lost
 
 def guard(changes: Iterable[GroupChange], device_members: int, limits: GuardLimits) -> tuple[Held, ...]:
     """The offending parts, one Held for each kind of each group; everything not named flows on.
@@ -67,7 +76,7 @@ def guard(changes: Iterable[GroupChange], device_members: int, limits: GuardLimi
     listed = list(changes)
     held = [one for change in listed for one in _of_group(change, limits)]
     passed = sum(change.passed for change in listed)
-    unproven = sum(len(change.unproven) for change in listed)
+    unproven = sum(change.removed for change in listed)
     if unproven and limits.removals_per_device.exceeded(unproven + passed, device_members + passed):
         seen = {one.key for one in held if one.kind is HoldKind.REMOVAL}
         reason = f"removal of {unproven} of {device_members} members on the device, which no event proves"
@@ -77,10 +86,14 @@ def guard(changes: Iterable[GroupChange], device_members: int, limits: GuardLimi
 
 def _of_group(change: GroupChange, limits: GuardLimits) -> Iterator[Held]:
     removals = limits.removals_per_group
-    if change.unproven and removals.exceeded(len(change.unproven) + change.passed, change.members + change.passed):
-        reason = f"removal of {len(change.unproven)} of {change.members} members, which no event proves"
+    of = change.members if change.lost is None else change.left_out
+    if change.unproven and removals.exceeded(change.removed + change.passed, of + change.passed):
+        if any("/" in member for member in change.unproven):
+            reason = f"{change.removed} addresses less, and no event proves that"
+        else:
+            reason = f"removal of {change.removed} of {change.members} members, which no event proves"
         yield Held(change.key, change.unproven, reason)
-    if change.doubtful and not change.first and removals.exceeded(change.gained, change.left_out):
+    if change.doubtful and not change.first and removals.exceeded(change.gained + change.let_in, change.left_out):
         reason = f"{change.gained} more addresses, because others left and no event proves that"
         yield Held(change.key, change.doubtful, reason, HoldKind.WIDENING)
     grown = change.joins - change.doubtful
