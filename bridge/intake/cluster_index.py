@@ -60,10 +60,10 @@ class Dirty:
     policy: bool = False
     causes: dict[Ref, str] = field(default_factory=dict)  # of everything but the pods of groups, in words
     widened: dict[ObjectKey, list[str]] = field(default_factory=dict)  # whom a group regains without proof
+    narrowed: dict[ObjectKey, list[str]] = field(default_factory=dict)  # whom a group of prefixes loses without proof
     names: dict[str, None] = field(default_factory=dict)  # of which there is something new
     named: dict[Ref, None] = field(default_factory=dict)  # external services that hold one of them
     orders: dict[tuple[Resource, str], tuple[Change, Order]] = field(
-    narrowed: dict[ObjectKey, list[str]] = field(default_factory=dict)  # whom a group of prefixes loses without proof
         default_factory=dict
     )  # by name, what happened last
 

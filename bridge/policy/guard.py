@@ -29,8 +29,7 @@ class GuardLimits:
     """Defaults of SEMANTICS 8; every one can be set.
 
     Removals that no event proves count together with those of the last `window` seconds, so that a mass change does not pass in small
-    pieces; likewise policy that the lists of a cluster show no longer. An edit waits when it lets a destination reach more than
-    `destination` percent of all addresses of a family.
+    pieces. An edit waits when it lets a destination reach more than `destination` percent of all addresses of a family.
     """
 
     removals_per_group: Threshold = Threshold(10, 20)
@@ -57,16 +56,16 @@ class GroupChange:
     first: bool = False
     doubtful: frozenset[str] = frozenset()
     gained: int = 0
-    left_out: int = 0
     lost: int | None = None
+    left_out: int = 0
     passed: int = 0
-
     let_in: int = 0
 
     @property
     def removed(self) -> int:
         """How many addresses leave without proof."""
         return len(self.unproven) if self.lost is None else self.lost
+
 
 def guard(changes: Iterable[GroupChange], device_members: int, limits: GuardLimits) -> tuple[Held, ...]:
     """The offending parts, one Held for each kind of each group; everything not named flows on.
