@@ -12,6 +12,7 @@ from bridge import metrics
 from bridge.clock import Clock
 from bridge.contract import Adapter
 from bridge.delivery import drift
+from bridge.delivery.activation import Activation
 from bridge.delivery.auditor import Auditor, Findings
 from bridge.delivery.decider import Decider
 from bridge.delivery.enforcement import Enforcement
@@ -94,7 +95,7 @@ class Worker:
         self._audit_asked = True
         self._reading: _Reading | None = None  # whole, and not yet told of
         self._save_due: float | None = None
-        self._activation_due = 0.0
+        self._activation = Activation(self._settings.activation_interval)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._doubted_at: datetime | None = None  # when the first reading showed what the state cannot explain
@@ -357,6 +358,8 @@ class Worker:
             self._enforcement.known = False
         if any(step.key.kind is Kind.ATTACHMENT and step.key not in outcome.refused for step in made.steps):
             self._audit_asked = True  # what is reachable from an enforced slot is known by a complete reading only
+        if not made.empty:
+            self._activation.begin(self._clock.elapsed())
         if not made.empty and self._save_due is None:
             self._save_due = self._clock.elapsed() + self._settings.save_after
         now = self._clock.now()
@@ -407,10 +410,9 @@ class Worker:
             self._store.record_health(self.device, DeviceHealth("stopped", why), epoch=fence.epoch)
 
     def _follow_activation(self, fence: Fence) -> None:
-        if not self._ledger.awaiting or self._clock.elapsed() < self._activation_due:
+        if not self._ledger.awaiting or not self._activation.due(self._clock.elapsed()):
             return
-        # A lone change is asked about at once; of many in a row, not each.
-        self._activation_due = self._clock.elapsed() + self._settings.activation_interval
+        self._activation.asked(self._clock.elapsed())
         if self._enforcement.adapter.active():
             self._ledger.activated(self._wanted, self._enforcement.quarantine, self._clock.now())
             self._ledger.write(fence.epoch, self._holds, self._clock.now())
@@ -460,7 +462,7 @@ class Worker:
         if self._enforcement.known and (self._wanted.todo.objects or self._audit_asked):
             return 0.0
         if self._ledger.awaiting:
-            return self._settings.activation_interval
+            return self._activation.wait(self._clock.elapsed())
         if self._doubted_at is not None and not self._enforcement.known:
             return _DOUBT_SECONDS
         return min(self._settings.poll_interval, self._take_over.wait)
