@@ -151,16 +151,16 @@ def test_f08_removal_needs_no_neighbours(site: World, order: tuple[str, ...]) ->
 
 @pytest.mark.acceptance("trust: F09: a shared destination is edited, and every rule that names it follows")
 def test_f09_all_users_follow(site: World) -> None:
-    site.external("", "shared", "198.51.100.64/28")
+    site.external("", "shared", "203.0.113.192/28")
     site.cluster_rule("all", "shared", "Allow")
     for team, source in (("shop", "10.244.1.1"), ("bank", "10.244.2.1")):
-        eventually(f"{team} before", partial(site.allowed, source, "198.51.100.65"))
-    site.external("", "shared", "198.51.100.80/28")
+        eventually(f"{team} before", partial(site.allowed, source, "203.0.113.193"))
+    site.external("", "shared", "203.0.113.208/28")
     for source in ("10.244.1.1", "10.244.2.1"):
-        eventually("after", partial(site.allowed, source, "198.51.100.81"))
-        eventually("and no longer", lambda at=source: not site.allowed(at, "198.51.100.65"))  # type: ignore[misc]
+        eventually("after", partial(site.allowed, source, "203.0.113.209"))
+        eventually("and no longer", lambda at=source: not site.allowed(at, "203.0.113.193"))  # type: ignore[misc]
     site.store.delete("clusteregressrules", None, "all")
-    eventually("gone", lambda: not site.allowed("10.244.1.1", "198.51.100.81"))
+    eventually("gone", lambda: not site.allowed("10.244.1.1", "203.0.113.209"))
 
 
 @pytest.mark.acceptance("trust: F12: lists of other teams that nobody refers to stay, byte for byte")

@@ -99,6 +99,8 @@ def test_opens_when_the_device_holds_the_group(site: World) -> None:
 def test_waits_until_the_address_has_left_its_old_groups(site: World) -> None:
     site.team("old", "10.244.2.1", "10.244.2.2", to="192.0.2.16/28")
     site.team("new", "10.244.2.9")
+    eventually("the old", lambda: "10.244.2.2" in site.group("service", "old", "web"))
+    eventually("the new", lambda: "10.244.2.9" in site.group("service", "new", "web"))
     site.await_in_step()
     with silent(site):
         site.delete_pod("old", "web-1")
@@ -128,6 +130,7 @@ def test_churn_of_others_delays_nobody(site: World) -> None:
 def test_who_need_not_wait(site: World) -> None:
     site.namespace("free", governed=False)
     site.namespace("tools")
+    known = len(site.device.requests())
     with silent(site):
         site.pod("free", "web-1", "10.244.4.1", gates=GATES)
         site.pod("kube-system", "dns-1", "10.244.4.2", gates=GATES)
@@ -138,6 +141,7 @@ def test_who_need_not_wait(site: World) -> None:
         opens(site, "kube-system", "dns-1", "NeverGated")
         opens(site, "tools", "db-1", "NeverGated")
         opens(site, "base", "host-1", "HostNetwork")
+        eventually("it was tried", lambda: any(one.fault for one in site.device.requests()[known:]))
         assert status(site, "base", "web-5") != "True"
     opens(site, "base", "web-5")
 

@@ -101,7 +101,7 @@ def test_what_a_report_tells(site: Site) -> None:
     assert all(members[one]["pod"] == "" for one in held["members"]), "nobody holds these any more"
     assert held["since"]
     assert held["digest"]
-    assert "delivery.guard" in held["decide"]
+    assert f"fusion-bridge release {held['digest']} --device edge" in held["decide"]
     lines = [one for one in edge["rules"] if one["object"] == RULES]
     assert [(one["action"], one["sources"], one["destinations"], one["protocol"], one["ports"]) for one in lines] == [
         ("Allow", ["service shop/web"], ["external service shop/provider"], "TCP", ["443"])
