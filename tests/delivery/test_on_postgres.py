@@ -7,18 +7,20 @@ import pytest
 
 from bridge.delivery.worker import Worker
 from bridge.intake.intake import Intake, required
-from bridge.model.capabilities import Limits
+from bridge.model.addresses import overlap
+from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.decisions import Choice, Decision, DecisionRecord
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group
 from bridge.model.observed import Change, Event, Observed, Synced
 from bridge.model.plan import HoldKind
+from bridge.policy.compile import Target
 from bridge.state.batch import Batch
 from bridge.state.database import Database
 from bridge.state.desired import ListState
 from tests.delivery.bench import FakeClock
 from tests.delivery.memory import MemoryAdapter, MemoryDevice
-from tests.intake.fold import EDGE, GOVERNANCE, event
+from tests.intake.fold import EDGE, EXEMPT, GOVERNANCE, event
 from tests.intake.objects import external, namespace, pod, service, service_rule
 from tests.policy import device
 from tests.state.builders import START, Stores
@@ -29,14 +31,15 @@ PAY = ObjectKey(Kind.GROUP, "east", Scope.SERVICE, "shop", "pay")
 class Line:
     """From events to a device in memory, through the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, target: Target = EDGE) -> None:
+        self.target = target
         self.stores = Stores(database)
         self.memory = MemoryDevice()
         self.restart()
 
     def restart(self) -> None:
         self.clock = FakeClock()
-        self.intake = Intake("east", GOVERNANCE, (EDGE,), self.stores.intake, self.clock)
+        self.intake = Intake("east", GOVERNANCE, (self.target,), self.stores.intake, self.clock)
         self.known = self.intake.start_from()
         adapter = MemoryAdapter(self.memory, limits=Limits(shard_members=8, batch=50))
         self.worker = Worker(adapter, self.stores.delivery, self.clock, "installation", clusters=("east",))
@@ -60,8 +63,8 @@ class Line:
         for _ in range(5):
             self.clock.seconds += self.worker.turn(1)
 
-    def members(self) -> frozenset[str]:
-        return device.members(self.memory.objects, PAY)
+    def members(self, key: ObjectKey = PAY) -> frozenset[str]:
+        return device.members(self.memory.objects, key)
 
 
 @pytest.fixture
@@ -174,3 +177,26 @@ def test_a_decision_on_the_tables_releases_and_is_settled_in_one_stroke(line: Li
     assert found is not None
     assert (found.state, found.by, found.reason) == (ListState.DONE, "ann", "meant")
     assert not line.stores.delivery.control("edge", ["east"]).decisions
+
+
+@pytest.mark.parametrize("form", [Form.TIERED, Form.FLAT])
+def test_a_namespace_that_is_governed_no_longer_stays_denied_over_a_restart(database: Database, form: Form) -> None:
+    line = Line(database, replace(EDGE, capabilities=Capabilities(form)))
+    everyone, free = replace(EXEMPT, name="everyone"), namespace(governed=False)
+
+    def denied(address: str) -> bool:
+        if form is Form.TIERED:
+            return address not in line.members(EXEMPT)
+        return overlap(line.members(everyone), [address])
+
+    line.sync(namespace(), *PODS)
+    line.see(free)
+    assert all(denied(one.addresses[0]) for one in PODS)
+    line.see(pod("new", "10.0.0.200"), *(replace(one, phase="Succeeded") for one in PODS[:5]))
+    line.restart()
+    line.sync(free, pod("new", "10.0.0.200"), *PODS[5:])
+    assert all(denied(one.addresses[0]) for one in PODS)
+    assert not denied("10.0.0.200")
+    kind = HoldKind.WIDENING if form is Form.TIERED else HoldKind.REMOVAL
+    lists = [one for one in line.stores.delivery.held_lists("edge") if one.state is ListState.HELD]
+    assert {part.kind for one in lists for part in one.held} == {kind}
