@@ -128,6 +128,11 @@ _UNDECIDED = _gauge(
     "Age of the oldest decision about held steps that its device has not taken up; 0 while there is none.",
     "cluster",
 )
+_DOUBTED = _gauge(
+    "cluster_doubted_objects",
+    "Policy objects that stay in force though lists show them no longer: too many at once, and nobody saw them deleted.",
+    "cluster",
+)
 _LEASES = _gauge("cluster_open_leases", "Addresses that workloads of the cluster hold now.", "cluster")
 _SYNCED = _gauge("watch_synced", "1 once this replica had a complete list of the resource.", "cluster", "resource")
 _SILENT = _gauge(
@@ -249,6 +254,7 @@ class Cluster:
         self.revision = _REVISION.labels(name)
         self.stops = _CLUSTER_STOPS.labels(name)
         self.decision_waiting = _UNDECIDED.labels(name)
+        self.doubted = _DOUBTED.labels(name)
         self.open_leases = _LEASES.labels(name)
         self.told = {target: _WRITES.labels(name, target) for target in TARGETS}
         self.untold = _UNTOLD.labels(name)

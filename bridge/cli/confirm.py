@@ -1,12 +1,15 @@
 """`fusion-bridge confirm`: a person says that a device or a cluster which is another one now is the right one."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bridge.cli.deciding import By, Reason
-from bridge.cli.invocation import invocation
+from bridge.cli.invocation import Invocation, invocation
 from bridge.errors import Refused, SettingsError
+
+if TYPE_CHECKING:
+    from bridge.state.recognition import Decision
 
 app = typer.Typer(rich_markup_mode=None, help="That another device or cluster is the right one.", no_args_is_help=True)
 
@@ -49,9 +52,12 @@ def cluster(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A cluster of the settings.", show_default=False)],
     by: By,
     reason: Reason,
+    policy: Annotated[
+        bool, typer.Option("--policy", help="Not that: the policy that is missing from its lists now was deleted.")
+    ] = False,
 ) -> None:
     """Record the identity of the cluster as it answers now: what was recorded of the one before and is missing now, is inferred to be
-    gone, under the guard.
+    gone, under the guard. With --policy, let exactly those policy objects go that stay in force now though its lists do not show them.
     """
     from contextlib import closing
 
@@ -67,6 +73,9 @@ def cluster(
     known = {one.name: one for one in asked.settings.clusters}
     if name not in known:
         raise SettingsError({name: f"no such cluster; there are {', '.join(known)}"}, "the command line")
+    if policy:
+        _let_go(asked, name, decision)
+        return
     with closing(Connection(cluster_config(known[name]), SystemClock())) as connection:
         found = connection.identity()
     with opened(asked.settings, asked.folder(asked.settings)) as database:
@@ -81,3 +90,18 @@ def cluster(
         asked.output.document(told | {"by": decision.by, "reason": decision.reason})
     else:
         asked.output.line(f"{name}: {found}, and no longer {before}, {decision}")
+
+
+def _let_go(asked: Invocation, name: str, decision: "Decision") -> None:
+    from bridge.cli.state import opened
+    from bridge.state.recognition import Recognitions
+
+    with opened(asked.settings, asked.folder(asked.settings)) as database:
+        refs, devices = Recognitions(database).confirm_policy(name, decision)
+    if not refs:
+        raise Refused(f"no policy of cluster {name} is doubted: there is nothing to confirm")
+    if asked.output.json:
+        told = {"cluster": name, "deleted": [str(ref) for ref in refs], "devices": list(devices)}
+        asked.output.document(told | {"by": decision.by, "reason": decision.reason})
+    else:
+        asked.output.line(f"{name}: {', '.join(map(str, refs))} were deleted, {decision}")

@@ -49,6 +49,7 @@ def _show_cluster(controller: "Controller", cluster: str) -> None:
     decided = told.decisions.get(cluster)
     series.decision_waiting.set(max(0.0, (controller.clock.now() - decided).total_seconds()) if decided else 0)
     series.stops.set(told.stops.get(cluster, 0))
+    series.doubted.set(told.doubted.get(cluster, 0))
     intake = controller.intakes.get(cluster)
     series.waiting_events.set(intake.waiting if intake else 0)
     series.unrecorded.set(intake.unrecorded_for if intake else 0)

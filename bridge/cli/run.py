@@ -115,6 +115,7 @@ def composed(settings: "Settings", database: "Database") -> "Controller":
             assembly.targets(settings, one.name, adapters),
             assembly.dialects(one),
             assembly.gate_settings(one),
+            settings.delivery.guard.limits(),
         )
         for one in settings.clusters
     ]

@@ -174,7 +174,7 @@ class Standby:
 
     def _intake(self, clock: Clock) -> Intake:
         unit = self._unit
-        return Intake(self.name, unit.governance, unit.targets, self._store, clock, unit.dialects)
+        return Intake(self.name, unit.governance, unit.targets, self._store, clock, unit.dialects, unit.guard)
 
     # ---- from any thread
 

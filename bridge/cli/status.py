@@ -13,6 +13,7 @@ from bridge.model.handover import Handovers
 if TYPE_CHECKING:
     from bridge.model.baseline import FreezeStanding
     from bridge.state.report_store import ReportStore
+    from bridge.state.reported import ClusterStanding
 
 DAY = timedelta(days=1)
 
@@ -52,7 +53,8 @@ def standing(store: "ReportStore", now: datetime) -> dict[str, Any]:
                 "revision": one.revision,
                 "changedAt": one.changed_at.isoformat() if one.changed_at else None,
                 "synced": sorted(one.synced),
-                "problem": one.problem,
+                "problem": _problem(one),
+                "doubted": one.doubted,
             }
             for one in clusters
         ],
@@ -71,6 +73,13 @@ def standing(store: "ReportStore", now: datetime) -> dict[str, Any]:
         ],
         "problems": [problem for one in clusters for problem in _problems(store, one.name)],
     }
+
+
+def _problem(one: "ClusterStanding") -> str:
+    """Why nothing is taken from the cluster, or not all that its lists say; "" when all is well."""
+    from bridge.report.words import doubted_line
+
+    return "; ".join(filter(None, [one.problem, doubted_line(one.name, one.doubted) if one.doubted else ""]))
 
 
 def _device(store: "ReportStore", name: str, now: datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from bridge.model.observed import ALWAYS_WATCHED, Resource
 from bridge.model.policy import Governance
 from bridge.names.settings import NamesSettings
 from bridge.policy.compile import Target
+from bridge.policy.guard import GuardLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class ClusterUnit:
     targets: tuple[Target, ...]
     dialects: Dialects = NATIVE
     gates: GateSettings = field(default_factory=GateSettings)
+    guard: GuardLimits = field(default_factory=GuardLimits)
 
     @property
     def resources(self) -> tuple[Resource, ...]:

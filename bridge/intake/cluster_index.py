@@ -8,6 +8,7 @@ from datetime import datetime
 from bridge.dialects.dialect import Context, Dialects
 from bridge.intake.annotated_pods import AnnotatedPods
 from bridge.intake.causes import cause, together
+from bridge.intake.doubts import Doubts, Missing
 from bridge.intake.landscape import Landscape
 from bridge.intake.membership import Membership
 from bridge.intake.names import NameBook
@@ -37,10 +38,12 @@ from bridge.model.observed import (
 )
 from bridge.model.policy import Governance, Ref
 from bridge.model.resolution import Resolution
+from bridge.policy.guard import GuardLimits
 from bridge.policy.select import ADDRESS_GROUP_ANNOTATION
 from bridge.state.batch import Recorded, Slim
 
 _Place = tuple[Resource, str, str]
+_LIMITS = GuardLimits()
 
 
 @dataclass(slots=True)
@@ -75,7 +78,13 @@ class Dirty:
 class ClusterIndex:
     """Everything that intake knows of one cluster now."""
 
-    def __init__(self, governance: Governance, recorded: Recorded, dialects: Dialects = NATIVE) -> None:
+    def __init__(
+        self,
+        governance: Governance,
+        recorded: Recorded,
+        dialects: Dialects = NATIVE,
+        limits: GuardLimits = _LIMITS,
+    ) -> None:
         self.landscape = Landscape(governance)
         self.workloads = Workloads()
         self.annotated_pods = AnnotatedPods()
@@ -90,6 +99,7 @@ class ClusterIndex:
         self._dialects = dialects
         self.names = NameBook(recorded.names)
         self.dirty = Dirty()
+        self.doubts = Doubts(limits)
         self._doubted: dict[str, Namespace] = {}  # that lists do not show, while pods of theirs are there
         self._uids: dict[_Place, str] = {}  # who has a name now; pods are known by uid
 
@@ -120,6 +130,20 @@ class ClusterIndex:
             if words:
                 self.dirty.policy = True
                 self.dirty.causes[ref] = together(filter(None, [self.dirty.causes.get(ref), words]))
+
+    def judge(self, at: datetime) -> None:
+        """Let go of the policy that is missing now, or doubt that it is gone."""
+        doubted = len(self.doubts)
+        for value in self.doubts.judge(at, self.policies.counts):
+            self._end_policy(Change.GONE, value)
+        self.dirty.policy |= doubted != len(self.doubts)
+
+    def let_go(self, refs: Iterable[Ref]) -> bool:
+        """A person says that these were deleted; whether any of them was doubted."""
+        found = self.doubts.let_go(refs)
+        for value in found:
+            self._end_policy(Change.GONE, value)
+        return bool(found)
 
     def taken(self) -> Dirty:
         """What is dirty, leaving nothing dirty behind."""
@@ -213,6 +237,8 @@ class ClusterIndex:
             case PolicyObject():
                 if value.resource not in self._dialects.kinds:
                     return
+                if not self._is_certain(change, value):
+                    return
                 value = self.policies.stamped(value)
                 self._take_policy(change, value)
             case Order():
@@ -228,6 +254,20 @@ class ClusterIndex:
             return False
         self._doubted.pop(value.name, None)
         return True
+
+    def _is_certain(self, change: Change, value: Missing) -> bool:
+        """Whether the object is there, or was seen going; of one that is missing it is judged when all that came with it is known."""
+        if change is Change.GONE and self.policies.knows(_ref(value)):
+            self.doubts.note(value)
+            return False
+        if self.doubts.drop(value):
+            self.dirty.policy = True
+        return True
+
+    def _end_policy(self, change: Change, value: Missing) -> None:
+        self.policies.remove(_ref(value))
+        self._mark_gone(_place(value))
+        self._policy_moved(change, value)
 
     def _mark_object(self, value: Slim, gone: bool) -> None:
         key = _place(value)
@@ -249,6 +289,10 @@ class ClusterIndex:
             known.pop(value.name, None)
         else:
             known[value.name] = value
+            self.doubts.begin_of(value.name)
+        if change is Change.DELETED:
+            for one in self.doubts.end_of(value.name, held_policy=self.policies.reaches(value.name)):
+                self._end_policy(change, one)
         if before is None or gone or before.labels != value.labels:
             self._members_moved(change, value, value.name)
         after = None if gone else value
@@ -325,12 +369,13 @@ class ClusterIndex:
             if value.uid and value.name:
                 self._take_object(change, Order(value.resource, value.uid, value.name, value.resource_version, None))
         elif is_policy(value.resource):
+            if not self._is_certain(change, value):
+                return
             if change is Change.UPSERT:
                 self.policies.put_unreadable(value)
+                self._policy_moved(change, value)
             else:
-                self.policies.remove(_ref(value))
-                self._mark_gone(_place(value))
-            self._policy_moved(change, value)
+                self._end_policy(change, value)
         elif change is not Change.UPSERT:
             known = self.landscape.find(value.resource, value.namespace, value.name)
             if known is not None:

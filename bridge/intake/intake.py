@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -18,15 +18,18 @@ from bridge.intake.likeness import alike
 from bridge.intake.policies import NATIVE
 from bridge.intake.recorder import Recorder
 from bridge.model.observed import ALWAYS_WATCHED, Change, Event, Observed, Pod, Resource, Synced
-from bridge.model.policy import AddressSource, Governance
+from bridge.model.policy import AddressSource, Governance, Ref
 from bridge.model.resolution import Resolution
 from bridge.policy.compile import Target
+from bridge.policy.guard import GuardLimits
 from bridge.state.batch import Batch, Recorded
 
 log = structlog.get_logger(__name__)
 
 _BATCH_EVENTS = 5_000
 _LONGEST_WAIT = 1.0
+_ASK_SECONDS = 1.0  # between two questions whether a person decided
+_LIMITS = GuardLimits()
 _RETRY_SECONDS = (0.2, 5.0)
 
 
@@ -35,6 +38,10 @@ class Store(Protocol):
 
     def load_cluster(self, cluster: str, same: Callable[[Pod], Pod] | None = None) -> Recorded:
         """What is recorded of the cluster; `same` may put an object that is in memory in the place of a pod that says the same."""
+        ...
+
+    def let_go(self, cluster: str) -> Collection[Ref]:
+        """The policy objects of which a person says that they were deleted, of those whose end is doubted."""
         ...
 
     def commit_batch(self, cluster: str, batch: Batch, epoch: int) -> int:
@@ -64,6 +71,7 @@ class Intake:
         store: Store,
         clock: Clock,
         dialects: Dialects = NATIVE,
+        limits: GuardLimits = _LIMITS,
     ) -> None:
         self.cluster = cluster
         self._governance = governance
@@ -71,6 +79,8 @@ class Intake:
         self._store = store
         self._clock = clock
         self._dialects = dialects
+        self._limits = limits
+        self._asked_at = 0.0
         self._queue: deque[Event | Synced | Resolution] = deque()
         self._arrived = threading.Event()
         self._synced: set[Resource] = set()
@@ -93,7 +103,7 @@ class Intake:
         recorded = self._store.load_cluster(self.cluster, partial(_same, seen) if seen else None)
         self.versions = recorded.versions
         self.revision, self.identity, self.seen_at = recorded.revision, recorded.uid, recorded.seen_at
-        self._index = ClusterIndex(self._governance, recorded, self._dialects)
+        self._index = ClusterIndex(self._governance, recorded, self._dialects, self._limits)
         known: dict[Resource, list[Observed]] = {Resource.PODS: list(recorded.pods.values())}
         for (resource, _, _), value in recorded.objects.items():
             known.setdefault(resource, []).append(value)
@@ -157,8 +167,18 @@ class Intake:
             self._taking_since = None
 
     def _due(self, now: datetime) -> bool:
-        """Whether the hour alone changes what is in force."""
-        return self.settled.is_set() and self._recorder.timetable.due(now)
+        """Whether the hour alone changes what is in force, or a person does."""
+        return self.settled.is_set() and (self._recorder.timetable.due(now) or self._let_go())
+
+    def _let_go(self) -> bool:
+        """Whether a person let go of policy that is doubted."""
+        if not self._index.doubts or self._clock.elapsed() - self._asked_at < _ASK_SECONDS:
+            return False
+        self._asked_at = self._clock.elapsed()
+        try:
+            return self._index.let_go(self._store.let_go(self.cluster))
+        except StateUnavailable:
+            return False  # asked again
 
     def prepare(self) -> bool:
         """Make ready what `run` records first, before it may: the difference between the record and what has come by now, if that is all.

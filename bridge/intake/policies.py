@@ -9,7 +9,7 @@ from bridge.dialects.dialect import Context, Dialects, Policy, ref_of
 from bridge.errors import PolicyError
 from bridge.intake.likeness import alike
 from bridge.model.kinds import BY_REF, KINDS, Brings, brings
-from bridge.model.observed import NO_LABELS, Namespace, PolicyObject, Undecodable
+from bridge.model.observed import NO_LABELS, Namespace, PolicyObject, Resource, Undecodable
 from bridge.model.policy import Action, AddressGroupSpec, ExternalService, Ref, Rule, Source, SourceKind
 from bridge.state.batch import Verdict
 
@@ -175,6 +175,19 @@ class PolicyBook:
         else:
             self._sequence.pop(entry.uid, None)
             self._forget(ref)
+
+    def knows(self, ref: Ref) -> bool:
+        """Whether there is such an object, as it was last seen."""
+        entry = self._entries.get(ref)
+        return entry is not None and entry.written is not None
+
+    def reaches(self, namespace: str) -> bool:
+        """Whether there is any object in the namespace."""
+        return any(ref.namespace == namespace for ref in self._entries)
+
+    def counts(self) -> Counter[Resource]:
+        """How many objects there are, by kind."""
+        return Counter(entry.written.resource for entry in self._entries.values() if entry.written is not None)
 
     def _forget(self, ref: Ref) -> None:
         entry = self._entries.pop(ref)

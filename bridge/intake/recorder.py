@@ -64,12 +64,14 @@ class Recorder:
         self._unreached = Unreached(index.landscape, index.workloads, index.membership)
         self._verdicts = dict(recorded.verdicts)
         self._placements = dict(recorded.placements)
+        index.doubts.start_from(recorded.verdicts.values())
         self._freezes = Freezes(cluster, targets, index.policies, recorded)
         self.timetable = Timetable()
 
     def first(self, at: datetime) -> Batch:
         """The batch that brings the record up to the first complete lists, whatever happened meanwhile."""
         index = self._index
+        index.judge(at)
         index.policies.forget_absent()
         dirty = index.taken()
         dirty.policy = True
@@ -82,6 +84,7 @@ class Recorder:
 
     def next(self, at: datetime) -> Batch:
         """The batch for what is dirty now, and for the rules that begin or cease to count."""
+        self._index.judge(at)
         dirty = self._index.taken()
         dirty.policy = dirty.policy or self.timetable.due(at)
         return self._record(dirty, at, first=False)
@@ -203,6 +206,7 @@ class Recorder:
             **self._complaints(asked.errors),
             **compiler.about_defaults(drawn.notes),
         }
+        self._said |= index.doubts.told(self._said)
         self._plain = {ref: self._said[ref] for ref in index.names.carriers}
         self._said |= {ref: index.names.told(verdict) for ref, verdict in self._plain.items()}
         self._record_placements(drawn.placements, others, batch)

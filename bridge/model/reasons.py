@@ -14,6 +14,8 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     INVALID = "Invalid"
     NAMESPACE_NOT_GOVERNED = "NamespaceNotGoverned"
+    DOUBTED = "Doubted"
+    LET_GO = "LetGo"
     UNSUPPORTED = "Unsupported"
     OVER_BROAD = "OverBroad"
     PROGRAMMED = "Programmed"
@@ -60,6 +62,11 @@ MEANINGS: Mapping[Reason, Meaning] = {
         "ask the platform team to label the namespace as the bridge's governed.namespaceSelector says",
         event=True,
     ),
+    Reason.DOUBTED: Meaning(
+        "much of the cluster's policy is missing from its lists, and nobody saw it deleted: it stays in force",
+        "if it is there, see that the API server lists it; if it was deleted, `fusion-bridge confirm cluster NAME --policy`",
+    ),
+    Reason.LET_GO: Meaning("a person says that it was deleted, and it goes from its devices"),
     Reason.UNSUPPORTED: Meaning(
         "a device in scope cannot express it",
         "write it in terms that the device takes, or name other devices in spec.devices",

@@ -29,7 +29,8 @@ class GuardLimits:
     """Defaults of SEMANTICS 8; every one can be set.
 
     Removals that no event proves count together with those of the last `window` seconds, so that a mass change does not pass in small
-    pieces. An edit waits when it lets a destination reach more than `destination` percent of all addresses of a family.
+    pieces; likewise policy that the lists of a cluster show no longer. An edit waits when it lets a destination reach more than
+    `destination` percent of all addresses of a family.
     """
 
     removals_per_group: Threshold = Threshold(10, 20)
@@ -37,6 +38,7 @@ class GuardLimits:
     growth_per_group: Threshold = Threshold(50, 1000)
     destination: float = 50
     window: float = 60
+    policy_per_cluster: Threshold = Threshold(10, 5)
 
 
 @dataclass(frozen=True, slots=True)

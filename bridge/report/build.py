@@ -77,6 +77,7 @@ def recorded(device: str, kind: str, evidence: Evidence, error: str = "") -> Dev
         picture=evidence.picture,
         frozen=evidence.frozen,
         handover=evidence.handover,
+        doubted=evidence.doubted,
     )
     told = evidence.standing
     if told is None:

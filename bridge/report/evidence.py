@@ -51,6 +51,7 @@ class Evidence:
     picture: Picture | None = None
     frozen: tuple[FrozenPolicy, ...] = ()
     handover: HandoverTimes = field(default_factory=HandoverTimes)
+    doubted: Mapping[str, int] = field(default_factory=dict)
     at: datetime | None = None
 
 
@@ -78,6 +79,7 @@ class Witness:
             picture=self._picture(device, since),
             frozen=tuple(_frozen(one) for one in self._freezes.get(device, ())),
             handover=self._handovers.get(device, HandoverTimes()),
+            doubted=self._store.doubted(device),
             at=self._at,
         )
 

@@ -285,6 +285,7 @@ class DeviceReport(Value, frozen=True):
     picture: Picture | None = None
     frozen: tuple[FrozenPolicy, ...] = ()
     handover: HandoverTimes = HandoverTimes()
+    doubted: Mapping[str, int] = {}  # by cluster, policy objects that stay in force though its lists do not show them
     rules: tuple[RuleLine, ...] = ()
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import starmap
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -15,6 +16,7 @@ from bridge.report.words import (
     changes_line,
     clock,
     counted,
+    doubted_line,
     handover_line,
     members_of,
     report_line,
@@ -125,6 +127,7 @@ def _reasons(device: DeviceReport) -> Iterable[str]:
         yield f"{counted(len(device.held), 'change')} held until a person decides"
     if device.state == "stopped" and device.message:
         yield device.message
+    yield from starmap(doubted_line, device.doubted.items())
     if device.drift_total:
         yield f"{counted(device.drift_total, 'object')} changed by somebody else {since_words(device)}"
     if not device.active:

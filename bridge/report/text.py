@@ -14,6 +14,7 @@ from bridge.report.words import (
     age,
     changes_line,
     clock,
+    doubted_line,
     handover_line,
     members_of,
     since_words,
@@ -158,6 +159,9 @@ def _findings(device: DeviceReport, at: datetime) -> Iterator[Sheet]:
         more += f", rejected by {frozen.rejected_by}" if frozen.rejected_by else ""
         title = f"{name}: frozen {end} ({', '.join(frozen.windows)}); waiting from {frozen.cluster}{more}"
         yield Sheet(title, ("edit",), edits)
+    if device.doubted:
+        rows = tuple((doubted_line(cluster, number),) for cluster, number in device.doubted.items())
+        yield Sheet(f"{name}: in force though nobody knows whether it is there", ("policy",), rows)
     if device.quarantined:
         rows = tuple((one.object, one.message) for one in device.quarantined)
         yield Sheet(f"{name}: refused by the device", ("object", "the device's words"), rows)

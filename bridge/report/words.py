@@ -75,6 +75,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
+def doubted_line(cluster: str, number: int) -> str:
+    """What there is to say of policy that stays in force though the lists of the cluster do not show it."""
+    return (
+        f"{counted(number, 'policy object')} of cluster {cluster} missing from its lists, and nobody saw a deletion: all of it stays in "
+        f"force; if it was deleted, `fusion-bridge confirm cluster {cluster} --policy --by NAME --reason TEXT`"
+    )
+
+
 def members_of(text: str) -> str:
     """The members alone, where a line of the audit has a digest and the members that went or came; else the line as it is."""
     found = _MEMBERS.fullmatch(text)

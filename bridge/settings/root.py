@@ -122,6 +122,10 @@ class GuardSettings(Section):
         le=86400,
         description="Seconds for which removals that passed count with those that follow.",
     )
+    policy_per_cluster: ThresholdSettings = Field(
+        _as_settings(_LIMITS.policy_per_cluster),
+        description="Policy objects that lists show no longer and nobody saw deleted: beyond this they stay in force.",
+    )
 
     def limits(self) -> GuardLimits:
         """The guard's values."""
@@ -131,6 +135,7 @@ class GuardSettings(Section):
             self.growth_per_group.threshold(),
             self.destination,
             self.window,
+            self.policy_per_cluster.threshold(),
         )
 
 

@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from bridge.errors import LostLease, StateError
+from bridge.model.policy import Ref
+from bridge.model.reasons import Reason
 from bridge.state import loading
 from bridge.state.batch import Batch, Recorded
 from bridge.state.database import BY_KEY, Connection, Database
@@ -72,6 +74,12 @@ class IntakeStore:
         """Everything known of the cluster, as of one moment. StateError when it is not registered. `same` as for `load`."""
         with self._database.transaction(snapshot=True) as connection:
             return loading.load(connection, cluster, same)
+
+    def let_go(self, cluster: str) -> frozenset[Ref]:
+        """The policy objects of which a person says that they were deleted, which nobody saw."""
+        query = "SELECT kind, namespace, name FROM policy_object WHERE cluster = %s AND reason = %s"
+        with self._database.transaction() as connection:
+            return frozenset(Ref(*row) for row in connection.execute(query, [cluster, str(Reason.LET_GO)]))
 
     def standing(self, cluster: str) -> tuple[int, datetime | None]:
         """The revision of the record, and up to when all that happened in the cluster is in it. StateError when it is not registered."""

@@ -24,6 +24,7 @@ _OBJECTS = "SELECT device, state, count(*) FROM device_object WHERE NOT gone GRO
 _LEASES = "SELECT cluster, count(*) FROM lease_open GROUP BY cluster"
 _DECISIONS = "SELECT cluster, min(at) FROM decision WHERE state = 'Waiting' GROUP BY cluster"
 _STOPS = "SELECT cluster, count(*) FROM stop WHERE ended_at IS NULL GROUP BY cluster"
+_DOUBTED = "SELECT cluster, count(*) FROM policy_object WHERE reason = 'Doubted' GROUP BY cluster"
 _FROZEN = """
 SELECT f.device, coalesce(sum(json_array_length(h.steps)), 0) FROM frozen f
 LEFT JOIN held_plan h ON h.device = f.device AND h.cluster = f.cluster AND h.kind = 'freeze' AND h.state IN ('held', 'rejected')
@@ -71,13 +72,14 @@ class DeviceFigures:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How everything stands: devices by name, the last kept report by its origin. By cluster: the oldest decision that no device has taken
-    up, and how many stops are in force.
+    up, how many stops are in force, and how many policy objects stay in force that its lists do not show.
     """
 
     devices: Mapping[str, DeviceFigures]
     reports: Mapping[str, datetime]
     decisions: Mapping[str, datetime] = field(default_factory=dict)
     stops: Mapping[str, int] = field(default_factory=dict)
+    doubted: Mapping[str, int] = field(default_factory=dict)
 
 
 class Measures:
@@ -108,7 +110,8 @@ class Measures:
             reports: dict[str, datetime] = dict(connection.execute(_REPORTS).fetchall())
             decisions: dict[str, datetime] = dict(connection.execute(_DECISIONS).fetchall())
             stops: dict[str, int] = dict(connection.execute(_STOPS).fetchall())
-        return Standing(devices, reports, decisions, stops)
+            doubted: dict[str, int] = dict(connection.execute(_DOUBTED).fetchall())
+        return Standing(devices, reports, decisions, stops, doubted)
 
     def leases(self) -> dict[str, int]:
         """Open leases by cluster: tens of milliseconds in a large fleet, so seldom."""

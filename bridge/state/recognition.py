@@ -7,6 +7,8 @@ from datetime import datetime
 from bridge.errors import Refused, StateError
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import FenceState
+from bridge.model.policy import Ref
+from bridge.model.reasons import Reason
 from bridge.state import audit_rows
 from bridge.state.chain import Head
 from bridge.state.database import Connection, Database
@@ -47,6 +49,9 @@ UPDATE device_object SET applied_generation = 0, waiting_since = now(), state = 
 """
 # The versions of its resources say nothing about those of another cluster.
 _CONFIRM_CLUSTER = "UPDATE cluster SET uid = %(uid)s, synced = '{}' WHERE name = %(cluster)s"
+_LET_GO = """
+UPDATE policy_object SET reason = %(let_go)s WHERE cluster = %(cluster)s AND reason = %(doubted)s RETURNING kind, namespace, name
+"""
 _SERVED = "SELECT DISTINCT device FROM device_object WHERE cluster = %s ORDER BY device"
 
 
@@ -181,6 +186,26 @@ class Recognitions:
             connection.execute(_CONFIRM_CLUSTER, {"cluster": cluster, "uid": uid})
             _wake(connection, CHANNEL, cluster)
         return devices
+
+    def confirm_policy(self, cluster: str, decision: Decision) -> tuple[tuple[Ref, ...], tuple[str, ...]]:
+        """What is doubted of the cluster's policy at this moment was deleted: just this goes, unless it is listed again by then.
+
+        Returns it, and the devices that hold something of the cluster, in whose audit it is written.
+        """
+        values = {"cluster": cluster, "doubted": str(Reason.DOUBTED), "let_go": str(Reason.LET_GO)}
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT FROM cluster WHERE name = %s FOR UPDATE", [cluster]).fetchone()
+            if row is None:
+                raise StateError(f"cluster {cluster} is not registered in this database")
+            refs = tuple(sorted(Ref(*one) for one in connection.execute(_LET_GO, values)))
+            devices = tuple(str(one[0]) for one in connection.execute(_SERVED, [cluster]))
+            key = ObjectKey(Kind.FENCE, cluster, Scope.BUILTIN, "", "policy")
+            names = ", ".join(map(str, refs))
+            for device in devices if refs else ():
+                self._audit(
+                    connection, device, [AuditEntry(key, CONFIRM, str(decision), names, "-", "done")], decision.at
+                )
+        return refs, devices
 
     def adopt(self, device: str, keys: Collection[ObjectKey], decision: Decision) -> None:
         """Let the device's owner put our mark on what stands there under the names of these."""

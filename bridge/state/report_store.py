@@ -12,6 +12,7 @@ from bridge.model.baseline import FreezeStanding
 from bridge.model.handover import Handovers
 from bridge.model.identity import ObjectKey
 from bridge.model.policy import Ref
+from bridge.model.reasons import Reason
 from bridge.state import freezes, handovers, loading, tables
 from bridge.state.batch import Verdict
 from bridge.state.database import Database
@@ -59,9 +60,22 @@ class ReportStore:
             _cluster.problem,
         )
         query = select(*columns)
+        policy = tables.policy_object.c
+        doubted = select(policy.cluster, func.count()).where(policy.reason == str(Reason.DOUBTED))
         with self._database.reading() as connection:
+            counts = _counts(connection.execute(doubted.group_by(policy.cluster)))
             rows = connection.execute(query.order_by(_cluster.name))
-            return tuple(ClusterStanding(*row) for row in rows)
+            return tuple(ClusterStanding(*row, doubted=counts.get(row.name, 0)) for row in rows)
+
+    def doubted(self, device: str) -> Mapping[str, int]:
+        """By cluster of which the device has anything, how many policy objects stay in force that its lists do not show."""
+        policy = tables.policy_object.c
+        served = select(_object.cluster).where(_object.device == device)
+        query = select(policy.cluster, func.count()).where(
+            policy.reason == str(Reason.DOUBTED), policy.cluster.in_(served)
+        )
+        with self._database.reading() as connection:
+            return _counts(connection.execute(query.group_by(policy.cluster)))
 
     def devices(self) -> tuple[DeviceStanding, ...]:
         """Every device, by name."""
@@ -166,6 +180,10 @@ class ReportStore:
         with self._database.transaction(snapshot=True) as connection:
             rows = loading.stream(connection, query, values)
             return {address: Holder(intern(namespace), pod, intern(owner)) for address, namespace, pod, owner in rows}
+
+
+def _counts(rows: Iterable[Row[str, int]]) -> dict[str, int]:
+    return {row[0]: row[1] for row in rows}
 
 
 def _standing(row: Row[Any]) -> DeviceStanding:

@@ -49,8 +49,8 @@ class DeviceStanding:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStanding:
-    """One cluster: its identity, its last batch, the resource version of the last complete list of each resource, and why nothing is
-    taken from it.
+    """One cluster: its identity, its last batch, the resource version of the last complete list of each resource, why nothing is
+    taken from it, and how many policy objects stay in force that its lists do not show.
     """
 
     name: str
@@ -59,6 +59,7 @@ class ClusterStanding:
     changed_at: datetime | None
     synced: Mapping[str, str]
     problem: str = ""
+    doubted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

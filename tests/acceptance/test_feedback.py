@@ -346,7 +346,13 @@ def test_examples_of_pods(teams: Teams) -> None:
 
 @pytest.mark.acceptance("feedback: reasons are one table: that of docs/status.md is made of it")
 def test_reasons(teams: Teams) -> None:
-    accepted = (Reason.ACCEPTED, Reason.INVALID, Reason.NAMESPACE_NOT_GOVERNED)
+    accepted = (
+        Reason.ACCEPTED,
+        Reason.INVALID,
+        Reason.NAMESPACE_NOT_GOVERNED,
+        Reason.DOUBTED,
+        Reason.LET_GO,
+    )
     pods = (Reason.HOST_NETWORK, Reason.ADDRESS_CONFLICT, Reason.OUTSIDE_POD_RANGES)
     rows = ["| reason | condition | means | to do | Event |", "| --- | --- | --- | --- | --- |"]
     for reason, meaning in MEANINGS.items():

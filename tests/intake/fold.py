@@ -241,6 +241,10 @@ class Bench:
         self._recorder = Recorder(CLUSTER, self._governance, self._targets, self.index, recorded)
         self._first = True
 
+    def pass_time(self, seconds: int) -> None:
+        """Nothing happens meanwhile."""
+        self._now += seconds
+
     def restart(self) -> None:
         """Another process goes on from the record."""
         self._begin()

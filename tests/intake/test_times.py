@@ -63,6 +63,9 @@ class Stage:
     def load_cluster(self, _cluster: str, _same: Callable[[Pod], Pod] | None = None) -> Recorded:
         return self.record.recorded()
 
+    def let_go(self, _cluster: str) -> frozenset[Ref]:
+        return frozenset()
+
     def commit_batch(self, _cluster: str, batch: Batch, _epoch: int) -> int:
         self.record.take(batch)
         self.record.check()
