@@ -9,6 +9,8 @@ from bridge.cli.errors import HELD
 from bridge.cli.invocation import Invocation, invocation
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from bridge.cluster.orders import Orders
 
 Digest = Annotated[str, typer.Argument(help="Of the held steps, as `fusion-bridge held` shows it.")]
@@ -32,13 +34,8 @@ def release(
     It writes a Decision into the cluster with your credentials there, and waits until the bridge says on it what became of it.
     """
     asked = invocation(context)
-    with person.orders(asked, cluster, kubeconfig, kube_context) as orders:
-        _decide(
-            asked,
-            orders,
-            {"device": device, "digest": digest, "verdict": "Release", "by": by or "", "reason": reason},
-            wait,
-        )
+    spec = {"device": device, "digest": digest, "verdict": "Release", "by": by or "", "reason": reason}
+    _decide(asked, person.orders(asked, cluster, kubeconfig, kube_context), spec, wait)
 
 
 def reject(
@@ -57,21 +54,17 @@ def reject(
     It writes a Decision into the cluster with your credentials there, and waits until the bridge says on it what became of it.
     """
     asked = invocation(context)
-    with person.orders(asked, cluster, kubeconfig, kube_context) as orders:
-        _decide(
-            asked,
-            orders,
-            {"device": device, "digest": digest, "verdict": "Reject", "by": by or "", "reason": reason},
-            wait,
-        )
+    spec = {"device": device, "digest": digest, "verdict": "Reject", "by": by or "", "reason": reason}
+    _decide(asked, person.orders(asked, cluster, kubeconfig, kube_context), spec, wait)
 
 
-def _decide(asked: Invocation, orders: "Orders", spec: dict[str, str], wait: float) -> None:
+def _decide(asked: Invocation, cluster: "AbstractContextManager[Orders]", spec: dict[str, str], wait: float) -> None:
     from bridge.model.decisions import Settled
 
-    spec["reason"] = person.said("reason", spec["reason"])
-    spec["by"] = person.said("by", spec["by"]) if spec["by"] else orders.whoami()
-    found = orders.settled(orders.decide(spec), (str(one) for one in Settled if one is not Settled.WAITING), wait)
+    with cluster as orders:
+        spec["reason"] = person.said("reason", spec["reason"])
+        spec["by"] = person.said("by", spec["by"]) if spec["by"] else orders.whoami()
+        found = orders.settled(orders.decide(spec), (str(one) for one in Settled if one is not Settled.WAITING), wait)
     done = found.state == Settled.DONE
     words = found.message or "the bridge has not said what became of it; it will once it has heard it"
     if asked.output.json:

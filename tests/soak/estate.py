@@ -112,7 +112,7 @@ def _bigip(device: Bigip) -> Post:
     def now() -> Moment:
         return BigipMoment(device, device.writes()[-1].number)
 
-    return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, Track(drain), now, lambda: device._changed)
+    return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, Track(drain), now, lambda: device.changed)
 
 
 def _memory(device: MemoryDevice) -> Post:

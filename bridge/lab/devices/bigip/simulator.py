@@ -1,14 +1,9 @@
 """The simulated BIG-IP as one object: the device's parts, wired to an endpoint, and the controls for tests."""
 
 import secrets
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
-from bridge.lab.device import Exchange, Write
 from bridge.lab.devices.bigip import configuration
 from bridge.lab.devices.bigip.answers import CANNED, SYNTAX, ApiError, encode, framework_error
 from bridge.lab.devices.bigip.configuration import Call
@@ -25,12 +20,13 @@ from bridge.lab.devices.clock import LabClock
 from bridge.lab.devices.endpoint import Endpoint
 from bridge.lab.devices.faults import Faults
 from bridge.lab.devices.message import Answer, Request
+from bridge.lab.devices.served import Served
 
 _LIB = "/mgmt/shared/"
 _WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
 
-class Bigip:
+class Bigip(Served[State]):
     """A BIG-IP with AFM on 127.0.0.1. Every method may be called from any thread, before and after `start`."""
 
     def __init__(
@@ -43,6 +39,7 @@ class Bigip:
         limits: Limits | None = None,
         keep: int = 20_000,
     ) -> None:
+        super().__init__()
         self.username = username or "admin"
         self.password = password or secrets.token_urlsafe(12)
         self.clock = LabClock()
@@ -58,78 +55,24 @@ class Bigip:
         self.saves = 0
         self._system = System(self.identity, self.store.compiler)
         self._laboratory = Laboratory(self)
-        self._changed = threading.Condition(threading.RLock())
         self.endpoint = Endpoint(
             self._answer, clock=self.clock, faults=self.faults, canned=CANNED, tls=tls, port=port, keep=5 * keep
         )
 
-    def __enter__(self) -> "Bigip":
-        self.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Listen; calls are answered when this returns."""
-        self.endpoint.start()
-
-    def stop(self) -> None:
-        """End the endpoint; the state stays, and a later `start` serves it on the same port."""
-        self.endpoint.stop()
-
-    @property
-    def url(self) -> str:
-        """`https://127.0.0.1:<port>` while it listens."""
-        return self.endpoint.url
-
-    @property
-    def ca(self) -> str | None:
-        """Path of the certificate authority, None without TLS."""
-        return self.endpoint.ca
+    def kept(self) -> Store:
+        """The configuration."""
+        return self.store
 
     def document(self) -> Mapping[str, str | None]:
         """What a client needs to know."""
         names = {"url": self.url, "kubeconfig": None, "username": self.username, "password": self.password}
         return names | {"token": None, "ca": self.ca}
 
-    # What it has seen.
-
-    def requests(self) -> Sequence[Exchange]:
-        """Every call so far."""
-        return list(self.endpoint.log)
-
-    def writes(self) -> Sequence[Write]:
-        """Every change of configuration so far."""
-        with self._changed:
-            return self.store.writes()
-
-    def history(self) -> list[Json]:
-        """Every change with the digest of the state after it."""
-        with self._changed:
-            return [msgspec.to_builtins(write) | {"digest": told} for write, told in self.store.digests()]
-
-    def timeline(self) -> list[tuple[Write, State]]:
-        """Every change with the whole state after it, oldest first: what the referee is to judge, moment by moment."""
-        with self._changed:
-            return self.store.timeline()
-
-    def wait_until(self, holds: Callable[[], bool], seconds: float = 10.0) -> bool:
-        """Wait for a condition on this device, looked at after every write and every 50 ms; what it was at the end."""
-        deadline = time.monotonic() + seconds
-        with self._changed:
-            while not holds():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(min(left, 0.05))
-        return True
-
     # What it holds.
 
     def state(self, config: str = "stored") -> State:
         """A copy of the configuration: `stored`, `active` or `saved`, or `at:<n>` as it stood after write n."""
-        with self._changed:
+        with self.changed:
             if config.startswith("at:"):
                 return self.store.at(int(config[3:]))
             if config == "active":
@@ -185,28 +128,28 @@ class Bigip:
         self._as(user, "DELETE", f"/mgmt/tm/{path}", {})
 
     def _as(self, user: str, method: str, path: str, body: Json) -> Json:
-        with self._changed:
+        with self.changed:
             answer = self._write(Author(user, "lab", method, path), "", encode(body))
         return configuration.read_body(answer)
 
     def deploy(self) -> None:
         """A person compiles and deploys what waits (manual mode)."""
-        with self._changed:
+        with self.changed:
             self.store.compiler.deploy()
 
     def reboot(self) -> None:
         """Sessions and transactions end; the configuration is what was saved."""
-        with self._changed:
+        with self.changed:
             self._end_sessions()
             self.store.replace(self.store.saved, Author("lab", "", "REBOOT", ""))
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def wipe(self) -> None:
         """The factory's configuration; sessions end."""
-        with self._changed:
+        with self.changed:
             self._end_sessions()
             self.store.wipe()
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def _end_sessions(self) -> None:
         self.tokens.forget()
@@ -218,7 +161,7 @@ class Bigip:
         if request.path.startswith("/__lab/"):
             return self._laboratory.handle(request)
         try:
-            with self._changed:
+            with self.changed:
                 self.transactions.settle()
                 return self._route(request)
         except ApiError as refusal:
@@ -252,7 +195,7 @@ class Bigip:
         parts = configuration.segments(request.path)
         if parts[:1] == ["transaction"]:
             result = self.transactions.handle(request, parts[1:])
-            self._changed.notify_all()
+            self.changed.notify_all()
             return Answer(200, encode(result) if result is not None else b"")
         if parts[:2] == ["security", "firewall"] and not self.identity.provisioned:
             raise ApiError(400, "01071aa1:3: The module AFM is not provisioned.")
@@ -274,7 +217,7 @@ class Bigip:
         draft = self.store.draft()
         answer = configuration.perform(draft, Call(author.method, author.path, query, body), self.limits)
         self.store.commit(draft, author)
-        self._changed.notify_all()
+        self.changed.notify_all()
         return answer
 
     def _command(self, parts: list[str], body: Json) -> Json:

@@ -1,15 +1,10 @@
 """The simulated FortiGate as one object: the box's parts, wired to an endpoint, and the controls for tests."""
 
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
-from bridge.lab.device import Exchange, Write
 from bridge.lab.devices.clock import LabClock
 from bridge.lab.devices.endpoint import Endpoint
 from bridge.lab.devices.faults import Faults
@@ -28,9 +23,10 @@ from bridge.lab.devices.fortigate.system import Identity, System, Unit
 from bridge.lab.devices.fortigate.table import SETTINGS
 from bridge.lab.devices.fortigate.tokens import ApiUser, Tokens, new_token
 from bridge.lab.devices.fortigate.transactions import Transactions
+from bridge.lab.devices.served import Served
 
 
-class Fortigate:
+class Fortigate(Served[State]):
     """A FortiGate on 127.0.0.1. Every method may be called from any thread, before and after `start`.
 
     `password` is the API token of the user `username`; a real box asks for at least 31 characters, this one takes any.
@@ -47,6 +43,7 @@ class Fortigate:
         limits: Limits | None = None,
         keep: int = 20_000,
     ) -> None:
+        super().__init__()
         self.username = username or "bridge"
         self.password = password or new_token()
         self.clock = LabClock()
@@ -62,7 +59,6 @@ class Fortigate:
         self.sessions = Sessions(self.limits)
         self.system = System(self.identity, self.limits)
         self.names: dict[str, Iterable[str]] = {}
-        self.changed = threading.Condition(threading.RLock())
         self._frontend = Frontend(self)
         self.laboratory = Laboratory(self)
         self.endpoint = Endpoint(
@@ -75,67 +71,14 @@ class Fortigate:
             keep=5 * keep,
         )
 
-    def __enter__(self) -> "Fortigate":
-        self.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Listen; calls are answered when this returns."""
-        self.endpoint.start()
-
-    def stop(self) -> None:
-        """End the endpoint; the state stays, and a later `start` serves it on the same port."""
-        self.endpoint.stop()
-
-    @property
-    def url(self) -> str:
-        """`https://127.0.0.1:<port>` while it listens."""
-        return self.endpoint.url
-
-    @property
-    def ca(self) -> str | None:
-        """Path of the certificate authority, None without TLS."""
-        return self.endpoint.ca
+    def kept(self) -> Store:
+        """The configuration."""
+        return self.store
 
     def document(self) -> Mapping[str, str | None]:
         """What a client needs to know."""
         names = {"url": self.url, "kubeconfig": None, "username": self.username, "password": None}
         return names | {"token": self.password, "ca": self.ca}
-
-    # What it has seen.
-
-    def requests(self) -> Sequence[Exchange]:
-        """Every call so far."""
-        return list(self.endpoint.log)
-
-    def writes(self) -> Sequence[Write]:
-        """Every change of configuration, and of what feeds hold, so far."""
-        with self.changed:
-            return self.store.writes()
-
-    def history(self) -> list[Json]:
-        """Every change with the digest of the state after it."""
-        with self.changed:
-            return [msgspec.to_builtins(write) | {"digest": told} for write, told in self.store.digests()]
-
-    def timeline(self) -> list[tuple[Write, State]]:
-        """Every change with the whole state after it, oldest first: what the referee is to judge, moment by moment."""
-        with self.changed:
-            return self.store.timeline()
-
-    def wait_until(self, holds: Callable[[], bool], seconds: float = 10.0) -> bool:
-        """Wait for a condition on this device, looked at after every write and every 50 ms; what it was at the end."""
-        deadline = time.monotonic() + seconds
-        with self.changed:
-            while not holds():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self.changed.wait(min(left, 0.05))
-        return True
 
     # What it holds.
 
