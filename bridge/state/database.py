@@ -59,8 +59,10 @@ class Database:
             connect_args={"connect_timeout": 10, "application_name": "fusion-bridge", **_ALIVE},
         )
         self._doubted = 0.0  # connections from before then are made anew when they are next asked for
+        self._closed = 0.0  # connections from before then are closed when they are given back
         event.listen(self.engine, "connect", self._greet)
         event.listen(self.engine, "checkout", self._vet)
+        event.listen(self.engine, "checkin", self._retire)
         if password is not None:
             event.listen(self.engine, "do_connect", self._with_password)
 
@@ -172,7 +174,8 @@ class Database:
             return str(row[0]) if row else ""
 
     def close(self) -> None:
-        """Give back every idle connection. The database may be used again."""
+        """Give back every idle connection, and each that is in use once it is not. The database may be used again."""
+        self._closed = time.monotonic()
         self.engine.dispose()
 
     def _with_password(self, _dialect: object, _record: object, _args: object, named: dict[str, Any]) -> None:
@@ -181,12 +184,21 @@ class Database:
 
     def _greet(self, connection: Connection, record: ConnectionPoolEntry) -> None:
         record.info[_MADE] = time.monotonic()
-        check_version(connection)
-        adapt(connection)
+        try:
+            check_version(connection)
+            adapt(connection)
+        except BaseException:
+            connection.close()  # nobody else would: it is in no pool yet
+            raise
 
     def _vet(self, _connection: Connection, record: ConnectionPoolEntry, _proxy: object) -> None:
         if record.info[_MADE] < self._doubted:
             raise sqlalchemy.exc.DisconnectionError
+
+    def _retire(self, connection: Connection | None, record: ConnectionPoolEntry) -> None:
+        """What comes back into a pool that was disposed of meanwhile would stay open until somebody collects garbage."""
+        if connection is not None and record.info[_MADE] < self._closed:
+            record.invalidate()
 
     def _translated(self, error: Exception) -> StateError:
         cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from bridge.errors import StateUnavailable
-from bridge.state.database import Database
+from bridge.errors import StateError, StateUnavailable
+from bridge.state.database import Connection, Database
 
 _COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
@@ -47,3 +47,29 @@ def test_one_that_broke_costs_the_next_call_nothing(database: Database) -> None:
         first.execute("SELECT 1")
     with database.transaction() as second:
         assert second.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_one_that_is_in_use_while_the_database_is_closed_is_closed_when_it_is_given_back(database: Database) -> None:
+    with database.transaction() as busy:
+        database.close()
+        busy.execute("SELECT 1")
+    assert busy.closed
+    with database.reading() as reading:
+        database.close()
+        read = reading.connection.driver_connection
+    assert read is not None
+    assert read.closed
+
+
+def test_one_that_is_refused_at_once_is_closed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Connection] = []
+
+    def refuse(connection: Connection) -> None:
+        seen.append(connection)
+        raise StateError("too old")
+
+    monkeypatch.setattr("bridge.state.database.check_version", refuse)
+    with pytest.raises(StateError), database.transaction():
+        pass
+    assert [one.closed for one in seen] == [True]
