@@ -70,6 +70,7 @@ def run(order: Order, findings: Findings) -> None:
                 worker.audit()
             sources = made.town.sources(100 if made.town.steps % (10 * each) == 0 else 8)
             inspection.judge(findings, sources, f"step {made.town.steps}")
+            findings.progress(made.town.steps, steps)
         if not findings.wrong:
             absence.episode(inspection, made.api, made.database, findings)
         inspection.conclude(findings)

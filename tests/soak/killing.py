@@ -70,6 +70,7 @@ def run(order: Order, findings: Findings) -> None:
                 made.inspection.judge(findings, made.town.sources(12), f"kill {number}")
                 findings.expect(made.bridge.running, f"kill {number}: the program ended: {made.bridge.log()[-3:]}")
                 settled += 1
+            findings.progress(number, kills)
         made.inspection.conclude(findings)
         findings.figures |= {"kills": kills, "looked at": settled, "steps": made.town.steps, "devices": len(made.posts)}
 

@@ -154,6 +154,7 @@ def run(order: Order, findings: Findings) -> None:
             if len(findings.wrong) >= 10:
                 break
             _round(made, findings, f"round {number}", sorted(made.posts)[number % 3 == 2], held=number % 5 != 0)
+            findings.progress(number, rounds)
         findings.wrong += [f"touched, and not ours: {one}" for post in made.posts.values() for one in post.touched()]
         findings.wrong += record.broken(made.connection, ())[:20]
         findings.wrong += record.broken_chains(made.inspection.conninfo)

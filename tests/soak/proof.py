@@ -1,5 +1,6 @@
 """What a proof is: something is done to the bridge at length, and then it is told what was found and what is wrong with it."""
 
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Figure = int | float | str
+_SILENCE = 30.0  # seconds between two lines of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,13 @@ class Findings:
 
     figures: dict[str, Figure] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    _told: float = field(default_factory=time.monotonic)
+
+    def progress(self, done: int, of: int) -> None:
+        """Tell whoever waits how far it is, now and then, on standard error."""
+        if time.monotonic() >= self._told + _SILENCE:
+            self._told = time.monotonic()
+            print(f"  {done:,} of {of:,}, {len(self.wrong)} wrong", file=sys.stderr, flush=True)
 
     def expect(self, holds: bool, otherwise: str) -> bool:
         """Note what is wrong unless it holds; whether it does."""

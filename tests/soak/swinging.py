@@ -127,8 +127,9 @@ def run(order: Order, findings: Findings) -> None:
             made.swing()
             warm += 1
         readings = [made.look()]
-        for _ in range(cycles):
+        for number in range(1, cycles + 1):
             made.swing()
+            findings.progress(number, cycles)
             readings.append(made.look())
             findings.expect(made.bridge.running, f"the program ended: {made.bridge.log()[-3:]}")
         judge(readings, findings)
