@@ -23,7 +23,17 @@ ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
-OPERATIONS = ("read", "apply", "fence", "adopt", "active", "save", "close")  # what an adapter is asked for
+OPERATIONS = (
+    "read",
+    "apply",
+    "fence",
+    "adopt",
+    "active",
+    "save",
+    "flows",
+    "close flows",
+    "close",
+)  # what an adapter is asked for
 ERRORS = ("Busy", "Denied", "Drifted", "FencedOff", "NotOwned", "Rejected", "other")
 OBJECT_STATES = ("Pending", "Programmed", "Held", "Quarantined", "Withheld", "AwaitingDeploy", "Unsupported")
 DEVICE_STATES = ("ok", "busy", "denied", "unreachable", "stopped", "not read yet")
