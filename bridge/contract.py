@@ -13,13 +13,15 @@ Adapters are found by entry point in the group `fusion_bridge.adapters`; each na
 """
 
 import ssl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from bridge.errors import Denied
 from bridge.model.capabilities import Capabilities, Limits
+from bridge.model.examination import Finding
+from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
@@ -158,6 +160,28 @@ class Adapter(Protocol):
 
     def save(self) -> None:
         """Make what is stored survive a restart of the device, where that takes a call of its own."""
+        ...
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
+        """The flows that the device tracks and that one of these addresses opened, as far as they can be told exactly; reads only.
+
+        Addresses are canonical. Empty, and no call, without sources or where `capabilities.close_flows` is False. Raises Busy, Denied.
+        """
+        ...
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
+        """Close exactly these flows, each by its addresses, protocol and both ports; returns how many of them were there to close.
+
+        No call that closes can be built without a source address. Safe to repeat: a flow that is over is not counted. The permit is asked
+        before each call. 0, and no call, without flows or where `capabilities.close_flows` is False. Raises Busy, Denied, FencedOff.
+        """
+        ...
+
+    def examine(self) -> Sequence[Finding]:
+        """What a look at the device shows: its version, whose credentials these are, what they lack and what they need not have.
+
+        Reads only, and tells what cannot be told. Raises Busy, Denied where the device cannot be asked at all.
+        """
         ...
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
 """A BIG-IP with AFM behind iControl REST, as the adapter contract wants it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from adapters.bigip import canonical, wire
 from adapters.bigip.attach import Slots
 from adapters.bigip.client import Client, Refusal
+from adapters.bigip.examination import examine
 from adapters.bigip.fence import Keeper
 from adapters.bigip.known import Known
 from adapters.bigip.names import NAME_LENGTH, Names
@@ -19,6 +20,8 @@ from adapters.bigip.writes import rest
 from bridge.contract import DeviceConfig
 from bridge.errors import DeviceError, NotOwned, Rejected
 from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding
+from bridge.model.flows import Flow
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, FenceState, Foreign, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
@@ -157,6 +160,18 @@ class BigipAdapter:
             self._client.call("POST", "sys/config", {"command": "save"}, repeatable=True)
         except Refusal as refusal:
             raise self._client.denied("sys/config", refusal) from None
+
+    def examine(self) -> Sequence[Finding]:
+        """Nine calls and the login."""
+        return list(examine(self._client, self._config.credentials))
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+        """Not yet."""
+        return ()
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
+        """Not yet."""
+        return 0
 
     def close(self) -> None:
         """Give back the token and the connection."""

@@ -2,6 +2,7 @@
 
 from adapters.conformance.applying import Applying
 from adapters.conformance.between import Between
+from adapters.conformance.examining import Examining
 from adapters.conformance.forms import Forms
 from adapters.conformance.limits import Limits
 from adapters.conformance.ownership import Ownership
@@ -10,7 +11,7 @@ from adapters.conformance.stopping import Stopping
 from adapters.conformance.troubles import Troubles
 
 
-class Conformance(Applying, Stopping, Between, Ownership, Limits, Troubles, Permits, Forms):
+class Conformance(Applying, Stopping, Between, Ownership, Limits, Troubles, Permits, Forms, Examining):
     """What an adapter and its device have to show; bound by a subclass whose name begins with Test."""
 
     def test_skips_are_exactly_what_is_not_declared(self) -> None:

@@ -11,6 +11,7 @@ from adapters.nftables import reading
 from adapters.nftables.canonical import normalize
 from adapters.nftables.changes import Draft, outstanding
 from adapters.nftables.client import Client, Refusal
+from adapters.nftables.examination import examine
 from adapters.nftables.known import Known
 from adapters.nftables.names import ENTER, HOOK, NAME_LENGTH, Names
 from adapters.nftables.reading import Reader
@@ -19,6 +20,8 @@ from adapters.nftables.transport import Transport, transport
 from bridge.contract import DeviceConfig
 from bridge.errors import DeviceError, Drifted, FencedOff, NotOwned, Rejected
 from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding
+from bridge.model.flows import Flow
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Foreign, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
@@ -44,7 +47,7 @@ class NftablesAdapter:
         self._config = config
         self._scope = Scope.of(config)
         self._names = Names(config.owner)
-        way = way or transport(config, self._scope)
+        self._way = way = way or transport(config, self._scope)
         self._client = Client(config.name, way, self._scope.program, config.permit)
         self._reader = Reader(self._names, self._scope)
         self._known: Known | None = None
@@ -168,6 +171,18 @@ class NftablesAdapter:
             raise Drifted(self.device, f"{table} cannot be listed: {refusal.text}") from None
         # Made and deleted first: the file replaces whatever stands, and needs nothing to stand.
         self._client.store(self._scope.persist, f"{table}\ndelete {table}\n".encode() + text)
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+        """Not yet."""
+        return ()
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
+        """Not yet."""
+        return 0
+
+    def examine(self) -> Sequence[Finding]:
+        """Six commands, and one more where the table is kept in a file."""
+        return list(examine(self._client, self._way, self._scope, self._names.table))
 
     def close(self) -> None:
         """Nothing is held open."""

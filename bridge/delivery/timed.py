@@ -1,12 +1,14 @@
 """An adapter, with what it is asked for counted and timed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from bridge import metrics
 from bridge.clock import Clock
 from bridge.contract import Adapter
 from bridge.model.capabilities import Capabilities, Limits
+from bridge.model.examination import Finding
+from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
@@ -73,6 +75,20 @@ class Timed:
         """As the adapter does."""
         with self._timing("save"):
             self._adapter.save()
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
+        """As the adapter does."""
+        with self._timing("flows"):
+            return self._adapter.flows(sources)
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
+        """As the adapter does."""
+        with self._timing("close flows"):
+            return self._adapter.close_flows(flows, fence)
+
+    def examine(self) -> Sequence[Finding]:
+        """As the adapter does; commands alone ask for it, which nobody measures."""
+        return self._adapter.examine()
 
     def close(self) -> None:
         """As the adapter does."""

@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -20,6 +20,8 @@ from bridge.cluster.settings import ClusterConfig
 from bridge.contract import Adapter, DeviceConfig
 from bridge.delivery.worker import WorkerSettings
 from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding
+from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group, Intent, Objects, ReadScope, Shard, Snapshot
 from bridge.model.plan import Fence, Outcome, Plan
@@ -115,6 +117,18 @@ class Watched:
     def save(self) -> None:
         """As the adapter does."""
         self.inner.save()
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
+        """As the adapter does."""
+        return self.inner.flows(sources)
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
+        """As the adapter does."""
+        return self.inner.close_flows(flows, fence)
+
+    def examine(self) -> Sequence[Finding]:
+        """As the adapter does."""
+        return self.inner.examine()
 
     def close(self) -> None:
         """As the adapter does."""

@@ -1,10 +1,12 @@
 """A device in memory that keeps the contract: what the worker is tested against where HTTP adds nothing."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.errors import FencedOff, Rejected, Unsupported
 from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding
+from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject, FenceState, Intent, Objects, ReadScope, RuleList, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
@@ -29,6 +31,8 @@ class MemoryDevice:
     history: list[dict[ObjectKey, DeviceObject]] = field(default_factory=list)
     active: bool = True
     saved: int = 0
+    flows: list[Flow] = field(default_factory=list)  # tracked now
+    closed: list[Flow] = field(default_factory=list)
 
 
 class MemoryAdapter:
@@ -97,6 +101,25 @@ class MemoryAdapter:
     def save(self) -> None:
         """Count it."""
         self.memory.saved += 1
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
+        """Those that the test put there."""
+        self._strike()
+        return [flow for flow in self.memory.flows if flow.source in sources]
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
+        """Move them to those that are closed."""
+        self.permit()
+        if not fence.passes(self.memory.fence):
+            raise FencedOff(self.device, "a higher epoch stands on the device")
+        found = [flow for flow in self.memory.flows if flow in flows]
+        self.memory.flows = [flow for flow in self.memory.flows if flow not in flows]
+        self.memory.closed += found
+        return len(found)
+
+    def examine(self) -> Sequence[Finding]:
+        """Nothing to look at."""
+        return ()
 
     def close(self) -> None:
         """Nothing to close."""

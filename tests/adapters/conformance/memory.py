@@ -13,6 +13,8 @@ from bridge.errors import Busy, Denied, DeviceError, Drifted, FencedOff, NotOwne
 from bridge.lab.device import Moment, Trouble
 from bridge.model.addresses import canonical_member, overlap
 from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding, fine
+from bridge.model.flows import Flow
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import (
     DeviceObject,
@@ -360,6 +362,17 @@ class MemoryAdapter:
 
     def save(self) -> None:
         return
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+        """It tracks none."""
+        return ()
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
+        """It tracks none."""
+        return 0
+
+    def examine(self) -> Sequence[Finding]:
+        return [fine("device", f"it answers, and holds {len(self.ask())} records")]
 
     def close(self) -> None:
         return

@@ -8,6 +8,7 @@ from adapters.conformance import Conformance
 from bridge.contract import DeviceConfig
 from bridge.errors import Busy, DeviceError, Drifted, LostLease, Rejected
 from bridge.model.capabilities import Capabilities, Form
+from bridge.model.examination import Finding, wrong
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import (
     EVERYTHING,
@@ -458,3 +459,28 @@ class LooksAgainWithoutAPermit(MemoryAdapter):
         except LostLease:
             self.ask()
             raise
+
+
+# ---- examining
+
+
+@caught_by("test_a_look_changes_nothing_and_tells_no_secret")
+class TriesItself(MemoryAdapter):
+    def examine(self) -> Sequence[Finding]:
+        self.send(lambda: self._server.write({"tried": Record("by nobody")}), write=True)
+        return super().examine()
+
+
+@caught_by("test_a_look_changes_nothing_and_tells_no_secret", "test_a_look_that_is_refused_says_so")
+class SaysNothing(MemoryAdapter):
+    def examine(self) -> Sequence[Finding]:
+        return ()
+
+
+@caught_by("test_a_look_that_is_refused_says_so")
+class TakesARefusalForAFinding(MemoryAdapter):
+    def examine(self) -> Sequence[Finding]:
+        try:
+            return super().examine()
+        except DeviceError as error:
+            return [wrong("device", str(error))]

@@ -33,6 +33,7 @@ class Identity:
     failover: str = "active"
     sync: str = "Standalone"
     provisioned: bool = True
+    role: str = "admin"
 
 
 class System:
@@ -59,6 +60,8 @@ class System:
         path = "/".join(parts)
         if path in self._pages:
             return self._pages[path]()
+        if path.startswith("auth/user/"):
+            return self._account(path.removeprefix("auth/user/"))
         return _organizing(path)
 
     def _hardware(self) -> Json:
@@ -69,6 +72,10 @@ class System:
     def _provision(self) -> Json:
         level = "nominal" if self.identity.provisioned else "none"
         return {"kind": "tm:sys:provision:provisionstate", "name": "afm", "fullPath": "afm", "level": level}
+
+    def _account(self, name: str) -> Json:
+        access = [{"name": "all-partitions", "role": self.identity.role}]
+        return {"kind": "tm:auth:user:userstate", "name": name, "fullPath": name, "partitionAccess": access}
 
     def _sync(self) -> dict[str, str]:
         return {

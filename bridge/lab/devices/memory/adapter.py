@@ -1,6 +1,6 @@
 """The adapter of the device in memory: one object in a call, each naming the version that it replaces and the claim it is made under."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -13,6 +13,8 @@ from bridge.lab.devices.memory.known import Known
 from bridge.lab.devices.memory.scope import Scope, problems
 from bridge.lab.devices.memory.translate import Translator
 from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding, fine
+from bridge.model.flows import Flow
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, FenceState, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
@@ -141,6 +143,22 @@ class MemoryAdapter:
 
     def save(self) -> None:
         """Nothing to save."""
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+        """It tracks none."""
+        return ()
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
+        """It tracks none."""
+        return 0
+
+    def examine(self) -> Sequence[Finding]:
+        """One call: the device knows one token, and no rights."""
+        held = self._send(lambda: self._device.read(self._token))
+        return [
+            fine("device", f"memory/{self._scope.name}, {self._scope.form}, {len(held.objects)} objects"),
+            fine("credentials", "the token is taken; the device knows no other, and no rights to grant"),
+        ]
 
     def close(self) -> None:
         """Nothing is held open."""
