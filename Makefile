@@ -1,7 +1,7 @@
 # Everything a developer needs: `make` lists it. Python 3.11 or later and make are enough; the rest is fetched once, into .venv.
 PYTHON ?= python3
-# Test processes; each that meets a control plane test starts its own control plane, so more are no gain on two cores.
-WORKERS ?= 2
+# Test processes: one more than two cores, since much of what is tested waits. Each that meets a control plane test starts its own.
+WORKERS ?= 3
 # More words for pytest: make test ARGS="tests/state -k leases"
 ARGS ?=
 

@@ -117,6 +117,9 @@ _SECONDS = _histogram(
 )
 _ERRORS = _counter("device_errors", "Operations on the device that ended in an error.", "device", "error")
 _DRIFT = _counter("device_drift", "Objects found to be other than last verified: somebody else changed them.", "device")
+_FLOWS = _counter(
+    "device_flows_closed", "Live flows that were closed because what they were allowed by is revoked.", "device"
+)
 _READ = _gauge("device_last_read_timestamp_seconds", "When the device was last read whole; 0 before.", "device")
 _VERIFIED = _gauge(
     "device_last_verified_timestamp_seconds",
@@ -238,6 +241,7 @@ class Device:
         self.breaker_open = _BREAKER.labels(name)
         self.written = _WRITTEN.labels(name)
         self.drift = _DRIFT.labels(name)
+        self.flows_closed = _FLOWS.labels(name)
         self.last_read = _READ.labels(name)
         self.last_verified = _VERIFIED.labels(name)
         self.audit_rows = _AUDIT.labels(name)

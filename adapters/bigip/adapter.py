@@ -1,14 +1,17 @@
 """A BIG-IP with AFM behind iControl REST, as the adapter contract wants it."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from adapters.bigip import canonical, wire
 from adapters.bigip.attach import Slots
 from adapters.bigip.client import Client, Refusal
+from adapters.bigip.domains import Domains
 from adapters.bigip.examination import examine
 from adapters.bigip.fence import Keeper
 from adapters.bigip.known import Known
 from adapters.bigip.names import NAME_LENGTH, Names
+from adapters.bigip.pair import Pair
 from adapters.bigip.reading import Found, Reader, compiled, places, serial
 from adapters.bigip.records import LONG_NAMES, Records
 from adapters.bigip.scope import Scope, problems
@@ -37,10 +40,10 @@ class BigipAdapter:
         self._config = config
         self._scope = scope = Scope.of(config)
         self._names = Names(config.owner)
-        self._known = Known(self._names, scope.route_domain)
-        transport = Transport(config)
-        tokens = Tokens(transport, config.credentials, provider=scope.provider, seconds=scope.token_seconds)
-        self._client = Client(transport, tokens, scope.page_size, config.permit)
+        self._client = _client(config, scope)
+        self._pair = Pair(self._client, scope.ha, config.timeout) if scope.ha else None
+        self._unsaved = True
+        self._known = Known(self._names, Domains(self._client, scope.route_domain), scope.fqdn)
         self._records = Records(self._client, self._names)
         self._keeper = Keeper(config.name, self._records, self._known)
         self._slots = Slots(self._client, self._names, scope.slots)
@@ -76,11 +79,14 @@ class BigipAdapter:
         return self._slots.hint(tier)
 
     def read(self, scope: ReadScope) -> Snapshot:
-        """Everything of ours, or the named objects. A full read takes one call per page of each kind and six to eight more."""
+        """Everything of ours, or the named objects. A full read takes one call per page of each kind and seven to ten more."""
+        if self._pair and self._pair.follow():
+            self._known.forget()
         fence, foreign = self._read_fence()
         if scope.keys is not None:
             return self._read_named(scope.keys, fence, foreign)
         foreign += self._read_index()
+        self._known.domains.forget()
         found = self._reader().everything()
         self._known.owned = set(found.objects)
         standing = places(self._slots, found)
@@ -92,7 +98,7 @@ class BigipAdapter:
             found.objects,
             tuple(foreign + found.foreign),
             fence,
-            identity=serial(self._client),
+            identity=self._pair.identity() if self._pair else serial(self._client),
             attached=attached,
             attach_by={
                 tier: self._slots.advice(tier, standing.holders.get(tier, ""))
@@ -114,10 +120,12 @@ class BigipAdapter:
 
     def raise_fence(self, fence: Fence) -> None:
         """Write the epoch and the installation into the fence object; nothing when they stand there already."""
+        self._begin()
         self._keeper.raise_to(fence)
 
     def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
         """A description each, and the record of long names where one is new."""
+        self._begin()
         if self._known.indexed is None:
             self._read_index()
         for key in sorted(keys):
@@ -142,6 +150,7 @@ class BigipAdapter:
         if plan.empty:
             return Outcome({}, active)
         calls = self._client.calls
+        self._begin()
         observed: dict[ObjectKey, DeviceObject | None] = {}
         refused: dict[ObjectKey, str] = {}
         for phase in plan.phases:
@@ -152,14 +161,20 @@ class BigipAdapter:
             self._move((step for step in slots if step.op is Op.DELETE), observed, refused)
             observed.update(self._writer.phase(others, lambda: self._keeper.check(fence)))
             self._move((step for step in slots if step.op is not Op.DELETE), observed, refused)
+        if self._pair:
+            self._pair.check()
         return Outcome(observed, active, refused, self._client.calls - calls)
 
     def save(self) -> None:
-        """Write the running configuration to disk. Slow on a real device: the caller does it seldom."""
-        try:
-            self._client.call("POST", "sys/config", {"command": "save"}, repeatable=True)
-        except Refusal as refusal:
-            raise self._client.denied("sys/config", refusal) from None
+        """Write the running configuration to disk, and bring it to the other units. Slow on a real device: the caller does it seldom."""
+        if self._unsaved:
+            try:
+                self._client.call("POST", "sys/config", {"command": "save"}, repeatable=True)
+            except Refusal as refusal:
+                raise self._client.denied("sys/config", refusal) from None
+            self._unsaved = False
+        if self._pair:
+            self._pair.bring()
 
     def examine(self) -> Sequence[Finding]:
         """Nine calls and the login."""
@@ -176,6 +191,13 @@ class BigipAdapter:
     def close(self) -> None:
         """Give back the token and the connection."""
         self._client.close()
+
+    def _begin(self) -> None:
+        """Before something is written: to the unit that carries the traffic, and to no other."""
+        self._unsaved = True
+        if self._pair:
+            self._pair.check()
+            self._pair.begin()
 
     def _read_named(self, keys: frozenset[ObjectKey], fence: FenceState, foreign: list[Foreign]) -> Snapshot:
         if self._known.indexed is None:
@@ -248,10 +270,20 @@ class BigipFactory:
         return BigipAdapter(config)
 
 
+def _client(config: DeviceConfig, scope: Scope) -> Client:
+    """A client of every unit, each with a login of its own; the one in `url` comes first."""
+    peers = scope.ha.peers if scope.ha else ()
+    transports = [Transport(replace(config, url=url)) for url in (config.url, *peers)]
+    provider, seconds = scope.provider, scope.token_seconds
+    units = [(one, Tokens(one, config.credentials, provider=provider, seconds=seconds)) for one in transports]
+    return Client(*units[0], scope.page_size, config.permit, units[1:])
+
+
 def _capabilities(scope: Scope) -> Capabilities:
     """What AFM can express, and what iControl REST guarantees."""
     return Capabilities(
         form=Form.TIERED,
+        fqdn=scope.fqdn,
         icmp_types=True,
         protocols=True,
         atomic=True,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from adapters.bigip import wire
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.names import Names
-from adapters.bigip.scope import Slot
+from adapters.bigip.slots import Slot
 from bridge.errors import Busy, Drifted
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Attachment, DeviceObject, Objects, Policy
@@ -18,22 +18,28 @@ from bridge.model.plan import Op, Step
 from bridge.model.policy import Tier
 from bridge.model.tiers import attachment, policy_key, tier_of
 
+_PROFILES = "securityLogProfiles"
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What stands in each place, by tier (empty: nothing), and which lists each site policy refers to."""
+    """What stands in each place, by tier (empty: nothing), and which lists each site policy refers to.
+
+    `unlogged` are the tiers whose place lacks the log profile that the settings name.
+    """
 
     holders: Mapping[Tier, str]
     site_lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unlogged: frozenset[Tier] = frozenset()
 
     def attached(self, objects: Objects, names: Names) -> dict[Tier, bool]:
         """For each tier, whether our policy is reachable from an enforced place."""
         return {tier: self._reachable(tier, objects, names) for tier in Tier}
 
     def attachments(self, names: Names) -> dict[ObjectKey, DeviceObject]:
-        """The attachments that hold our policy."""
-        ours = (tier for tier, path in self.holders.items() if path == names.path(policy_key(tier)))
-        return {one.key: one for one in map(attachment, ours)}
+        """The attachments that hold our policy, whole: one without its log profile is to be made again."""
+        ours = {tier for tier, path in self.holders.items() if path == names.path(policy_key(tier))}
+        return {one.key: one for one in map(attachment, sorted(ours - self.unlogged))}
 
     def _reachable(self, tier: Tier, objects: Objects, names: Names) -> bool:
         holder = self.holders.get(tier, "")
@@ -53,9 +59,11 @@ class Slots:
         self._names = names
         self._slots = slots
 
-    def holders(self) -> dict[Tier, str]:
-        """The path of the policy in each place, empty where there is none. A place that does not exist holds nothing."""
-        return {tier: self._holder(slot) for tier, slot in self._slots.items()}
+    def places(self, policies: Iterable[wire.RuleHolder] = ()) -> Places:
+        """What stands in each place now. A place that does not exist holds nothing."""
+        found = {tier: self._client.find(slot.rest, wire.Slot) or wire.Slot() for tier, slot in self._slots.items()}
+        unlogged = (tier for tier, place in found.items() if _unlogged(self._slots[tier], place))
+        return Places({tier: _held(place) for tier, place in found.items()}, site_lists(policies), frozenset(unlogged))
 
     def hint(self, tier: Tier) -> str:
         """The one line that attaches our policy by hand."""
@@ -82,31 +90,33 @@ class Slots:
         place = self._client.find(slot.rest, wire.Slot)
         holder = _held(place) if place else ""
         if step.op is Op.DELETE:
-            if holder == ours:
-                self._set(slot, "none", "")
+            if place is not None and holder == ours:
+                self._set(slot, "", _without(slot, place))
             return None, ""
-        if holder == ours:
-            return attachment(tier), ""
         if place is None:
             return None, f"{slot.shown} does not exist: make it, or name another place in the settings"
-        if holder:
+        if holder not in ("", ours):
             return None, self.advice(tier, holder)
-        self._set(slot, ours, ours)
-        return attachment(tier), ""
+        logged = {_PROFILES: [slot.log_profile]} if _unlogged(slot, place) else {}
+        if holder == ours and not logged:
+            return attachment(tier), ""
+        why = self._set(slot, ours, logged)
+        return (None, why) if why else (attachment(tier), "")
 
-    def _holder(self, slot: Slot) -> str:
-        found = self._client.find(slot.rest, wire.Slot)
-        return "" if found is None else _held(found)
-
-    def _set(self, slot: Slot, value: str, expected: str) -> None:
+    def _set(self, slot: Slot, policy: str, logged: Mapping[str, list[str]]) -> str:
+        """One write; why it was refused, where that is for the sake of the log profile."""
         try:
-            answer = self._client.call("PATCH", slot.rest, {slot.attribute: value})
+            answer = self._client.call("PATCH", slot.rest, {slot.attribute: policy or "none", **logged})
         except Refusal as refusal:
+            if slot.log_profile and slot.log_profile in refusal.text:
+                return f"{slot.shown}: {refusal.text}"
             raise Drifted(self._client.device, f"{slot.shown}: {refusal.text}") from None
         if not answer:
             raise Busy(self._client.device, f"{slot.shown}: no answer to the change; read again")
-        if _held(self._client.decoded(answer, wire.Slot)) != expected:
+        place = self._client.decoded(answer, wire.Slot)
+        if _held(place) != policy or (policy and _unlogged(slot, place)):
             raise Drifted(self._client.device, f"{slot.shown} does not hold what was written")
+        return ""
 
 
 def site_lists(policies: Iterable[wire.RuleHolder]) -> dict[str, frozenset[str]]:
@@ -117,6 +127,16 @@ def site_lists(policies: Iterable[wire.RuleHolder]) -> dict[str, frozenset[str]]
         )
         for policy in policies
     }
+
+
+def _unlogged(slot: Slot, place: wire.Slot) -> bool:
+    """Whether the place lacks a log profile: one of the site's own serves as well, and is never replaced."""
+    return bool(slot.log_profile) and not place.security_log_profiles
+
+
+def _without(slot: Slot, place: wire.Slot) -> dict[str, list[str]]:
+    """The change that takes our log profile out; none where others stand beside it."""
+    return {_PROFILES: []} if slot.log_profile and place.log_profiles == [slot.log_profile] else {}
 
 
 def _held(slot: wire.Slot) -> str:

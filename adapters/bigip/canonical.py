@@ -37,7 +37,7 @@ def normalize(intent: Intent, scope: Scope) -> Objects:
     problems: dict[str, str] = {}
     for key, value in intent.objects.items():
         try:
-            objects[key] = _canonical(value)
+            objects[key] = _canonical(value, scope.fqdn)
             _check_limits(value, scope.bandwidth)
         except ValueError as error:
             problems[str(key)] = str(error)
@@ -56,13 +56,13 @@ def _check_limits(value: DeviceObject, known: Collection[str]) -> None:
             raise ValueError(f"line {entry.name}: the settings of this device know no limit {entry.bandwidth}")
 
 
-def _canonical(value: DeviceObject) -> DeviceObject:
+def _canonical(value: DeviceObject, fqdn: bool) -> DeviceObject:
     problem = key_problem(value.key)
     if problem:
         raise ValueError(problem)
     match value:
         case Group():
-            return _group(value)
+            return _group(value, fqdn)
         case Shard():
             return replace(value, members=_members(value.members))
         case Ports():
@@ -75,14 +75,16 @@ def _canonical(value: DeviceObject) -> DeviceObject:
             return value
 
 
-def _group(value: Group) -> Group:
-    if value.fqdns:
-        raise ValueError(
-            f"names are not written to this device yet ({', '.join(sorted(value.fqdns))}); state addresses"
-        )
-    if value.shards and value.members:
+def _group(value: Group, fqdn: bool) -> Group:
+    if value.fqdns and not fqdn:
+        named = ", ".join(sorted(value.fqdns))
+        raise ValueError(f"the settings let this device resolve no names ({named}); state addresses, or fqdn: device")
+    if any("*" in name for name in value.fqdns):
+        raise ValueError("its firewall takes no names with a *")
+    if value.shards and (value.members or value.fqdns):
         raise ValueError("a group holds members or shards, not both")
-    return replace(value, members=_members(value.members))
+    names = frozenset(name.lower().rstrip(".") for name in value.fqdns)
+    return replace(value, members=_members(value.members), fqdns=names)
 
 
 def _members(members: frozenset[str]) -> frozenset[str]:

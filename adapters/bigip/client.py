@@ -6,7 +6,7 @@
 any other 4xx                Refusal: what it means depends on the write
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -36,9 +36,15 @@ class Client:
     """Calls below /mgmt/tm. Whatever is no GET needs the permit, the steps of a transaction included."""
 
     def __init__(
-        self, transport: Transport, tokens: Tokens, page_size: int, permit: Callable[[], None] = always
+        self,
+        transport: Transport,
+        tokens: Tokens,
+        page_size: int,
+        permit: Callable[[], None] = always,
+        others: Sequence[tuple[Transport, Tokens]] = (),
     ) -> None:
         self.device = transport.device
+        self._units = ((transport, tokens), *others)
         self._transport = transport
         self._tokens = tokens
         self._page_size = page_size
@@ -46,8 +52,23 @@ class Client:
 
     @property
     def calls(self) -> int:
-        """How many calls were made so far, logins included."""
-        return self._transport.calls
+        """How many calls were made so far, to whichever unit, logins included."""
+        return sum(transport.calls for transport, _ in self._units)
+
+    @property
+    def units(self) -> int:
+        """How many units the device has, as far as the settings say."""
+        return len(self._units)
+
+    @property
+    def url(self) -> str:
+        """Where the unit is that calls go to."""
+        return self._transport.url
+
+    def turn(self) -> None:
+        """Make every later call to the next unit."""
+        at = self._units.index((self._transport, self._tokens))
+        self._transport, self._tokens = self._units[(at + 1) % len(self._units)]
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
         """The object at the path. Raises Busy, Denied, Refusal."""
@@ -63,9 +84,10 @@ class Client:
             raise self.denied(path, refusal) from None
         return self.decoded(raw, kind)
 
-    def items(self, collection: str, *, expand: bool = False) -> Iterator[msgspec.Raw]:
-        """Every object of a collection, page by page. Raises Busy, Denied."""
+    def items(self, collection: str, *, expand: bool = False, partition: str = "") -> Iterator[msgspec.Raw]:
+        """Every object of a collection, or of one partition of it, page by page. Raises Busy, Denied."""
         query = {"$top": str(self._page_size)} | ({"expandSubcollections": "true"} if expand else {})
+        query |= {"$filter": f"partition eq {partition}"} if partition else {}
         skip = 0
         while True:
             try:
@@ -82,11 +104,21 @@ class Client:
         self, method: str, path: str, body: object = None, *, transaction: str = "", repeatable: bool = False
     ) -> bytes:
         """One call; the body of its answer, which is JSON or empty. Raises Busy, Denied, Refusal."""
+        return self._judged(method, path, self.exchange(method, path, body, transaction, repeatable=repeatable))
+
+    def exchange(
+        self, method: str, path: str, body: object = None, transaction: str = "", *, repeatable: bool = False
+    ) -> httpx.Response:
+        """One call, repeated once with a new token; its answer, whatever it says. A path from the root is taken as it is."""
         answer = self._send(method, path, body, transaction, repeatable)
         if answer.status_code == 401:
             self._tokens.forget()
             answer = self._send(method, path, body, transaction, repeatable)
-        return self._judged(method, path, answer)
+        return answer
+
+    def hide(self, text: str) -> str:
+        """The device's words without the secrets that it may repeat in them."""
+        return self._tokens.hide(text)
 
     def decoded(self, raw: bytes, kind: type[_T]) -> _T:
         """The answer as `kind`; Busy when it is something else."""
@@ -102,9 +134,10 @@ class Client:
         return Denied(self.device, f"{path.partition('?')[0]} refused with {refusal.status}: {refusal.text}{hint}")
 
     def close(self) -> None:
-        """Give back the token and end the connection."""
-        self._tokens.give_back()
-        self._transport.close()
+        """Give back the tokens and end the connections."""
+        for transport, tokens in self._units:
+            tokens.give_back()
+            transport.close()
 
     def _send(self, method: str, path: str, body: object, transaction: str, repeatable: bool) -> httpx.Response:
         headers = self._tokens.headers()
@@ -115,7 +148,8 @@ class Client:
             headers["Content-Type"] = "application/json"
             content = msgspec.json.encode(body)
         permit = always if method == "GET" else self._permit
-        return self._transport.send(method, f"/mgmt/tm/{path}", content, headers, repeatable=repeatable, permit=permit)
+        place = path if path.startswith("/") else f"/mgmt/tm/{path}"
+        return self._transport.send(method, place, content, headers, repeatable=repeatable, permit=permit)
 
     def _judged(self, method: str, path: str, answer: httpx.Response) -> bytes:
         status = answer.status_code

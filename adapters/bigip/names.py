@@ -1,7 +1,7 @@
 """What our objects are called on the device, and the mark by which we know them again.
 
-Everything lives in the folder `/Common/<owner>`. An object is called `<owner>_<cluster>_<scope>_<namespace>_<name>_<part>`: Kubernetes
-names hold no `_`, fields that are empty at the end are left out, an empty one in between leaves two `_` in a row. So the name is
+Everything lives in the folder `/Common/<owner>`; what AS3 makes for us, in the application `firewall` of a tenant of our own. An object is
+called `<owner>_<cluster>_<scope>_<namespace>_<name>_<part>`: Kubernetes names hold no `_`, fields that are empty at the end are left out, an empty one in between leaves two `_` in a row. So the name is
 readable in the console and leads back to the key. A name that is too long, or a field with other characters, becomes
 `<owner>__long_<what fits>_<hash>`; its key is kept in the record object `names` of the same folder.
 
@@ -18,6 +18,7 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 NAME_LENGTH = 190  # what AS3 takes, and less than any version is known to refuse
 MARK_LENGTH = 60
 PARTITION = "Common"
+APPLICATION = "firewall"
 
 _PLAIN = re.compile(r"[A-Za-z0-9.-]*\Z")
 _ENTRY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
@@ -33,16 +34,35 @@ COLLECTIONS: Mapping[Kind, str] = {
 }
 
 
+DECLARED = (Kind.PORTS, Kind.RULE_LIST, Kind.POLICY)
+"""What AS3 makes, where it is used: addresses change too often for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names and marks of one owner."""
+    """The names and marks of one owner; `tenant` where AS3 makes part of it."""
 
     owner: str
+    tenant: str = ""
 
     @property
     def folder(self) -> str:
-        """Where everything of ours lives."""
+        """Where everything of ours lives that AS3 does not make."""
         return f"/{PARTITION}/{self.owner}"
+
+    @property
+    def application(self) -> str:
+        """Where what AS3 makes lives."""
+        return f"/{self.tenant}/{APPLICATION}"
+
+    @property
+    def enforced(self) -> str:
+        """The full path of the policy that AS3 puts before our virtual servers; no object of the model."""
+        return f"{self.application}/{self.prefix}enforced"
+
+    def home(self, kind: Kind) -> str:
+        """The folder of objects of this kind."""
+        return self.application if self.tenant and kind in DECLARED else self.folder
 
     @property
     def prefix(self) -> str:
@@ -64,7 +84,7 @@ class Names:
 
     def path(self, key: ObjectKey) -> str:
         """The object's full path."""
-        return f"{self.folder}/{self.name(key)}"
+        return f"{self.home(key.kind)}/{self.name(key)}"
 
     def mark(self, key: ObjectKey) -> str:
         """The object's description."""
@@ -91,8 +111,12 @@ class Names:
         return key
 
     def in_folder(self, path: str) -> bool:
-        """Whether the full path lies in our folder."""
-        return path.startswith(f"{self.folder}/")
+        """Whether the full path lies in our folder, or in our tenant."""
+        return path.startswith(f"{self.folder}/") or bool(self.tenant and path.startswith(f"/{self.tenant}/"))
+
+    def is_enforced(self, path: str, description: str) -> bool:
+        """Whether this is our policy that AS3 puts before our virtual servers."""
+        return bool(self.tenant) and path == self.enforced and description.startswith(self.own_mark("enforced"))
 
     def looks_ours(self, path: str, description: str) -> bool:
         """Whether a person could take the object for ours."""

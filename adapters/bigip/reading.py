@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from adapters.bigip import wire
-from adapters.bigip.attach import Places, Slots, site_lists
+from adapters.bigip.attach import Places, Slots
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.names import COLLECTIONS
 from adapters.bigip.translate import Translator
@@ -76,7 +76,7 @@ class Reader:
     def _take(self, kind: Kind, raw: bytes | msgspec.Raw, found: Found) -> None:
         path, description = _labels(raw)
         names = self._translator.names
-        if not names.looks_ours(path, description):
+        if not names.looks_ours(path, description) or names.is_enforced(path, description):
             return
         try:
             value = self._translator.read(kind, raw)
@@ -93,7 +93,7 @@ class Reader:
 
 def places(slots: Slots, found: Found) -> Places:
     """What is enforced where."""
-    return Places(slots.holders(), site_lists(found.policies))
+    return slots.places(found.policies)
 
 
 def serial(client: Client) -> str:
@@ -104,7 +104,7 @@ def serial(client: Client) -> str:
             units.append(msgspec.json.decode(raw, type=wire.Cluster))
         except msgspec.MsgspecError:
             continue
-    own = [unit for unit in units if str(unit.self_device).lower() == "true"] or units
+    own = [unit for unit in units if unit.answers] or units
     return own[0].chassis_id if len(own) == 1 else ""
 
 

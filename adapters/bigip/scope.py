@@ -1,48 +1,33 @@
-"""The settings `scope` and `attach` of a BIG-IP, checked and as values.
+"""The settings `scope` and `attach` of a BIG-IP, checked and as values; for `attach` see slots.py.
 
 scope:
-  routeDomain: 0            # the domain that pod addresses belong to; other than 0 is written behind each address
+  routeDomain: /Common/0    # the route domain that pod addresses belong to: its path, or its number; default: that of attach.namespace
   activation: security/firewall/container-stat/stats   # where to ask what is compiled, or none: stored counts as active
   loginProvider: tmos
   tokenSeconds: 36000       # lifetime asked for a token; the device gives 36000 at most
   pageSize: 500
   bandwidth: []             # the iRules of /Common that rules may name to limit their rate; none unless told
+  fqdn: bridge              # who resolves names: bridge, or device, whose firewall needs a resolver for that
   transactionSize: 400      # writes in one transaction: it must be filled before the device's own limit of 30 to 120 s
-attach:
-  mode: none                # or ifEmpty
-  cluster: {context: global}
-  namespace: {routeDomain: /Common/0}
-  service: {virtualServer: /Common/egress}     # no default: without it, service rules are not attached
+  ha: {…}                   # for a unit that is one of several: see redundancy.py
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from adapters.bigip import redundancy
+from adapters.bigip import slots as places
+from adapters.bigip.redundancy import Redundancy
+from adapters.bigip.slots import Slot
 from bridge.contract import DeviceConfig
 from bridge.model.policy import Tier
 
 ACTIVATION = "security/firewall/container-stat/stats"  # unverified over REST: settable
-_PATH = re.compile(r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+\Z")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _OWNER = re.compile(r"[a-z0-9]{1,12}\Z")
-_SLOT_KEY = {Tier.CLUSTER: "context", Tier.NAMESPACE: "routeDomain", Tier.SERVICE: "virtualServer"}
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A place where one policy can be enforced: its path over REST, the attribute that holds the policy, and how tmsh says it."""
-
-    tier: Tier
-    rest: str
-    attribute: str
-    shown: str
-    tmsh: str
-
-    def hint(self, policy: str) -> str:
-        """The one line that attaches the policy by hand."""
-        return f"tmsh modify {self.tmsh} {policy}"
+_HIGHEST_DOMAIN = 65_534
+_NUMBERS = {"tokenSeconds": (60, 36_000), "pageSize": (1, 10_000), "transactionSize": (2, 5_000)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +36,15 @@ class Scope:
 
     slots: Mapping[Tier, Slot]
     attach: bool = False
-    route_domain: int = 0
+    route_domain: int | str = places.DEFAULT_DOMAIN
     activation: str = ACTIVATION
     provider: str = "tmos"
     token_seconds: int = 36_000
     page_size: int = 500
     transaction_size: int = 400
     bandwidth: tuple[str, ...] = ()
+    fqdn: bool = False
+    ha: Redundancy | None = None
 
     @classmethod
     def of(cls, config: DeviceConfig) -> "Scope":
@@ -65,15 +52,17 @@ class Scope:
         scope, attach = config.scope, config.attach
         activation = scope.get("activation", ACTIVATION)
         return cls(
-            slots=dict(_slots(attach)),
+            slots=dict(places.slots(attach)),
             attach=attach.get("mode", "none") == "ifEmpty",
-            route_domain=int(scope.get("routeDomain", 0)),
+            route_domain=scope.get("routeDomain", places.pod_domain(attach)),
             activation="" if activation in (None, "none") else str(activation).removeprefix("/mgmt/tm/").strip("/"),
             provider=str(scope.get("loginProvider", "tmos")),
             token_seconds=int(scope.get("tokenSeconds", 36_000)),
             page_size=int(scope.get("pageSize", 500)),
             transaction_size=int(scope.get("transactionSize", 400)),
             bandwidth=tuple(scope.get("bandwidth", ())),
+            fqdn=scope.get("fqdn", "bridge") == "device",
+            ha=Redundancy.of(scope.get("ha")),
         )
 
 
@@ -84,81 +73,45 @@ def problems(config: DeviceConfig) -> dict[str, str]:
         found["owner"] = "1 to 12 of a-z and 0-9"
     if not config.url.startswith(("https://", "http://")):
         found["url"] = "the address of the management interface, such as https://192.0.2.10"
-    found.update(_scope_problems(config.scope))
-    found.update(_attach_problems(config.attach))
+    for name, value in config.scope.items():
+        found.update((f"scope.{path}", problem) for path, problem in _problems(name, value))
+    found.update(places.problems(config.attach))
     return found
 
 
-def _scope_problems(scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    numbers = {
-        "routeDomain": (0, 65534),
-        "tokenSeconds": (60, 36_000),
-        "pageSize": (1, 10_000),
-        "transactionSize": (2, 5_000),
-    }
-    texts = {"loginProvider", "activation"}
-    for name, value in scope.items():
-        if name in numbers:
-            least, most = numbers[name]
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                yield f"scope.{name}", f"a number from {least} to {most}"
-        elif name in texts:
-            if not isinstance(value, str) and not (name == "activation" and value is None):
-                yield f"scope.{name}", "text wanted"
-        elif name == "bandwidth":
-            if not isinstance(value, list) or not all(isinstance(one, str) and _NAME.match(one) for one in value):
-                yield f"scope.{name}", "a list of the names of iRules in /Common"
-        else:
-            yield f"scope.{name}", f"unknown; there are {', '.join(sorted({*numbers, *texts, 'bandwidth'}))}"
+def _problems(name: str, value: object) -> Iterator[tuple[str, str]]:
+    if name == "ha":
+        yield from redundancy.problems(value)
+    elif name in _NUMBERS:
+        least, most = _NUMBERS[name]
+        if not _is_number(value, least, most):
+            yield name, f"a number from {least} to {most}"
+    elif name not in _FORMS:
+        yield name, f"unknown; there are {', '.join(_KNOWN)}"
+    elif not _FORMS[name][0](value):
+        yield name, _FORMS[name][1]
 
 
-def _attach_problems(attach: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    tiers = {tier.value: tier for tier in Tier}
-    for name, value in attach.items():
-        if name == "mode":
-            if value not in ("none", "ifEmpty"):
-                yield "attach.mode", "none or ifEmpty"
-        elif name in tiers:
-            yield from _slot_problems(tiers[name], value)
-        else:
-            yield f"attach.{name}", f"unknown; there are mode, {', '.join(tiers)}"
+def _is_number(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _slot_problems(tier: Tier, value: object) -> Iterator[tuple[str, str]]:
-    wanted = _SLOT_KEY[tier]
-    if not isinstance(value, Mapping) or set(value) != {wanted}:
-        yield f"attach.{tier}", f"an object with {wanted} only"
-        return
-    if tier is Tier.CLUSTER:
-        if value[wanted] != "global":
-            yield f"attach.{tier}.{wanted}", "only global: cluster rules are met first"
-    elif not isinstance(value[wanted], str) or not _PATH.match(value[wanted]):
-        yield f"attach.{tier}.{wanted}", "the full path of an object, such as /Common/name"
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
-def _slots(attach: Mapping[str, Any]) -> Iterator[tuple[Tier, Slot]]:
-    yield (
-        Tier.CLUSTER,
-        Slot(
-            Tier.CLUSTER,
-            "security/firewall/global-rules",
-            "enforcedPolicy",
-            "global-rules",
-            "security firewall global-rules enforced-policy",
-        ),
-    )
-    domain = attach.get("namespace", {}).get("routeDomain", "/Common/0")
-    yield Tier.NAMESPACE, _path_slot(Tier.NAMESPACE, "net/route-domain", "net route-domain", domain)
-    if "service" in attach:
-        virtual = attach["service"]["virtualServer"]
-        yield Tier.SERVICE, _path_slot(Tier.SERVICE, "ltm/virtual", "ltm virtual", virtual)
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) and _NAME.match(one) for one in value)
 
 
-def _path_slot(tier: Tier, collection: str, words: str, path: str) -> Slot:
-    return Slot(
-        tier,
-        f"{collection}/{path.replace('/', '~')}",
-        "fwEnforcedPolicy",
-        f"{words} {path}",
-        f"{words} {path} fw-enforced-policy",
-    )
+_FORMS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "loginProvider": (_is_text, "text wanted"),
+    "activation": (lambda value: value is None or _is_text(value), "text wanted"),
+    "fqdn": (lambda value: value in ("bridge", "device"), "bridge or device"),
+    "bandwidth": (_are_names, "a list of the names of iRules in /Common"),
+    "routeDomain": (
+        lambda value: places.is_path(value) or _is_number(value, 0, _HIGHEST_DOMAIN),
+        f"the full path of a route domain, such as /Common/0, or a number from 0 to {_HIGHEST_DOMAIN}",
+    ),
+}
+_KNOWN = sorted({*_NUMBERS, *_FORMS, "ha"})

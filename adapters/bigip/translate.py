@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from adapters.bigip import protocols, wire
+from adapters.bigip.domains import ZERO, Domain
 from adapters.bigip.names import PARTITION, Names
 from bridge.model.addresses import canonical_member
 from bridge.model.identity import Kind, ObjectKey, Scope
@@ -41,11 +42,15 @@ def ports_key_order(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Translator:
-    """Between the model and the device, for one owner and one address domain. `index` holds the keys of long names."""
+    """Between the model and the device, for one owner and one address domain. `index` holds the keys of long names.
+
+    Names of hosts are read and written where `fqdn` says so; else a name in a list of ours is none that we could have written.
+    """
 
     names: Names
-    domain: int = 0
+    domain: Domain = ZERO
     index: Mapping[str, str] = field(default_factory=dict)
+    fqdn: bool = False
 
     # To the device.
 
@@ -66,7 +71,9 @@ class Translator:
             body.setdefault("addresses", [])
             body.setdefault("addressLists", [])
             if isinstance(before, Group | Shard) and PLACEHOLDER in before.members:
-                body |= {"fqdns": [], "geo": []}
+                body = {"fqdns": [], "geo": []} | body
+            elif isinstance(before, Group) and before.fqdns:
+                body.setdefault("fqdns", [])
         elif isinstance(after, Ports):
             body["portLists"] = []
         return body
@@ -97,6 +104,9 @@ class Translator:
         match value:
             case Group() if value.shards:
                 return {"addressLists": [self.names.path(key) for key in value.references()]}
+            case Group() if value.fqdns:
+                named = {"fqdns": [{"name": name} for name in sorted(value.fqdns)]}
+                return named | {"addresses": [{"name": self._to_wire(member)} for member in sorted(value.members)]}
             case Group() | Shard():
                 members = sorted(value.members) or [PLACEHOLDER]
                 return {"addresses": [{"name": self._to_wire(member)} for member in members]}
@@ -106,11 +116,12 @@ class Translator:
                 return {}
 
     def _to_wire(self, member: str) -> str:
-        if not self.domain:
+        if self.domain.number == self.domain.bare:
             return member
+        mark = f"%{self.domain.number}"
         first, dash, last = member.partition("-")
         address, slash, length = first.partition("/")
-        return f"{address}%{self.domain}{slash}{length}" + (f"{dash}{last}%{self.domain}" if dash else "")
+        return f"{address}{mark}{slash}{length}" + (f"{dash}{last}{mark}" if dash else "")
 
     # From the device.
 
@@ -164,13 +175,14 @@ class Translator:
     def read_reference(self, rule: wire.Rule) -> ObjectKey:
         """The list that a rule of a policy refers to; a key of the cluster "?" when it is none that we could have written."""
         folder, _, name = rule.rule_list.rpartition("/")
-        key = self.names.key(Kind.RULE_LIST, name, self.index) if folder == self.names.folder else None
+        own = folder == self.names.home(Kind.RULE_LIST)
+        key = self.names.key(Kind.RULE_LIST, name, self.index) if own else None
         if key is None or name != rule.name or _decorated(rule) or rule.icmp or rule.irule:
             return ObjectKey(Kind.RULE_LIST, ODD, Scope.CLUSTER, "", rule.name)
         return key
 
     def _owned(self, kind: Kind, item: wire.Item) -> ObjectKey | None:
-        if item.full_path != f"{self.names.folder}/{item.name}":
+        if item.full_path != f"{self.names.home(kind)}/{item.name}":
             return None
         key = self.names.key(kind, item.name, self.index)
         return key if key is not None and item.description == self.names.mark(key) else None
@@ -180,9 +192,11 @@ class Translator:
         of = len(item.address_lists)
         shards = [self.names.path(key.shard(at, of)) for at in range(of)]
         nested = of > 0 and (bool(members) or key.kind is Kind.SHARD or sorted(shards) != sorted(item.address_lists))
-        if odd or nested or item.fqdns or item.geo:
+        fqdns = frozenset(one.name for one in item.fqdns) if self.fqdn else frozenset()
+        named = bool(item.fqdns) and (not self.fqdn or key.kind is Kind.SHARD or of > 0)
+        if odd or nested or named or item.geo:
             shards, members = [], members | {PLACEHOLDER}
-        return Shard(key, members) if key.kind is Kind.SHARD else Group(key, members, shards=len(shards))
+        return Shard(key, members) if key.kind is Kind.SHARD else Group(key, members, fqdns, len(shards))
 
     def _members(self, texts: Iterable[str]) -> tuple[frozenset[str], bool]:
         """The members, less the placeholder, and whether there is anything else than addresses of our domain."""
@@ -200,10 +214,10 @@ class Translator:
         return frozenset(members), odd
 
     def _from_wire(self, text: str) -> tuple[str, bool]:
-        """The address without its domain, and whether it lies in ours. One without is in the partition's, which is taken for 0."""
+        """The address without its domain, and whether it lies in ours. One without is in the partition's."""
         if "%" not in text:
-            return text, self.domain == 0
-        mark = f"%{self.domain}"
+            return text, self.domain.number == self.domain.bare
+        mark = f"%{self.domain.number}"
         parts = [part.partition("/") for part in text.split("-", 1)]
         inside = all(address.endswith(mark) for address, _, _ in parts)
         return "-".join(address.partition("%")[0] + slash + length for address, slash, length in parts), inside
@@ -221,7 +235,7 @@ class Translator:
         keys = []
         for path in paths:
             folder, _, name = path.rpartition("/")
-            key = self.names.key(kind, name, self.index) if folder == self.names.folder else None
+            key = self.names.key(kind, name, self.index) if folder == self.names.home(kind) else None
             if key is None or key.kind is not kind:
                 return None
             keys.append(key)

@@ -39,6 +39,7 @@ class Transport:
 
     def __init__(self, config: DeviceConfig) -> None:
         self.device = config.name
+        self.url = config.url
         self.calls = 0
         self._config = config
         self._client: httpx.Client | None = None

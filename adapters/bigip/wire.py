@@ -1,5 +1,6 @@
 """What iControl REST answers, as far as we look at it. Unknown attributes are passed over: versions differ in them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -100,6 +101,30 @@ class Slot(msgspec.Struct, rename="camel"):
 
     enforced_policy: str = ""
     fw_enforced_policy: str = ""
+    security_log_profiles: list[str] = []
+
+    @property
+    def log_profiles(self) -> list[str]:
+        """The paths of the log profiles; the device puts some in quotation marks."""
+        return [path.strip('"') for path in self.security_log_profiles]
+
+
+class RouteDomain(msgspec.Struct):
+    """One of net/route-domain."""
+
+    id: int
+
+
+class Partition(msgspec.Struct, rename="camel"):
+    """One of auth/partition."""
+
+    default_route_domain: int = 0
+
+
+class FqdnPolicy(msgspec.Struct, rename="camel"):
+    """security/firewall/global-fqdn-policy: who resolves the names in firewall objects."""
+
+    dns_resolver: str = ""
 
 
 class Page(msgspec.Struct, rename="camel"):
@@ -112,8 +137,21 @@ class Page(msgspec.Struct, rename="camel"):
 class Cluster(msgspec.Struct, rename="camel"):
     """One unit of cm/device."""
 
+    name: str = ""
     chassis_id: str = ""
     self_device: str | bool = "false"
+    failover_state: str = ""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is the unit that was asked."""
+        return str(self.self_device).lower() == "true"
+
+
+class DeviceGroup(msgspec.Struct, rename="camel"):
+    """One of cm/device-group."""
+
+    auto_sync: str = "disabled"
 
 
 class Described(msgspec.Struct):
@@ -138,6 +176,36 @@ class Statistics(msgspec.Struct):
     """What `…/stats` answers; no context, no entries."""
 
     entries: dict[str, Nested] = {}
+
+
+class Details(msgspec.Struct):
+    """Statistics within statistics, at any depth; values have a description."""
+
+    description: Any = None
+    nested: "Branch | None" = msgspec.field(name="nestedStats", default=None)
+
+
+class Branch(msgspec.Struct):
+    """The inside of `nestedStats`."""
+
+    entries: dict[str, Details] = {}
+
+    def texts(self) -> Iterator[str]:
+        """Every description below, in order."""
+        for entry in self.entries.values():
+            if entry.nested is not None:
+                yield from entry.nested.texts()
+            elif entry.description is not None:
+                yield str(entry.description)
+
+    def text(self, name: str) -> str:
+        """The first value of that name below; empty where there is none."""
+        for key, entry in self.entries.items():
+            found = str(entry.description) if key == name and entry.description is not None else ""
+            found = found or (entry.nested.text(name) if entry.nested is not None else "")
+            if found:
+                return found
+        return ""
 
 
 class Transaction(msgspec.Struct, rename="camel"):

@@ -129,6 +129,7 @@ def worker_settings(delivery: DeliverySettings, device: DeviceSettings) -> Worke
     pacing = delivery.pacing
     return WorkerSettings(
         write=device.mode is Mode.APPLY,
+        close_flows=device.close_flows,
         poll_interval=delivery.poll_interval,
         activation_interval=delivery.activation_interval,
         save_after=delivery.save_after,

@@ -79,6 +79,12 @@ class Auditor:
         """What was found changed and is not told of yet, with the digest of what was found."""
         return {key: digest_in(entry.after) for key, entry in self._drift.items()}
 
+    def forget(self) -> None:
+        """As if nothing had been tried and nothing found."""
+        self._attempt = None
+        for remembered in (self._late, self._drift, self._repairs, self._refusals):
+            remembered.clear()
+
     # ---- what we do
 
     def sends(

@@ -47,8 +47,11 @@ class GroupView:
     only both happen or none, or addresses would leave that nobody asked to leave.
     """
 
-    def __init__(self, key: ObjectKey, members: Iterable[str], size: int | None, parts: int = 0) -> None:
+    def __init__(
+        self, key: ObjectKey, members: Iterable[str], size: int | None, parts: int = 0, *, pushed: bool = False
+    ) -> None:
         self.key = key
+        self.pushed = pushed
         self.waits: dict[HoldKind, set[str]] = {}
         self.frozen_joins: set[str] = set()
         self._kept: tuple[set[str], set[str]] = (set(), set())  # joins and leaves that wait for others only
@@ -154,7 +157,7 @@ class GroupView:
 
     def resize(self) -> set[ObjectKey]:
         """Split anew when the size asks for it; returns the keys of the parts that no longer exist (the group itself changed too)."""
-        wanted = shard_count(self._count, self.shards, self._size)
+        wanted = shard_count(self._count, self.shards, None if self.pushed else self._size)
         if wanted == self.shards:
             return set()
         old = {self.key.shard(index, self.shards) for index in range(self.shards)}
@@ -165,14 +168,17 @@ class GroupView:
         """The named objects of this group as they should be."""
         for key in keys:
             if key == self.key:
-                yield Group(key, shards=self.shards) if self.shards else Group(key, frozenset(self._parts[0]))
+                yield self._whole() if not self.shards else Group(key, shards=self.shards)
             else:
                 index = int(key.part.partition(".")[0], 16)
                 yield Shard(key, frozenset(self._parts[index]))
 
     def everything(self) -> Iterator[Group | Shard]:
         """All objects of this group."""
-        return spread(self.key, self.members, self.shards)
+        return spread(self.key, self.members, self.shards) if self.shards else iter((self._whole(),))
+
+    def _whole(self) -> Group:
+        return Group(self.key, frozenset(self._parts[0]), pushed=self.pushed)
 
     def _split(self, members: Iterable[str], parts: int) -> None:
         self._parts: list[set[str]] = [set() for _ in range(max(parts, 1))]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.delivery.admission import Admission
+from bridge.delivery.feeding import Feeding
 from bridge.delivery.group_view import Delta, GroupView
 from bridge.delivery.holds import Holds, Place
 from bridge.model.addresses import meet
@@ -56,6 +57,7 @@ class Wanted:
         self._stopping: frozenset[ObjectKey] = frozenset()  # what lines that stop something name
         self._outgrown: frozenset[ObjectKey] = frozenset()  # what must grow for their sake
         self._waiting: set[ObjectKey] = set()  # groups of which something is held back
+        self._feeding = Feeding(limits)
 
     def load(
         self,
@@ -99,6 +101,8 @@ class Wanted:
         self._waiting = set()
         self._freeze(present, refused)
         self._admit(deltas, first)
+        self._feeding.count(row for row in work.rows if row.key in self.views)
+        self._push(refused)
 
     def take(
         self, work: Work, present: Objects, refused: frozenset[ObjectKey], proven: Sequence[MemberRow] = ()
@@ -124,6 +128,9 @@ class Wanted:
             if delta.certain:
                 self._touch(self.views[key], self.views[key].part(delta))
         self._admit(deltas, first)
+        due = self._feeding.count(row for row in work.rows if row.key in self.views)
+        if due or any(self.views[key].pushed for key in refused & self.views.keys()):
+            self._push(refused)
 
     def review(self) -> None:
         """Put everything that is held back up for decision again: a person has decided about some of it."""
@@ -220,6 +227,12 @@ class Wanted:
         self.todo.objects.add(row.key)
         return True
 
+    def _push(self, refused: frozenset[ObjectKey]) -> None:
+        """Say which groups are pushed from now on; that becomes a step of the next plan, as every change."""
+        for view in self._feeding.choose(self.views, refused):
+            view.pushed = not view.pushed
+            self._touch(view, {view.key})
+
     def _guarded(self, body: DeviceObject, before: DeviceObject | None) -> DeviceObject:
         """A destination that an edit widens to every address waits for a person; the rest of the edit goes on."""
         waited = self.held.pop((body.key, HoldKind.DESTINATION), None)
@@ -300,7 +313,7 @@ class Wanted:
         for part in group.references():
             shard = present.get(part)
             members |= shard.members if isinstance(shard, Shard) else set()
-        return GroupView(key, members, self._limits.shard_members, group.shards)
+        return GroupView(key, members, self._limits.shard_members, group.shards, pushed=group.pushed)
 
     def _lists(self) -> dict[ObjectKey, RuleList]:
         return {key: value for key, value in self.fixed.items() if isinstance(value, RuleList)}

@@ -1,35 +1,34 @@
 """The loop that keeps one device in step with the state."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import structlog
 
-from bridge import metrics
 from bridge.clock import Clock
 from bridge.contract import Adapter
-from bridge.delivery import drift
 from bridge.delivery.activation import Activation
-from bridge.delivery.auditor import Auditor, Findings
+from bridge.delivery.auditor import Auditor
 from bridge.delivery.decider import Decider
 from bridge.delivery.enforcement import Enforcement
+from bridge.delivery.flows import LiveFlows
 from bridge.delivery.holds import Holds
 from bridge.delivery.ledger import Ledger
 from bridge.delivery.orders import Orders, words
 from bridge.delivery.pacing import Pacing, PacingSettings
 from bridge.delivery.proofs import Proofs
 from bridge.delivery.store import Store
+from bridge.delivery.survey import Reading, Survey
 from bridge.delivery.take_over import TakeOver
-from bridge.delivery.wanted import Todo, Unproven, Wanted
+from bridge.delivery.wanted import Todo, Wanted
 from bridge.errors import DeviceError, FencedOff, LostLease, NotOwned, Refused, Rejected, StateUnavailable, Stopped
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import DeviceObject, Snapshot
+from bridge.model.intent import DeviceObject
 from bridge.model.plan import Fence, Outcome, Plan
 from bridge.policy.guard import GuardLimits
-from bridge.state.desired import DeviceHealth, Work
+from bridge.state.desired import DeviceHealth
 
 log = structlog.get_logger(__name__)
 
@@ -38,22 +37,15 @@ _DOUBT_SECONDS = 0.5  # between two looks whether the clusters were heard of
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Times in seconds. `write` False reads and plans, and applies nothing."""
+    """Times in seconds. `write` False reads and plans, and applies nothing. `close_flows`: those that are denied now."""
 
     write: bool = True
+    close_flows: bool = False
     poll_interval: float = 5.0
     activation_interval: float = 0.5
     save_after: float = 10.0
     guard: GuardLimits = field(default_factory=GuardLimits)
     pacing: PacingSettings = field(default_factory=PacingSettings)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """A complete reading of the device, and when it began."""
-
-    snapshot: Snapshot
-    began: float
 
 
 class Worker:
@@ -75,7 +67,6 @@ class Worker:
         take_over: TakeOver | None = None,
     ) -> None:
         self.device = adapter.device
-        self._clusters = clusters
         self._store = store
         self._clock = clock
         self._installation = installation
@@ -89,16 +80,28 @@ class Worker:
         self._ledger = Ledger(self.device, store)
         self._decider = Decider(self.device, store, clock, self._orders, self._wanted, self._ledger)
         self._auditor = Auditor(writes=self._settings.write)
+        self._survey = Survey(
+            clusters,
+            store,
+            clock,
+            self._enforcement,
+            self._wanted,
+            self._decider,
+            self._auditor,
+            self._ledger,
+            self._take_over,
+            write=self._settings.write,
+        )
+        self._flows = LiveFlows(self._enforcement, self._ledger, clock, close=self._settings.close_flows)
         self.pacing = Pacing(self._settings.pacing)
         self._revisions: dict[str, int] = {}
         self._complete = True
         self._audit_asked = True
-        self._reading: _Reading | None = None  # whole, and not yet told of
+        self._reading: Reading | None = None  # whole, and not yet told of
         self._save_due: float | None = None
         self._activation = Activation(self._settings.activation_interval)
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._doubted_at: datetime | None = None  # when the first reading showed what the state cannot explain
         self._stopped_before = False
         self._compared: tuple[float, int] | None = None  # while nothing is written: when, and how many steps would be
         self._told = ""
@@ -184,6 +187,7 @@ class Worker:
             self._decider.decide(fence.epoch)
             more = self._deliver(fence)
         self._follow_activation(fence)
+        self._close_flows(fence)
         self._save(now=False)
         self._take_over.in_step()
         self.in_step.set()
@@ -240,93 +244,18 @@ class Worker:
     def _reload(self, fence: Fence) -> bool:
         """Read the state and the device whole, and go on from there; False while the state does not know all clusters yet."""
         asked, self._audit_asked = self._audit_asked, False
+        found: Reading | None = None
         try:
-            return self._read_again(fence, asked)
-        except Exception:
-            self._audit_asked |= asked
-            raise
-
-    def _read_again(self, fence: Fence, asked: bool) -> bool:
-        if not self._is_recent():
-            self._audit_asked |= asked
+            found = self._survey.read(fence, audit=asked, writes=self._writes)
+        finally:
+            self._audit_asked |= asked and found is None
+        if found is None:
             return False
-        work = self._store.complete_work(self.device)
-        unknown = [name for name in self._clusters if not work.revisions.get(name)]
-        if unknown:
-            # A cluster that was never recorded asks for nothing as far as the tables go: that is no wish to have nothing.
-            log.info("waiting for the first picture", device=self.device, clusters=unknown)
-            self._audit_asked |= asked
-            return False
-        self._decider.load()
-        began = self._clock.elapsed()
-        snapshot = self._recognized(fence)
-        self._take_over.saw(began)
-        self._note_take_over(fence)
-        if asked:
-            self._enforcement.quarantine.clear()
-        if self._enforcement.seen:
-            changes = drift.watched(self._enforcement.objects, snapshot.objects)
-            self._load(work, snapshot, self._store.unproven)
-            found = self._auditor.watched(changes, self._clock.now())
-        else:
-            found = self._first_reading(work, snapshot)
-            if found.drift and self._doubts():
-                self._audit_asked |= asked
-                return False
-        for note in found.notes:
-            self._ledger.note(note, self._clock.now())
-        self._report_drift(found.drift)
-        self._enforcement.take(snapshot)
-        self._reading = _Reading(snapshot, began)
-        self._revisions = dict(work.revisions)
+        self._reading = found
+        self._revisions = dict(found.revisions)
         self._complete = True
+        self._flows.found(found.snapshot.objects, found.snapshot.attached)
         return True
-
-    def _recognized(self, fence: Fence) -> Snapshot:
-        """Everything that the device holds, if it is the one that it was, and ours."""
-        recognition = self._store.recognition(self.device)
-        snapshot = self._enforcement.read(fence, recognition, write=self._writes)
-        replaced = recognition.stopped_by is not None or (
-            recognition.replaces is not None and recognition.replaces == self._enforcement.overtaken
-        )
-        if replaced or (recognition.adopting and self._writes):
-            self._store.settled(self.device, fence.epoch, replaced=replaced, adopted=recognition.adopting)
-        return snapshot
-
-    def _doubts(self) -> bool:
-        """What nobody here did may be our own work, and the state an old one: nothing is done before the clusters were heard of."""
-        if self._doubted_at is not None or not (self._clusters and self._settings.write):
-            return False
-        self._doubted_at = self._store.heard(self._clusters).now
-        self._auditor = Auditor(writes=True)
-        log.info("waiting until the clusters are heard of: the device is not as recorded", device=self.device)
-        return True
-
-    def _is_recent(self) -> bool:
-        """Whether that has happened, where it was asked for."""
-        if self._doubted_at is None:
-            return True
-        until = self._store.heard(self._clusters).until
-        return until is not None and until >= self._doubted_at
-
-    def _first_reading(self, work: Work, snapshot: Snapshot) -> Findings:
-        """What changed since a bridge before this one, or this one before it was stopped, recorded what it saw."""
-        verified = self._store.verified(self.device)
-        changes = drift.unwatched(verified, snapshot.objects)
-        groups = drift.touched_groups(changes, verified)
-        self._load(work, snapshot, lambda removals: self._store.unproven(removals, groups))
-        expected = self._enforcement.expected(self._wanted) if changes else {}
-        rows = {row.key: row for row in work.rows}
-        return self._auditor.unwatched(changes, expected, rows, first=not verified)
-
-    def _load(self, work: Work, snapshot: Snapshot, unproven: Unproven) -> None:
-        refused = self._enforcement.quarantine.keys
-        self._wanted.load(work, snapshot.objects, unproven, refused, self._store.doubtful)
-
-    def _note_take_over(self, fence: Fence) -> None:
-        before, self._enforcement.overtaken = self._enforcement.overtaken, None
-        if before is not None:
-            self._ledger.note(self._auditor.taken_over(before, fence), self._clock.now())
 
     def _forward(self, fence: Fence) -> None:
         """Read what changed in the state since the last time."""
@@ -378,6 +307,8 @@ class Worker:
         if self._auditor.unsettled:
             self._store.saw(self.device, fence.epoch, self._auditor.unsettled)
         self._auditor.sends(made, todo.rows, self._ledger.rows, self._holds.releases)
+        if not made.empty:
+            self._flows.changes()
         try:
             return self._enforcement.apply(made, fence)
         except (Rejected, NotOwned) as error:
@@ -417,6 +348,12 @@ class Worker:
             self._ledger.activated(self._wanted, self._enforcement.quarantine, self._clock.now())
             self._ledger.write(fence.epoch, self._holds, self._clock.now())
 
+    def _close_flows(self, fence: Fence) -> None:
+        """What is stored and not enforced yet stops nobody from beginning anew."""
+        if not self._ledger.awaiting:
+            self._flows.close(fence)
+            self._write(fence)
+
     def _save(self, *, now: bool) -> None:
         """Make the device keep what it stores over a restart of its own, once for many changes."""
         if self._save_due is None or not self._writes or not (now or self._clock.elapsed() >= self._save_due):
@@ -434,11 +371,6 @@ class Worker:
             return f"the device refuses what is wanted: {self._enforcement.quarantine.message(key)}"
         held = [self._holds.why(one) for one in self._wanted.holding(key.group)]
         return f"it waits for a person: {'; '.join(held)}" if held else ""
-
-    def _report_drift(self, drifted: Sequence[ObjectKey]) -> None:
-        if drifted:
-            metrics.device(self.device).drift.inc(len(drifted))
-            log.warning("drift", device=self.device, objects=[str(key) for key in drifted[:20]], count=len(drifted))
 
     def _record_health(self, fence: Fence) -> None:
         """As far as it is known, and what the last reading has shown beside our objects."""
@@ -463,6 +395,6 @@ class Worker:
             return 0.0
         if self._ledger.awaiting:
             return self._activation.wait(self._clock.elapsed())
-        if self._doubted_at is not None and not self._enforcement.known:
+        if self._survey.doubts and not self._enforcement.known:
             return _DOUBT_SECONDS
-        return min(self._settings.poll_interval, self._take_over.wait)
+        return min(self._settings.poll_interval, self._take_over.wait, self._flows.wait)

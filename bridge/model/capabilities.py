@@ -43,6 +43,8 @@ class Limits:
     groups: int | None = None
     rules: int | None = None
     name_length: int | None = None
+    feeds: int = 0  # groups whose members may be pushed, beside the configuration
+    feed_entries: int | None = None  # members of all of those together
     batch: int = 100  # writes in one transaction or burst
     calls_in_flight: int = 1
     call_seconds: float = 60.0  # the longest that one call may take

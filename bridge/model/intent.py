@@ -9,12 +9,16 @@ from bridge.model.policy import Action, IcmpType, PortRange, Protocol, Tier
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An address group: its members, or the number of shards that hold them. Empty and without shards it matches nothing."""
+    """An address group: its members, or the number of shards that hold them. Empty and without shards it matches nothing.
+
+    `pushed`: its members are sent to the device beside its configuration, in one piece of whatever size, where `Limits.feeds` says so.
+    """
 
     key: ObjectKey
     members: frozenset[str] = frozenset()
     fqdns: frozenset[str] = frozenset()
     shards: int = 0
+    pushed: bool = False
 
     def references(self) -> Iterator[ObjectKey]:
         """What must exist before this object."""

@@ -17,7 +17,8 @@ def line_of(value: DeviceObject | None) -> str:
 def _content(value: DeviceObject) -> Iterable[str]:
     match value:
         case Group():
-            inside = [f"shards={value.shards}"] if value.shards else []
+            inside = ["pushed"] if value.pushed else []
+            inside += [f"shards={value.shards}"] if value.shards else []
             return [*inside, *sorted(value.members), *(f"fqdn={name}" for name in sorted(value.fqdns))]
         case Shard():
             return sorted(value.members)

@@ -151,7 +151,7 @@ class Transition:
         else:
             members, fqdns = meet(will, was), before.fqdns & after.fqdns
         for one in spread(after.key, members, after.shards):
-            yield replace(one, fqdns=fqdns) if isinstance(one, Group) else one
+            yield replace(one, fqdns=fqdns, pushed=after.pushed) if isinstance(one, Group) else one
 
     def _ports_between(self, before: Ports, after: Ports) -> Ports:
         if before.key in self._denying:

@@ -108,6 +108,10 @@ class DeviceSettings(Section):
         AS_POD, description="Which address of a workload the device sees: Pod, Node, or a list by destinations."
     )
     mode: Mode = Field(Mode.APPLY, description="plan: read and compare, and never write.")
+    close_flows: bool = Field(
+        False,
+        description="Close live flows that are denied now and were not before; on a shared device a decision of its owner.",
+    )
     freeze: tuple[FreezeSettings, ...] = Field(
         (), description="Windows of this device beside those of delivery.freeze, in which no edit reaches it."
     )

@@ -113,7 +113,10 @@ def _ask_adapters(raw: Mapping[str, Any], adapters: Adapters, problems: Problems
             continue
         at = path_of(("devices", index))
         try:
-            found = adapters.factory(kind).problems(_as_typed(device, kind, raw.get("owner")))
+            factory, config = adapters.factory(kind), _as_typed(device, kind, raw.get("owner"))
+            found = dict(factory.problems(config))
+            if device.get("closeFlows") is True and not found and not factory.capabilities(config).close_flows:
+                found["closeFlows"] = f"a device of kind {kind} cannot be made to close flows, or not by this version"
         except BridgeError as error:
             problems.add(f"{at}.kind", str(error))
             continue

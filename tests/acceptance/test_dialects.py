@@ -166,12 +166,14 @@ def test_phase(site: World) -> None:
     rule(site, "ServiceEgressRule", "phase", "bad", "accept", "odd", service="web")
     eventually("done", lambda: phase(site, "serviceegressrules", "phase", "good") == "Success", 60)
     eventually("not done", lambda: phase(site, "serviceegressrules", "phase", "bad") == "Syncing", 60)
-    assert annotated(site, "serviceegressrules", "phase", "good") == {"Accepted": "True", "Programmed": "True"}
+    both = {"Accepted": "True", "Programmed": "True"}  # an annotation: another write than that of the phase
+    eventually("told too", lambda: annotated(site, "serviceegressrules", "phase", "good") == both, 60)
     eventually("told of the service", lambda: annotated(site, "externalservices", "phase", "odd") != {}, 60)
     told = annotated(site, "externalservices", "phase", "odd")
     assert (told["Accepted"], told["reason"]) == ("False", "Invalid")
     assert "'300.1.2.3' is not an address, prefix or range" in told["message"]
-    assert "ExternalService.kubeovn.io phase/odd" in annotated(site, "serviceegressrules", "phase", "bad")["message"]
+    bad = "ExternalService.kubeovn.io phase/odd"
+    eventually("and why", lambda: bad in annotated(site, "serviceegressrules", "phase", "bad").get("message", ""), 60)
     external(site, "phase", "odd", "192.0.2.2")
     eventually("mended", lambda: phase(site, "serviceegressrules", "phase", "bad") == "Success", 60)
 
@@ -190,6 +192,7 @@ def test_bandwidth(site: World) -> None:
     lines = [one for path, body in holder.items() if "_slow" in path for one in body["rulesReference"]["items"]]
     assert [one.get("irule") for one in lines] == [f"/Common/{IRULE}", None]
     eventually("done", lambda: phase(site, "serviceegressrules", "slow", "nowhere") == "Success", 60)
+    eventually("told too", lambda: annotated(site, "serviceegressrules", "slow", "nowhere") != {}, 60)
     told = annotated(site, "serviceegressrules", "slow", "nowhere")
     assert told["message"].endswith(
         "on edge: the device has no limit of bandwidth named bwc-9mbps-irule: the rule stands without"

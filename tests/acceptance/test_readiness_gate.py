@@ -166,7 +166,9 @@ def test_a_quarantined_group_tells_so_and_times_out(site: World) -> None:
     site.external("bad", "provider", "192.0.2.0/28")
     site.service_rule("bad", "web", "provider")
     site.pod("bad", "web-1", "10.244.6.2")
-    with site.bridge.state() as connection:  # a pod that comes before its rule is in no group: its gate would open at once
+    with (
+        site.bridge.state() as connection
+    ):  # a pod that comes before its rule is in no group: its gate would open at once
         refused = "SELECT count(*) FROM device_object WHERE state = 'Quarantined'"
         eventually("the group is refused", lambda: connection.execute(refused).fetchone() != (0,))
     site.pod("bad", "web-0", "10.244.6.1", gates=GATES)

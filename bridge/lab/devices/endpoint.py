@@ -136,6 +136,11 @@ class Endpoint:
             self._folder.cleanup()
             self._folder = None
 
+    @property
+    def in_flight(self) -> int:
+        """Calls that are being answered now."""
+        return self._in_flight
+
     def _run(self, server: uvicorn.Server, listener: socket.socket) -> None:
         with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._main(server, listener))

@@ -131,7 +131,7 @@ def test_slow(device: Bigip, http: httpx.Client) -> None:
     device.faults.add("slow", seconds=0.2, times=None)
     assert http.get(LIST).status_code == 200
     assert http.get(LIST).status_code == 200
-    assert min(one.seconds for one in device.requests()) >= 0.2
+    assert min(one.seconds for one in device.requests()) > 0.19  # clocks and sleeps differ a little
 
 
 def test_faults_skip_count_and_clear(device: Bigip, http: httpx.Client) -> None:

@@ -26,6 +26,7 @@ DESCRIBED = (
     "firewall/addrgrp",
     "firewall/addrgrp6",
     "firewall/policy",
+    "firewall/security-policy",
     "firewall.service/custom",
     "firewall.service/group",
     "firewall.schedule/onetime",

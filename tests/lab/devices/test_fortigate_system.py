@@ -1,9 +1,11 @@
 """What the simulated FortiGate tells of itself: its pair, its limits, its manager, its VDOMs; and what a restart does."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from bridge.lab.devices.fortigate import Fortigate
-from tests.lab.devices.fortigate import ADDRESS, ENTRIES, Api
+from tests.lab.devices.fortigate import ADDRESS, ENTRIES, GROUP, POLICY, Api, rule
 
 
 def test_status(box: Fortigate, api: Api) -> None:
@@ -99,6 +101,50 @@ def test_policy_based_vdoms() -> None:
             }
             assert (told["vdom_mode"], told["management_vdom"]) == ("multi-vdom", "root")
             assert api.get("cmdb/system/settings", params={"vdom": "dmz"}).results["ngfw-mode"] == "policy-based"
+
+
+def test_in_a_policy_based_vdom_security_policies_decide(box: Fortigate, api: Api) -> None:
+    api.policy()
+    assert box.decide("10.0.0.1", "192.0.2.1").allowed
+    api.put("cmdb/system/settings", {"ngfw-mode": "policy-based"})
+    assert not box.decide("10.0.0.1", "192.0.2.1").allowed
+    for name, action in (("two", "accept"), ("one", "deny")):
+        assert api.post("cmdb/firewall/security-policy", rule(name=name, action=action)).status == 200
+    assert box.decide("10.0.0.1", "192.0.2.1").policy == 1
+    assert api.put("cmdb/firewall/security-policy/1?action=move&after=2").status == 200
+    assert box.decide("10.0.0.1", "192.0.2.1").name == "one"
+    assert api.post("cmdb/firewall/security-policy", rule(name="one")).error == -5
+
+
+def test_what_a_table_is_can_be_asked(api: Api) -> None:
+    told = api.get(GROUP, params={"action": "schema"}).results
+    assert (told["path"], told["name"], told["mkey"]) == ("firewall", "addrgrp", "name")
+    assert told["children"]["member"]["datasource"] == ["firewall/address", "firewall/addrgrp"]
+    assert api.get(POLICY, params={"action": "default"}).results["logtraffic"] == "utm"
+    assert "mkey" not in api.get("cmdb/system/global", params={"action": "schema"}).results
+    assert api.get(GROUP, params={"action": "meta"}).status == 400
+
+
+def test_a_wipe_leaves_one_box_that_nobody_manages(box: Fortigate, api: Api) -> None:
+    serial = box.identity.units[0].serial
+    box.pair()
+    box.failover()
+    box.manage()
+    assert api.get("monitor/web-ui/state").results["centrally_managed"] is True
+    box.wipe()
+    assert api.get("monitor/web-ui/state").results["centrally_managed"] is False
+    assert api.get("monitor/system/ha-peer").results == []
+    assert api.get(ADDRESS).body["serial"] == serial
+
+
+def test_calls_beside_each_other_are_too_many(box: Fortigate, api: Api) -> None:
+    box.limits.in_flight = 1
+    box.endpoint.latency = 0.1
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _one: api.http.get(ADDRESS), range(4)))
+    assert {answer.status_code for answer in told} == {200, 429}
+    assert all("html" in answer.headers["content-type"] for answer in told if answer.status_code == 429)
+    assert api.get(ADDRESS).status == 200
 
 
 def test_a_reboot_keeps_the_configuration(box: Fortigate, api: Api) -> None:

@@ -16,9 +16,9 @@ from bridge.lab.devices.bigip import show
 from bridge.lab.devices.bigip.answers import SYNTAX, ApiError, bad_value, exists, no_path, not_found, unknown_property
 from bridge.lab.devices.bigip.fields import Json, Key, Limits
 from bridge.lab.devices.bigip.item import Item
-from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, KINDS, PARTITION, RULE_LIST, Kind
+from bridge.lab.devices.bigip.kinds import FOLDER, KINDS, LONE, PARTITION, RULE_LIST, Kind
 from bridge.lab.devices.bigip.rules import READ_ONLY, Rule, placed, read_place, read_rule, rule_references
-from bridge.lab.devices.bigip.store import GLOBAL, Draft
+from bridge.lab.devices.bigip.store import Draft
 from bridge.lab.devices.bigip.values import valid_name
 
 _decode = msgspec.json.Decoder().decode
@@ -58,10 +58,11 @@ def perform(draft: Draft, call: Call, limits: Limits) -> bytes:
     kind, rest = _kind_of(segments(call.path), call.path)
     options = show.read_query(call.query)
     target = _Target(draft, kind, limits)
-    if not rest and kind.collection != GLOBAL_RULES:
+    lone = kind.collection in LONE
+    if not rest and not lone:
         return _on_collection(target, method, options, raw)
-    key = GLOBAL if kind.collection == GLOBAL_RULES else (kind.collection, _path_of(kind, rest[0]))
-    below = rest if kind.collection == GLOBAL_RULES else rest[1:]
+    key = (kind.collection, LONE[kind.collection] if lone else _path_of(kind, rest[0]))
+    below = rest if lone else rest[1:]
     if not below:
         return _on_item(target, method, key, options, raw)
     if not kind.rules or below[0] != "rules" or len(below) > 2:
@@ -96,7 +97,7 @@ def _on_collection(target: "_Target", method: str, options: Mapping[str, str], r
 
 
 def _on_item(target: "_Target", method: str, key: Key, options: Mapping[str, str], raw: bytes) -> bytes:
-    lone = key[0] == GLOBAL_RULES
+    lone = key[0] in LONE
     _allowed(method, *(("GET", "PATCH", "PUT") if lone else ("GET", "PATCH", "PUT", "DELETE")))
     if method == "GET":
         return show.item_bytes(target.draft.require(key), options)

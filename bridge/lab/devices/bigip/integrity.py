@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from bridge.lab.devices.bigip.answers import ApiError, across, dangling, in_use, not_found
 from bridge.lab.devices.bigip.fields import Key, Limits
 from bridge.lab.devices.bigip.item import Item, State
-from bridge.lab.devices.bigip.kinds import FOLDER, KINDS, PARTITION
+from bridge.lab.devices.bigip.kinds import FOLDER, FQDN_POLICY, KINDS, LONE, PARTITION
 
 Changes = Mapping[Key, Item | None]
 
@@ -30,6 +30,10 @@ def _check_item(base: State, changes: Changes, item: Item, limits: Limits) -> No
     folder = item.path.rpartition("/")[0] or "/"
     if item.path != "/" and item.kind.collection != PARTITION and _get(base, changes, (FOLDER, folder)) is None:
         raise not_found("folder", folder)
+    if _names_hosts(item) and not _resolver(base, changes):
+        raise ApiError(
+            400, f"01071a64:3: {item.kind.title} ({item.path}): fqdns need a DNS resolver in the global FQDN policy."
+        )
     if len(item.rules) > limits.rules:
         raise ApiError(
             400, f"01070911:3: {item.kind.title} ({item.path}) has more than the maximum of {limits.rules} rules."
@@ -42,6 +46,16 @@ def _check_item(base: State, changes: Changes, item: Item, limits: Limits) -> No
             raise across(item.kind.title, item.path, item.partition, path, other)
     if any(collection == item.kind.collection for collection, _ in item.references):
         _check_circle(base, changes, item)
+
+
+def _names_hosts(item: Item) -> bool:
+    sides = (rule.body.get(side, {}) for rule in item.rules for side in ("source", "destination"))
+    return any(body.get("fqdns") for body in (item.body, *sides))
+
+
+def _resolver(base: State, changes: Changes) -> str:
+    policy = _get(base, changes, (FQDN_POLICY, LONE[FQDN_POLICY]))
+    return str(policy.body.get("dnsResolver", "")) if policy is not None else ""
 
 
 def _check_circle(base: State, changes: Changes, item: Item) -> None:

@@ -28,13 +28,20 @@ PORT_LIST = "security/firewall/port-list"
 RULE_LIST = "security/firewall/rule-list"
 POLICY = "security/firewall/policy"
 GLOBAL_RULES = "security/firewall/global-rules"
+FQDN_POLICY = "security/firewall/global-fqdn-policy"
 SCHEDULE = "security/firewall/schedule"
+LOG_PROFILE = "security/log/profile"
+DNS_RESOLVER = "net/dns-resolver"
 IRULE = "ltm/rule"
 DATA_GROUP = "ltm/data-group/internal"
 VIRTUAL = "ltm/virtual"
 ROUTE_DOMAIN = "net/route-domain"
 FOLDER = "sys/folder"
 PARTITION = "auth/partition"
+
+
+LONE: Mapping[str, str] = {GLOBAL_RULES: "/Common/global-rules", FQDN_POLICY: "/Common/global-fqdn-policy"}
+"""Collections that are one object, which is always there, and its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,14 @@ KINDS: Mapping[str, Kind] = {
             {"description": text(), "enforcedPolicy": reference(POLICY), "stagedPolicy": reference(POLICY)},
         ),
         Kind(
+            FQDN_POLICY,
+            "Global FQDN policy",
+            {"description": text(), "dnsResolver": reference(DNS_RESOLVER), "refreshInterval": number(1, 2**31)},
+            defaults={"refreshInterval": 60},
+        ),
+        Kind(DNS_RESOLVER, "DNS resolver", {"forwardZones": anything(), "routeDomain": reference(ROUTE_DOMAIN)}),
+        Kind(LOG_PROFILE, "Security log profile", {"description": text(), "network": anything()}),
+        Kind(
             SCHEDULE,
             "Schedule",
             {"description": text()}
@@ -128,7 +143,7 @@ KINDS: Mapping[str, Kind] = {
             | {"ipProtocol": single(values.canonical_protocol), "enabled": anything(), "disabled": anything()}
             | {
                 "profiles": anything(),
-                "securityLogProfiles": anything(),
+                "securityLogProfiles": references(LOG_PROFILE),
                 "vlans": anything(),
                 "vlansEnabled": anything(),
             }

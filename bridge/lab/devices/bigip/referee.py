@@ -6,7 +6,8 @@ the next, `accept-decisively` ends all of them, `drop` and `reject` are final, n
 stands the device's default. Within one side of a rule, addresses, lists and names are alternatives; sides, ports, protocol
 and ICMP must all match; what is not given matches everything.
 
-Unverified: an address without `%n` belongs to route domain 0 (`BARE_DOMAIN`). Not looked at: schedules, countries, VLANs.
+An address without `%n` belongs to the default route domain of the partition that its object is in. Not looked at: schedules,
+countries, VLANs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,11 +18,10 @@ from ipaddress import ip_address
 from bridge.lab.devices.bigip.compile import contexts
 from bridge.lab.devices.bigip.fields import Json
 from bridge.lab.devices.bigip.item import State
-from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, POLICY, PORT_LIST, RULE_LIST
+from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, PARTITION, POLICY, PORT_LIST, RULE_LIST
 from bridge.lab.devices.bigip.rules import Rule
 from bridge.lab.devices.bigip.values import protocol_number, span
 
-BARE_DOMAIN = 0
 FINAL = frozenset({"accept-decisively", "drop", "reject"})
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from bridge.lab.devices.bigip.answers import SYNTAX, ApiError, encode
 from bridge.lab.devices.bigip.fields import Json
 from bridge.lab.devices.bigip.item import Item
-from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, PARTITION, Kind
+from bridge.lab.devices.bigip.kinds import FOLDER, LONE, PARTITION, Kind
 from bridge.lab.devices.bigip.rules import Linker, Rule, show_rule
 
 _T = TypeVar("_T", Item, Rule)
@@ -54,7 +54,7 @@ def show_item(item: Item, *, expand: bool = False) -> Json:
     shown["generation"] = item.generation
     link = (
         f"https://localhost/mgmt/tm/{kind.collection}"
-        if kind.collection == GLOBAL_RULES
+        if kind.collection in LONE
         else LINK.uri(*_link_key(item))
     )
     shown["selfLink"] = f"{link}?ver={VERSION}"
@@ -78,7 +78,7 @@ def _link_key(item: Item) -> tuple[str, str]:
 
 
 def _names(item: Item) -> Json:
-    if item.kind.collection == GLOBAL_RULES:
+    if item.kind.collection in LONE:
         return {}
     if item.kind.collection == PARTITION:
         return {"name": item.path[1:], "fullPath": item.path[1:]}

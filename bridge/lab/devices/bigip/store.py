@@ -5,7 +5,7 @@ be had again by undoing the writes that came after.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bridge.lab.device import Write
@@ -14,11 +14,8 @@ from bridge.lab.devices.bigip.compile import Compiler
 from bridge.lab.devices.bigip.fields import Json, Key, Limits
 from bridge.lab.devices.bigip.integrity import check
 from bridge.lab.devices.bigip.item import Item, State
-from bridge.lab.devices.bigip.kinds import FOLDER, GLOBAL_RULES, KINDS, PARTITION, ROUTE_DOMAIN
+from bridge.lab.devices.bigip.kinds import FOLDER, KINDS, LONE, PARTITION, ROUTE_DOMAIN
 from bridge.lab.devices.clock import LabClock
-
-GLOBAL: Key = (GLOBAL_RULES, "/Common/global-rules")
-
 
 @dataclass(frozen=True, slots=True)
 class Author:
@@ -90,6 +87,7 @@ class Store:
         self.state: dict[Key, Item] = _factory()
         self.saved: dict[Key, Item] = dict(self.state)
         self.compiler = Compiler(clock, self.state)
+        self.on_change: Callable[[], None] = lambda: None
         self._history: deque[_Entry] = deque(maxlen=keep)
         self._count = 0
 
@@ -172,6 +170,7 @@ class Store:
         write = Write(self._count, self._clock.now(), author.user, author.agent, author.method, author.path, touched)
         self._history.append(_Entry(write, undo))
         self.compiler.stored(changes)
+        self.on_change()
 
 
 def digest(state: State) -> str:
@@ -204,7 +203,7 @@ def _factory() -> dict[Key, Item]:
         (FOLDER, "/Common", {}),
         (PARTITION, "/Common", {}),
         (ROUTE_DOMAIN, "/Common/0", {"id": 0}),
-        (GLOBAL_RULES, GLOBAL[1], {}),
+        *((collection, path, {}) for collection, path in LONE.items()),
     ]
     items = [Item(KINDS[name], path, dict(KINDS[name].defaults) | body, 1, frozenset()) for name, path, body in plain]
     return {item.key: item for item in items}

@@ -16,6 +16,7 @@ class Limits:
     feed_entries: int = 300_000  # of all feeds of the box, from 7.4.4 on
     feed_entries_each: int = 131_072  # of each feed, before 7.4.4
     sessions_page: int = 1000
+    in_flight: int = 0  # calls at once, beyond which the web server answers 429 by itself; 0: any number
     lockout_after: int = 3
     lockout_seconds: float = 60.0
     tables: dict[str, int] = field(

@@ -9,10 +9,11 @@ import msgspec
 
 from bridge.lab.devices.fortigate import entry
 from bridge.lab.devices.fortigate.answers import FortiError, Json, bad_value, empty, exists, not_found
+from bridge.lab.devices.fortigate.describe import described
 from bridge.lab.devices.fortigate.draft import Draft
 from bridge.lab.devices.fortigate.fields import Field, row, row_name, valid_name
 from bridge.lab.devices.fortigate.integrity import check
-from bridge.lab.devices.fortigate.item import POLICY, Item, Key, Place
+from bridge.lab.devices.fortigate.item import POLICIES, Item, Key, Place
 from bridge.lab.devices.fortigate.query import formatted, plain, single, window
 from bridge.lab.devices.fortigate.table import Table
 from bridge.lab.devices.fortigate.tables import TABLES, table
@@ -66,6 +67,8 @@ def perform(draft: Draft, call: Call, vdom: str) -> Json:
     """Do the call; members of the answer's envelope. FortiError refuses it."""
     one, place = call.table, call.place(vdom)
     rest = call.segments[2:]
+    if call.method == "GET" and len(rest) <= 1 and single(call.given, "action"):
+        return {"results": described(one, single(call.given, "action"))}
     if one.single:
         return _on_single(draft, call, (*place, ""))
     action = {0: _on_table, 1: _on_entry, 2: _on_rows, 3: _on_row}.get(len(rest))
@@ -145,7 +148,7 @@ def _shown(draft: Draft, call: Call, item: Item) -> Json:
 
 def _create(draft: Draft, call: Call, place: Place) -> str | int:
     one = call.table
-    name = _next_policy(draft, call, place) if place[1] == POLICY else _new_name(one, call.body)
+    name = _next_policy(draft, call, place) if place[1] in POLICIES else _new_name(one, call.body)
     if draft.get((*place, name)) is not None:
         raise exists()
     body = entry.read(one, _sent(one, call.body), one.defaults(), draft.limits)
@@ -171,7 +174,7 @@ def _next_policy(draft: Draft, call: Call, place: Place) -> str:
 
 def _sent(one: Table, body: Json) -> Json:
     """What of a body counts: `action=move` belongs into the query, and in a policy's body does nothing."""
-    if one.path == POLICY and body.get("action") == "move":
+    if one.path in POLICIES and body.get("action") == "move":
         return {name: given for name, given in body.items() if name != "action"}
     return body
 
@@ -220,7 +223,7 @@ def _store(draft: Draft, item: Item, body: Json) -> None:
 
 def _move(draft: Draft, call: Call, item: Item) -> None:
     side = next((one for one in ("before", "after") if one in call.given), "")
-    if not side or call.table.path != POLICY:
+    if not side or call.table.path not in POLICIES:
         raise FortiError(400)
     others = [one for one in draft.listed(item.place) if one.key != item.key]
     at = next((index for index, one in enumerate(others) if one.name == single(call.given, side)), None)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bridge.lab.devices.fortigate.conduct import Limits
-from bridge.lab.devices.fortigate.item import POLICY, Item, Key, Place, State
+from bridge.lab.devices.fortigate.item import Item, Key, Place, State
 
 
 class Mentions:
@@ -109,7 +109,7 @@ class Draft:
         """A place behind every entry that there is."""
         return float(next(self._ranks))
 
-    def policy_named(self, vdom: str, name: str) -> str | None:
+    def policy_named(self, place: Place, name: str) -> str | None:
         """The policy of that name."""
-        named = (item.name for item in self._held((vdom, POLICY)) if item.body["name"] == name)
+        named = (item.name for item in self._held(place) if item.body["name"] == name)
         return next(named, None)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from bridge.lab.devices.fortigate import values
 from bridge.lab.devices.fortigate.answers import Json, bad_value, empty
 from bridge.lab.devices.fortigate.fields import Field, choice, names, number, reference, switch, text, value
-from bridge.lab.devices.fortigate.item import FEED, POLICY
+from bridge.lab.devices.fortigate.item import FEED, POLICY, SECURITY_POLICY
 from bridge.lab.devices.fortigate.table import (
     ADDRESS,
     ADDRESS6,
@@ -151,6 +151,22 @@ _POLICY_FIELDS: Mapping[str, Field] = {
     "global-label": text(63),
 }
 
+_OF_POLICIES_ONLY = frozenset(
+    {
+        "nat",
+        "ippool",
+        "poolname",
+        "inspection-mode",
+        "utm-status",
+        "firewall-session-dirty",
+        "srcaddr6-negate",
+        "dstaddr6-negate",
+        "logtraffic-start",
+        "label",
+        "global-label",
+    }
+)
+
 
 def firewall_tables() -> Iterable[Table]:
     """All of them."""
@@ -171,6 +187,16 @@ def firewall_tables() -> Iterable[Table]:
         mkey="policyid",
         resource="firewall-policy",
         required=("srcintf", "dstintf", "schedule", "service"),
+        check=_check_policy,
+        uuid=True,
+    )
+    yield Table(
+        SECURITY_POLICY,
+        {name: one for name, one in _POLICY_FIELDS.items() if name not in _OF_POLICIES_ONLY},
+        "fwgrp.policy",
+        mkey="policyid",
+        resource="firewall-policy",
+        required=("srcintf", "dstintf", "schedule"),
         check=_check_policy,
         uuid=True,
     )

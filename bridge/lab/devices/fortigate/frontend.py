@@ -39,6 +39,9 @@ class Frontend:
         """One call, with the lock held."""
         if request.path.startswith("/__lab/"):
             return self._device.laboratory.handle(request)
+        most = self._device.limits.in_flight
+        if most and self._device.endpoint.in_flight > most:
+            return html(429)
         with self._device.changed:
             try:
                 return self._route(request)

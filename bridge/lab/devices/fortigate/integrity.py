@@ -14,7 +14,7 @@ from bridge.lab.devices.fortigate.answers import (
     unknown_reference,
 )
 from bridge.lab.devices.fortigate.draft import Draft
-from bridge.lab.devices.fortigate.item import FEED, POLICY, Item, Key
+from bridge.lab.devices.fortigate.item import FEED, POLICIES, Item, Key
 from bridge.lab.devices.fortigate.table import ADDRESS, ADDRESS6, GROUP, GROUP6, INTERFACE, VIP
 from bridge.lab.devices.fortigate.tables import TABLES, sharing
 
@@ -80,7 +80,9 @@ def _check_name(draft: Draft, item: Item) -> None:
             raise FortiError(500, EXISTS, "the name is in use by an address or a group")
     elif table.space in ("v4", "v6") and draft.get((vdom, FEED, name)) is not None:
         raise FortiError(500, EXISTS, "the name is in use by an external resource")
-    elif path == POLICY and item.body["name"] and draft.policy_named(vdom, item.body["name"]) not in (None, name):
+    elif (
+        path in POLICIES and item.body["name"] and draft.policy_named(item.place, item.body["name"]) not in (None, name)
+    ):
         raise FortiError(500, EXISTS, f"the policy name '{item.body['name']}' is in use")
 
 

@@ -19,6 +19,9 @@ Entries = dict[str, None]
 """What was pushed to a feed, oldest first."""
 
 POLICY = "firewall/policy"
+SECURITY_POLICY = "firewall/security-policy"
+"""Where a VDOM in policy-based mode keeps what it decides by."""
+POLICIES = frozenset({POLICY, SECURITY_POLICY})
 FEED = "system/external-resource"
 
 
@@ -125,6 +128,6 @@ class State:
             if held:
                 total ^= stamp(["entries", list(key), sorted(held)])
         for place in self.tables:
-            if place[1] == POLICY:
-                total ^= stamp(["order", place[0], [item.name for item in self.listed(place)]])
+            if place[1] in POLICIES:
+                total ^= stamp(["order", *place, [item.name for item in self.listed(place)]])
         return f"{total:032x}"

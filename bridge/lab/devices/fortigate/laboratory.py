@@ -10,9 +10,10 @@
 | DELETE objects `{path, vdom}` | take away what that path names, as somebody else |
 | GET decide?source=…&destination=…&protocol=…&port=…&icmp=8:0&vdom=…&inward=…&outward=…&at=… | the referee's decision |
 | GET, POST sessions `{source, destination, …}` | the session table; a new session |
-| POST reboot, wipe, pair, failover | as `Fortigate` |
+| POST reboot, wipe, pair, failover, manage `{manager}` | as `Fortigate` |
 | POST clock `{advance}` | let seconds pass |
-| POST settings `{latency, version, serial, synced, trusted, emptySnapshot, feedsSurviveReboot, feedsReachPeer, pushAtomic}` | those given |
+| POST settings `{latency, inFlight, version, serial, synced, trusted}` | those given |
+| POST settings `{emptySnapshot, feedsSurviveReboot, feedsReachPeer, pushAtomic}` | those given |
 """
 
 from collections.abc import Callable, Mapping
@@ -56,6 +57,7 @@ class Laboratory:
             ("POST", "wipe"): lambda _given: device.wipe(),
             ("POST", "pair"): lambda _given: device.pair(),
             ("POST", "failover"): lambda _given: device.failover(),
+            ("POST", "manage"): lambda given: device.manage(str(given.get("manager", "192.0.2.9"))),
             ("POST", "clock"): lambda given: device.clock.advance(float(given["advance"])),
             ("POST", "settings"): self._settings,
         }
@@ -109,6 +111,7 @@ class Laboratory:
         device = self._device
         setters: dict[str, Callable[[Any], None]] = {
             "latency": lambda value: setattr(device.endpoint, "latency", float(value)),
+            "inFlight": lambda value: setattr(device.limits, "in_flight", int(value)),
             "version": lambda value: setattr(device.identity, "version", str(value)),
             "serial": lambda value: setattr(device.identity.units[0], "serial", str(value)),
             "synced": lambda value: setattr(device.identity, "synced", bool(value)),

@@ -1,7 +1,8 @@
 """What the firewall decides about a packet, read from its configuration by FortiOS's rules and by nothing of the bridge's.
 
-The policies of a VDOM are tried in their order; the first that is enabled, whose schedule is running, and whose interfaces,
-source, destination and service all match decides. A packet of IPv4 meets `srcaddr` and `dstaddr`, one of IPv6 `srcaddr6` and
+The policies of a VDOM (its security policies, where it is in policy-based mode) are tried in their order; the first that is
+enabled, whose schedule is running, and whose interfaces, source, destination and service all match decides. A packet of IPv4 meets
+`srcaddr` and `dstaddr`, one of IPv6 `srcaddr6` and
 `dstaddr6`; a side of which nothing is said for that version matches nothing. Feeds match by the entries that are in
 force; an empty feed, and a name that nobody resolved, match nothing. Behind the last policy stands the implicit deny.
 
@@ -17,7 +18,7 @@ from bridge.lab.devices.fortigate.answers import Json
 from bridge.lab.devices.fortigate.conduct import Limits
 from bridge.lab.devices.fortigate.feeds import room
 from bridge.lab.devices.fortigate.firewall import WITH_PORTS
-from bridge.lab.devices.fortigate.item import FEED, POLICY, Item, Key, State
+from bridge.lab.devices.fortigate.item import FEED, POLICY, SECURITY_POLICY, Item, Key, State
 from bridge.lab.devices.fortigate.table import (
     ADDRESS,
     ADDRESS6,
@@ -28,6 +29,7 @@ from bridge.lab.devices.fortigate.table import (
     SCHEDULE_GROUP,
     SERVICE,
     SERVICE_GROUP,
+    SETTINGS,
 )
 from bridge.lab.devices.fortigate.values import DAYS, Span, entry_span, instant, number, port_spans
 
@@ -128,12 +130,17 @@ class Court:
     def judge(self, packet: Packet) -> Decision:
         """The decision on one packet."""
         if packet.vdom not in self._policies:
-            self._policies[packet.vdom] = self._state.listed((packet.vdom, POLICY))
+            self._policies[packet.vdom] = self._state.listed((packet.vdom, self._deciding(packet.vdom)))
         at = datetime.fromtimestamp(packet.at, UTC) if packet.at is not None else datetime.now(UTC)
         for item in self._policies[packet.vdom]:
             if item.body["status"] == "enable" and self._matches(item.body, packet, at):
                 return _decision(item)
         return Decision(self._default)
+
+    def _deciding(self, vdom: str) -> str:
+        settings = self._state.get((vdom, SETTINGS, ""))
+        based = settings is not None and settings.body["ngfw-mode"] == "policy-based"
+        return SECURITY_POLICY if based else POLICY
 
     def _matches(self, body: Json, packet: Packet, at: datetime) -> bool:
         return (
@@ -151,7 +158,7 @@ class Court:
             if not body[side]:
                 return False
             among = any(self._net(packet.vdom, address.version, name).holds(address) for name in body[side])
-            if among == (body[f"{side}-negate"] == "enable"):
+            if among == (body.get(f"{side}-negate") == "enable"):
                 return False
         return True
 
@@ -211,6 +218,8 @@ class Court:
         return one is not None and any(self._runs(vdom, member, at) for member in one.body["member"])
 
     def _service(self, body: Json, packet: Packet) -> bool:
+        if not body["service"]:
+            return True  # only a security policy may name none
         among = any(self._serves(packet, name, frozenset()) for name in body["service"])
         return bool(among != (body["service-negate"] == "enable"))
 

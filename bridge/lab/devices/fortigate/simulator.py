@@ -199,9 +199,16 @@ class Fortigate(Served[State]):
             self._interrupt(keep=self.conduct.feeds_survive_reboot)
             self.sessions.clear()
 
+    def manage(self, manager: str = "192.0.2.9") -> None:
+        """A FortiManager manages the box from now on; with an empty address none does any more."""
+        kind, serial = ("fortimanager", "FMGVMLAB00000001") if manager else ("none", "")
+        body = {"type": kind, "fmg": manager, "serial-number": serial}
+        self.change_object("system/central-management", body, user="lab")
+
     def pair(self) -> None:
         """Another unit stands by from now on."""
-        self.identity.units.append(Unit("FGVMEVLAB0000002", "edge-2", 100))
+        if len(self.identity.units) < 2:
+            self.identity.units.append(Unit("FGVMEVLAB0000002", "edge-2", 100))
         self.change_object("system/ha", {"mode": "a-p", "group-name": "edge", "priority": 200}, user="lab")
 
     def failover(self) -> None:
@@ -221,8 +228,10 @@ class Fortigate(Served[State]):
         self.changed.notify_all()
 
     def wipe(self) -> None:
-        """The factory's configuration; transactions and sessions end."""
+        """The factory's configuration, and a box that stands alone, the first one; transactions and sessions end."""
         with self.changed:
+            self.identity.units[:] = sorted(self.identity.units, key=lambda unit: unit.serial)[:1]
+            self.identity.synced = True
             self.transactions.forget()
             self.sessions.clear()
             self.store.wipe()
