@@ -31,6 +31,7 @@ _WORDS = _OTHERS.split()
 _NUMBER_OF = dict(zip(_WORDS[1::2], map(int, _WORDS[::2]), strict=True)) | {
     name: NUMBERS[protocol] for protocol, name in _NAMED.items()
 }
+_NAME_OF = {number: name for name, number in reversed(_NUMBER_OF.items())}  # the first of several names
 _PROTOCOL_OF = {number: protocol for protocol, number in NUMBERS.items()}
 
 
@@ -39,6 +40,12 @@ def written(protocol: Protocol, number: int) -> str:
     if protocol is Protocol.ANY:
         return "any"
     return str(number) if protocol is Protocol.OTHER else _NAMED[protocol]
+
+
+def named(protocol: Protocol, number: int) -> str:
+    """What a declaration says, which takes no numbers; empty for a number without a name."""
+    word = written(protocol, number)
+    return _NAME_OF.get(number, "") if word.isdecimal() else word
 
 
 def read(word: str) -> tuple[Protocol, int] | None:
