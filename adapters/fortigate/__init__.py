@@ -1,0 +1,1 @@
+"""FortiGate through the REST API of FortiOS: groups as address groups, ports as services, and on demand rules as a block of policies."""
