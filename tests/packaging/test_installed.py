@@ -59,6 +59,7 @@ def test_finds_adapters_and_simulators_by_entry_point(installation: Installation
         "fusion_bridge.adapters bigip",
         "fusion_bridge.adapters memory",
         "fusion_bridge.adapters nftables",
+        "fusion_bridge.lab_devices aws",
         "fusion_bridge.lab_devices bigip",
         "fusion_bridge.lab_devices fortigate",
         "bigip",

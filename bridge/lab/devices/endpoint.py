@@ -55,7 +55,10 @@ class _Protocol(HttpToolsProtocol):
 
 
 class Endpoint:
-    """Serves `handle` on 127.0.0.1. Calls below `/__lab/` are neither logged nor disturbed."""
+    """Serves `handle` on 127.0.0.1. Calls below `/__lab/` are neither logged nor disturbed.
+
+    `address` is the path by which log, faults and `handle` know a call, where its own does not tell calls apart.
+    """
 
     def __init__(
         self,
@@ -67,8 +70,10 @@ class Endpoint:
         tls: bool = True,
         port: int = 0,
         keep: int = 100_000,
+        address: Callable[[Request], str] = lambda request: request.path,
     ) -> None:
         self._handle = handle
+        self._address = address
         self._clock = clock
         self._faults = faults
         self._canned = canned
@@ -185,6 +190,7 @@ class Endpoint:
             answer = self._guarded(request)
             await _send(send, answer, self._headers(answer), answer.body)
             return
+        request.path = self._address(request)
         self._in_flight += 1
         call = _Call(request, scope["transport"], receive, send, began, self._in_flight, request_size(headers, request))
         try:
