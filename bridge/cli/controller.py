@@ -218,7 +218,7 @@ class Controller:
     def _serve_cluster(self, unit: ClusterUnit, tenure: Tenure, clock: Pulse) -> None:
         name, standby = unit.config.name, self.standbys[unit.config.name]
         with standby.serving(clock) as intake:
-            self._identify(standby.connection, intake)
+            self._identify(standby.connection, intake, tenure)
             self.intakes[name] = intake
             if standby.watcher is not None:
                 self.watchers[name] = standby.watcher
@@ -233,7 +233,7 @@ class Controller:
             finally:
                 del self.intakes[name], self.watchers[name]
 
-    def _identify(self, connection: Connection, intake: Intake) -> None:
+    def _identify(self, connection: Connection, intake: Intake, tenure: Tenure) -> None:
         """A cluster is who it was: another one under the same name must not empty the groups of the first."""
         uid = connection.identity()
         if intake.identity and uid != intake.identity:
@@ -242,9 +242,9 @@ class Controller:
                 f"cluster {connection.name} was {intake.identity} and is now {uid}: nothing is taken from it. If it was rebuilt, "
                 f"`fusion-bridge confirm cluster {connection.name} --by NAME --reason TEXT`; if not, set right where its kubeconfig points"
             )
-            self._intake_store.refuse(connection.name, words)
+            self._intake_store.refuse(connection.name, words, tenure.epoch())
             raise Refused(words)
-        self._intake_store.identify(connection.name, uid)
+        self._intake_store.identify(connection.name, uid, tenure.epoch())
         if (watcher := self.standbys[connection.name].watcher) is not None:
             watcher.identify(uid)
 

@@ -1,6 +1,7 @@
 """What intake asks of the state: where it left off, and to record what changed."""
 
 from datetime import datetime
+from typing import LiteralString
 
 from bridge.errors import LostLease, StateError
 from bridge.model.policy import Ref
@@ -12,9 +13,11 @@ from bridge.state.encoding import clean
 from bridge.state.recording import Recording
 
 # The key-share lock keeps the owner until the commit: a new one waits for it (see leases), a renewal does not.
+_HELD: LiteralString = (
+    "SELECT FROM replica_lease WHERE role = 'cluster' AND name = %(cluster)b AND epoch = %(epoch)b FOR KEY SHARE"
+)
 _BEGIN = f"""
-WITH held AS MATERIALIZED (
-    SELECT FROM replica_lease WHERE role = 'cluster' AND name = %(cluster)b AND epoch = %(epoch)b FOR KEY SHARE)
+WITH held AS MATERIALIZED ({_HELD})
 UPDATE cluster SET revision = revision + 1, changed_at = greatest(changed_at, %(at)b), kept_from = coalesce(kept_from, %(at)b),
     versions_from = coalesce(versions_from, %(at)b)
 WHERE name = %(cluster)b AND EXISTS (SELECT FROM held)
@@ -41,16 +44,21 @@ class IntakeStore:
         with self._database.transaction() as connection:
             connection.execute("INSERT INTO cluster (name) VALUES (%s) ON CONFLICT DO NOTHING", [name])
 
-    def identify(self, cluster: str, uid: str) -> None:
-        """Write down which cluster this is (uid of kube-system). Whether a change of it is acceptable is for the caller to decide."""
+    def identify(self, cluster: str, uid: str, epoch: int) -> None:
+        """Write down which cluster this is (uid of kube-system). Whether a change of it is acceptable is for the caller to decide.
+
+        Raises LostLease when `epoch` no longer owns the cluster, as `refuse` does.
+        """
         query = "UPDATE cluster SET uid = %(uid)s, problem = '' WHERE name = %(cluster)s AND (uid, problem) <> (%(uid)s, '')"
         with self._database.transaction() as connection:
+            _require(connection, cluster, epoch)
             connection.execute(query, {"uid": uid, "cluster": cluster})
 
-    def refuse(self, cluster: str, why: str) -> None:
+    def refuse(self, cluster: str, why: str, epoch: int) -> None:
         """Write down why nothing is taken from the cluster until a person decides."""
         query = "UPDATE cluster SET problem = %(why)s WHERE name = %(cluster)s AND problem <> %(why)s"
         with self._database.transaction() as connection:
+            _require(connection, cluster, epoch)
             connection.execute(query, {"why": clean(why), "cluster": cluster})
 
     def identity(self, cluster: str) -> str:
@@ -106,6 +114,12 @@ class IntakeStore:
             revision: int = row[0]
             Recording(connection, cluster, revision, row[1]).write(batch)
             return revision
+
+
+def _require(connection: Connection, cluster: str, epoch: int) -> None:
+    """For a transaction that writes little."""
+    if connection.execute(_HELD, {"cluster": cluster, "epoch": epoch}).fetchone() is None:
+        raise _not_ours(connection, cluster, epoch)
 
 
 def _not_ours(connection: Connection, cluster: str, epoch: int) -> StateError:

@@ -41,7 +41,7 @@ def test_everything_recorded_is_found_at_the_next_start(database: Database) -> N
         Placement(ref._replace(name="nowhere"), "edge", ()),
     ]
     changes.synced = {Resource.PODS: "17"}
-    stores.intake.identify("east", "kube-system-uid")
+    stores.intake.identify("east", "kube-system-uid", epoch=1)
 
     assert stores.commit(changes) == 1
 
@@ -158,7 +158,12 @@ def test_a_former_owner_records_nothing(database: Database) -> None:
     assert stores.leases.acquire("cluster", "east", "other", 60) == 2
     with pytest.raises(LostLease, match="epoch 1 does not own cluster east"):
         stores.commit(Batch(at(0), pods=[pod("web-1")]))
+    with pytest.raises(LostLease):
+        stores.intake.identify("east", "another-uid", epoch=1)
+    with pytest.raises(LostLease):
+        stores.intake.refuse("east", "it is another", epoch=1)
     assert stores.intake.load_cluster("east").pods == {}
+    assert stores.intake.identity("east") == ""
     assert stores.intake.commit_batch("east", Batch(at(0), pods=[pod("web-1")]), epoch=2) == 1
 
 
