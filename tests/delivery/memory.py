@@ -8,8 +8,9 @@ from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.examination import Finding
 from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
-from bridge.model.intent import DeviceObject, FenceState, Intent, Objects, ReadScope, RuleList, Snapshot
+from bridge.model.intent import DeviceObject, FenceState, Group, Intent, Objects, ReadScope, RuleList, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
+from bridge.model.policy import Tier
 
 
 @dataclass
@@ -23,6 +24,7 @@ class MemoryDevice:
     fence: FenceState = field(default_factory=FenceState)
     refuses: dict[ObjectKey, str] = field(default_factory=dict)
     unsupported: dict[ObjectKey, str] = field(default_factory=dict)
+    refuses_feeds: bool = False
     failures: list[Exception] = field(default_factory=list)
     fail_after: int | None = None
     writes: int = 0
@@ -33,6 +35,9 @@ class MemoryDevice:
     saved: int = 0
     flows: list[Flow] = field(default_factory=list)  # tracked now
     closed: list[Flow] = field(default_factory=list)
+    asked: list[frozenset[str]] = field(default_factory=list)  # whose flows were asked for
+    unable: list[Exception] = field(default_factory=list)  # raised one a question about flows
+    attached: dict[Tier, bool] = field(default_factory=dict)
 
 
 class MemoryAdapter:
@@ -50,7 +55,7 @@ class MemoryAdapter:
         self.memory = memory
         self.permit = permit
         self.device = name
-        self.capabilities = Capabilities(Form.TIERED, atomic=atomic)
+        self.capabilities = Capabilities(Form.TIERED, atomic=atomic, close_flows=True)
         self.limits = limits or Limits(shard_members=8, batch=50)
 
     @property
@@ -73,7 +78,8 @@ class MemoryAdapter:
         if self.memory.fail_after is None:
             self._fail()
         objects = {k: v for k, v in self.memory.objects.items() if scope.keys is None or k in scope.keys}
-        return Snapshot(self.device, objects, fence=self.memory.fence, identity="memory-1")
+        attached = dict(self.memory.attached)
+        return Snapshot(self.device, objects, fence=self.memory.fence, identity="memory-1", attached=attached)
 
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
         """Phase by phase; a phase is a transaction when the device is atomic, and every step one when it is not."""
@@ -104,7 +110,9 @@ class MemoryAdapter:
 
     def flows(self, sources: Collection[str]) -> Sequence[Flow]:
         """Those that the test put there."""
-        self._strike()
+        self.memory.asked.append(frozenset(sources))
+        if self.memory.unable:
+            raise self.memory.unable.pop(0)
         return [flow for flow in self.memory.flows if flow.source in sources]
 
     def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
@@ -131,6 +139,8 @@ class MemoryAdapter:
             self._strike()
             if step.key in self.memory.refuses:
                 raise Rejected(self.device, {str(step.key): self.memory.refuses[step.key]})
+            if self.memory.refuses_feeds and isinstance(step.after, Group) and step.after.pushed:
+                raise Rejected(self.device, {str(step.key): "no room for another feed"})
             if step.op is Op.DELETE:
                 draft.pop(step.key, None)
             else:
