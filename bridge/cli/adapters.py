@@ -26,6 +26,11 @@ class InstalledAdapters:
         """The kinds of device that can be spoken to."""
         return tuple(sorted(self._found))
 
+    def package(self, kind: str) -> str:
+        """The distribution that brings the kind, with its version; "" where nobody says."""
+        brought = self._found[kind].dist
+        return f"{brought.name} {brought.version}" if brought else ""
+
     def factory(self, kind: str) -> AdapterFactory:
         """The factory of one kind. SettingsError when there is none, or it cannot be loaded."""
         if kind not in self._loaded:

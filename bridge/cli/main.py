@@ -20,6 +20,7 @@ from bridge.cli import (
     db,
     decide,
     demo,
+    devices,
     fence,
     gate,
     held,
@@ -143,6 +144,7 @@ app.command(short_help="Write to devices again.")(stopping.start)
 app.command(short_help="Say what becomes of a packet, why, and whether the devices do so.")(trace.trace)
 app.command(short_help="Say who held an address, now or at a time.")(who.who)
 app.command(short_help="Show what became of a group, rule, device, pod or address.")(history.history)
+app.command(short_help="Show what each kind of device can, and whether yours are fit.")(devices.devices)
 app.command(short_help="Check manifests without a cluster.")(validate.validate)
 app.add_typer(importing.app, name="import", short_help="Write policy of another program anew in our own kinds.")
 app.add_typer(gate.app, name="gate", short_help="Pods that wait for the firewalls, and to let them through.")
