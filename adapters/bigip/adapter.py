@@ -14,6 +14,7 @@ from adapters.bigip.names import NAME_LENGTH, Names
 from adapters.bigip.pair import Pair
 from adapters.bigip.reading import Found, Reader, compiled, places, serial
 from adapters.bigip.records import LONG_NAMES, Records
+from adapters.bigip.resolver import refuse_unresolved
 from adapters.bigip.scope import Scope, problems
 from adapters.bigip.tokens import Tokens
 from adapters.bigip.transaction import Transactions
@@ -36,10 +37,10 @@ _OCCUPIED = "stands under the name of a record of ours without our mark"
 class BigipAdapter:
     """One BIG-IP. Remembers from read to write which objects carry our mark; used by one thread at a time."""
 
-    def __init__(self, config: DeviceConfig) -> None:
+    def __init__(self, config: DeviceConfig, tenant: str = "") -> None:
         self._config = config
         self._scope = scope = Scope.of(config)
-        self._names = Names(config.owner)
+        self._names = Names(config.owner, tenant)
         self._client = _client(config, scope)
         self._pair = Pair(self._client, scope.ha, config.timeout) if scope.ha else None
         self._unsaved = True
@@ -151,6 +152,7 @@ class BigipAdapter:
             return Outcome({}, active)
         calls = self._client.calls
         self._begin()
+        refuse_unresolved(self._client, plan)
         observed: dict[ObjectKey, DeviceObject | None] = {}
         refused: dict[ObjectKey, str] = {}
         for phase in plan.phases:

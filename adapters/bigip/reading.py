@@ -36,11 +36,11 @@ class Reader:
         self._client = client
         self._translator = translator
 
-    def everything(self) -> Found:
-        """All objects of ours, everything that could be mistaken for ours, and every policy of the device."""
+    def everything(self, partition: str = "") -> Found:
+        """All objects of ours, everything that could be mistaken for ours, and every policy: of the device, or of one partition."""
         found = Found()
         for kind in _LISTED:
-            for raw in self._client.items(COLLECTIONS[kind], expand=kind in _RULES):
+            for raw in self._client.items(COLLECTIONS[kind], expand=kind in _RULES, partition=partition):
                 self._take(kind, raw, found)
                 if kind is Kind.POLICY:
                     found.policies.extend(_policy(raw))

@@ -99,6 +99,7 @@ def test_what_somebody_changed_of_ours_is_seen_and_put_right(
     lines = [line("a"), line("b"), line("c")]
     state = shop("10.0.0.1", lines=lines, extra=sharded(large, {"10.7.0.1", "10.7.0.2"}, 2))
     device.put_object(ADDRESS_LIST, {"name": "/Common/site", "addresses": [{"name": "10.0.0.0/8"}]})
+    device.give_resolver()
     reconcile(adapter, state)
     good = firewall(device)
     device.change_object(path, body)

@@ -72,6 +72,7 @@ def test_disabled_rules_and_staged_policies_do_nothing(device: Bigip) -> None:
 
 
 def test_nested_lists_ranges_and_names(device: Bigip) -> None:
+    device.give_resolver()
     device.put_object(
         LIST, {"name": "inner", "addresses": ["10.0.0.5-10.0.0.9", "2001:db8::/64"], "fqdns": ["api.example"]}
     )
@@ -84,6 +85,7 @@ def test_nested_lists_ranges_and_names(device: Bigip) -> None:
 
 
 def test_name_that_nobody_resolved_is_not_any(device: Bigip) -> None:
+    device.give_resolver()
     add(device, "global", "g", "drop", destination={"fqdns": ["api.example"]})
     assert ask(device) == ("accept", [])
 

@@ -134,8 +134,8 @@ class _Court:
             self._in_list(path, address, frozenset()) for path in side.get("addressLists", ())
         )
 
-    def _among(self, body: Json, address: str) -> bool:
-        if any(self._within(one, address) for one in body.get("addresses", ())):
+    def _among(self, body: Json, address: str, partition: str = "Common") -> bool:
+        if any(self._within(one, address, partition) for one in body.get("addresses", ())):
             return True
         return any(address in self.names.get(name, ()) for name in body.get("fqdns", ()))
 
@@ -144,13 +144,22 @@ class _Court:
         if item is None or path in seen:
             return False
         nested = item.body.get("addressLists", ())
-        return self._among(item.body, address) or any(self._in_list(one, address, seen | {path}) for one in nested)
+        return self._among(item.body, address, item.partition) or any(
+            self._in_list(one, address, seen | {path}) for one in nested
+        )
 
-    def _within(self, text: str, address: str) -> bool:
+    def _within(self, text: str, address: str, partition: str) -> bool:
         version, number = _number(address)
         one = span(text)
-        domain = BARE_DOMAIN if one.domain is None else one.domain
-        return one.version == version and one.low <= number <= one.high and domain == self.packet.route_domain
+        if one.version != version or not one.low <= number <= one.high:
+            return False
+        domain = self._bare(partition) if one.domain is None else one.domain
+        return domain == self.packet.route_domain
+
+    def _bare(self, partition: str) -> int:
+        """The route domain of an address that names none."""
+        found = self.state.get((PARTITION, f"/{partition}"))
+        return int(found.body["defaultRouteDomain"]) if found is not None else 0
 
     def _port(self, side: Json, port: int | None) -> bool:
         if not side.get("ports") and not side.get("portLists"):

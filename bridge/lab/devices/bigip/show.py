@@ -52,11 +52,7 @@ def show_item(item: Item, *, expand: bool = False) -> Json:
     kind = item.kind
     shown: Json = {"kind": kind.state} | _names(item)
     shown["generation"] = item.generation
-    link = (
-        f"https://localhost/mgmt/tm/{kind.collection}"
-        if kind.collection in LONE
-        else LINK.uri(*_link_key(item))
-    )
+    link = f"https://localhost/mgmt/tm/{kind.collection}" if kind.collection in LONE else LINK.uri(*_link_key(item))
     shown["selfLink"] = f"{link}?ver={VERSION}"
     for name, value in item.body.items():
         if value in ("", ()):

@@ -1,7 +1,7 @@
 """The simulated BIG-IP as one object: the device's parts, wired to an endpoint, and the controls for tests."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bridge.lab.devices.bigip import configuration
@@ -9,6 +9,7 @@ from bridge.lab.devices.bigip.answers import CANNED, SYNTAX, ApiError, encode, f
 from bridge.lab.devices.bigip.configuration import Call
 from bridge.lab.devices.bigip.fields import Json, Limits
 from bridge.lab.devices.bigip.item import State
+from bridge.lab.devices.bigip.kinds import FQDN_POLICY
 from bridge.lab.devices.bigip.laboratory import Laboratory
 from bridge.lab.devices.bigip.referee import Decision, Packet, decide
 from bridge.lab.devices.bigip.show import show_item
@@ -53,7 +54,8 @@ class Bigip(Served[State]):
         self.default_action = "accept"
         self.names: dict[str, Iterable[str]] = {}
         self.saves = 0
-        self._system = System(self.identity, self.store.compiler)
+        self.system = System(self.identity, self.store.compiler)
+        self.bring: Callable[[str], None] | None = None  # brings the configuration to the others of a group
         self._laboratory = Laboratory(self)
         self.endpoint = Endpoint(
             self._answer, clock=self.clock, faults=self.faults, canned=CANNED, tls=tls, port=port, keep=5 * keep
@@ -126,6 +128,11 @@ class Bigip(Served[State]):
     def delete_object(self, path: str, *, user: str = "somebody") -> None:
         """DELETE what the REST path (below /mgmt/tm/) names, as another user would."""
         self._as(user, "DELETE", f"/mgmt/tm/{path}", {})
+
+    def give_resolver(self, name: str = "lab-dns") -> None:
+        """A person gives the firewall a resolver for the names in its objects."""
+        self.put_object("net/dns-resolver", {"name": name, "partition": "Common"})
+        self.change_object(FQDN_POLICY, {"dnsResolver": f"/Common/{name}"})
 
     def _as(self, user: str, method: str, path: str, body: Json) -> Json:
         with self.changed:
@@ -200,7 +207,7 @@ class Bigip(Served[State]):
         if parts[:2] == ["security", "firewall"] and not self.identity.provisioned:
             raise ApiError(400, "01071aa1:3: The module AFM is not provisioned.")
         if request.method == "GET":
-            page = self._system.page(parts)
+            page = self.system.page(parts)
             if page is not None:
                 return Answer(200, encode(page))
             return Answer(
@@ -230,7 +237,10 @@ class Bigip(Served[State]):
             and body.get("command") == "run"
             and str(body.get("utilCmdArgs", "")).startswith("config-sync ")
         ):
-            self.identity.sync = "In Sync"
+            if self.bring is None:
+                self.identity.sync = "In Sync"
+            else:
+                self.bring(str(body["utilCmdArgs"]).removeprefix("config-sync "))
             return {"kind": "tm:cm:runstate", **body}
         raise ApiError(400, f'invalid command "{body.get("command")}"', SYNTAX)
 

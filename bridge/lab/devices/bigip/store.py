@@ -17,6 +17,7 @@ from bridge.lab.devices.bigip.item import Item, State
 from bridge.lab.devices.bigip.kinds import FOLDER, KINDS, LONE, PARTITION, ROUTE_DOMAIN
 from bridge.lab.devices.clock import LabClock
 
+
 @dataclass(frozen=True, slots=True)
 class Author:
     """Who makes a change, as the history shows it."""
@@ -122,6 +123,10 @@ class Store:
         """The factory's configuration, saved."""
         self.replace(_factory(), Author("lab", "", "WIPE", ""))
         self.save()
+
+    def digest(self) -> str:
+        """Equal for equal configurations."""
+        return digest(self.state)
 
     def writes(self) -> list[Write]:
         """Every change still remembered, oldest first."""

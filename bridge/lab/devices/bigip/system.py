@@ -7,7 +7,7 @@ shows them over REST (tmsh has the command). Clients must take its absence for "
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from bridge.lab.devices.bigip.compile import Compiler
 from bridge.lab.devices.bigip.fields import Json
@@ -36,19 +36,44 @@ class Identity:
     role: str = "admin"
 
 
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """What a unit says of its group: one word, a summary, and lines of detail."""
+
+    status: str
+    summary: str = ""
+    details: tuple[str, ...] = ()
+
+
+class Group(Protocol):
+    """The device group that a unit is in."""
+
+    name: str
+    automatic: bool
+
+    def members(self) -> Sequence[Identity]:
+        """Its units."""
+        ...
+
+    def status(self) -> SyncStatus:
+        """Whether they hold the same."""
+        ...
+
+
 class System:
     """Read-only answers below /mgmt/tm."""
 
     def __init__(self, identity: Identity, compiler: Compiler) -> None:
         self.identity = identity
+        self.group: Group | None = None
         self._compiler = compiler
         self._pages: dict[str, Callable[[], Json]] = {
             "sys/version": lambda: _stats("sys/version", {"0": dict(_VERSION_FACTS)}),
             "sys/hardware": self._hardware,
             "sys/provision/afm": self._provision,
             "cm/device": self._devices,
-            f"cm/device/~Common~{identity.hostname}": self._device,
-            "cm/sync-status": lambda: _stats("cm/sync-status", {"0": self._sync()}),
+            "cm/sync-status": self._sync,
+            "cm/device-group": self._groups,
             "cm/failover-status": lambda: _stats(
                 "cm/failover-status", {"0": {"status": identity.failover.upper(), "color": "green"}}
             ),
@@ -62,6 +87,10 @@ class System:
             return self._pages[path]()
         if path.startswith("auth/user/"):
             return self._account(path.removeprefix("auth/user/"))
+        if path.startswith("cm/device/"):
+            return next((one for one in self._devices()["items"] if one["fullPath"] == _path(parts[2])), None)
+        if path.startswith("cm/device-group/") and self.group is not None and _path(parts[2]) == self.group.name:
+            return self._members(self.group) if len(parts) > 3 else self._group(self.group)
         return _organizing(path)
 
     def _hardware(self) -> Json:
@@ -77,18 +106,47 @@ class System:
         access = [{"name": "all-partitions", "role": self.identity.role}]
         return {"kind": "tm:auth:user:userstate", "name": name, "fullPath": name, "partitionAccess": access}
 
-    def _sync(self) -> dict[str, str]:
+    def _sync(self) -> Json:
+        told = SyncStatus(self.identity.sync) if self.group is None else self.group.status()
+        mode = "standalone" if told.status == "Standalone" else "high-availability"
+        shown = _stats("cm/sync-status", {"0": {"status": told.status, "mode": mode, "summary": told.summary}})
+        if told.details:
+            below = "https://localhost/mgmt/tm/cm/syncStatus/0/details"
+            lines = {
+                f"{below}/{number}": {"nestedStats": {"entries": {"details": {"description": line}}}}
+                for number, line in enumerate(told.details)
+            }
+            (entry,) = shown["entries"].values()
+            entry["nestedStats"]["entries"][below] = {"nestedStats": {"entries": lines}}
+        return shown
+
+    def _groups(self) -> Json:
+        head: Json = {"kind": "tm:cm:device-group:device-groupcollectionstate", "selfLink": f"{_HOST}/cm/device-group"}
+        return head | ({"items": [self._group(self.group)]} if self.group is not None else {})
+
+    def _group(self, group: Group) -> Json:
         return {
-            "status": self.identity.sync,
-            "mode": "standalone" if self.identity.sync == "Standalone" else "high-availability",
+            "kind": "tm:cm:device-group:device-groupstate",
+            "name": group.name.rpartition("/")[2],
+            "partition": "Common",
+            "fullPath": group.name,
+            "type": "sync-failover",
+            "autoSync": "enabled" if group.automatic else "disabled",
+            "networkFailover": "enabled",
         }
+
+    def _members(self, group: Group) -> Json:
+        kind = "tm:cm:device-group:devices:devicesstate"
+        items = [{"kind": kind, "name": one.hostname, "fullPath": f"/Common/{one.hostname}"} for one in group.members()]
+        return {"kind": "tm:cm:device-group:devices:devicescollectionstate", "items": items}
 
     def _devices(self) -> Json:
         link = f"{_HOST}/cm/device?ver={VERSION}"
-        return {"kind": "tm:cm:device:devicecollectionstate", "selfLink": link, "items": [self._device()]}
+        units = (self.identity,) if self.group is None else self.group.members()
+        items = [self._device(unit) for unit in units]
+        return {"kind": "tm:cm:device:devicecollectionstate", "selfLink": link, "items": items}
 
-    def _device(self) -> Json:
-        own = self.identity
+    def _device(self, own: Identity) -> Json:
         return {
             "kind": "tm:cm:device:devicestate",
             "name": own.hostname,
@@ -100,7 +158,7 @@ class System:
             "failoverState": own.failover,
             "hostname": own.hostname,
             "product": "BIG-IP",
-            "selfDevice": "true",
+            "selfDevice": "true" if own is self.identity else "false",
             "version": VERSION,
             "build": _VERSION_FACTS["Build"],
             "edition": _VERSION_FACTS["Edition"],
@@ -119,6 +177,10 @@ class System:
                 "compilePending": "yes" if self._compiler.pending else "no",
             }
         return _stats("security/firewall/container-stat", entries)
+
+
+def _path(segment: str) -> str:
+    return segment.replace("~", "/") if segment.startswith("~") else f"/Common/{segment}"
 
 
 def _stats(path: str, entries: dict[str, dict[str, str]]) -> Json:
