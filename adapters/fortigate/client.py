@@ -53,13 +53,17 @@ def place(table: str, *names: str) -> str:
 
 
 class Client:
-    """Calls below /api/v2. Whatever is no GET needs the permit, the calls of a transaction included."""
+    """Calls below /api/v2. Whatever is no GET needs the permit, the calls of a transaction included.
+
+    `serial` is that of the unit that answered last; empty before the first answer.
+    """
 
     def __init__(self, transport: Transport, vdom: str, permit: Callable[[], None] = always) -> None:
         self.device = transport.device
         self._transport = transport
         self._vdom = vdom
         self._permit = permit
+        self.serial = ""
 
     @property
     def calls(self) -> int:
@@ -134,6 +138,7 @@ class Client:
         status, what = answer.status_code, f"{method} {path}"
         told = _envelope(answer.content)
         if status < 300 and told is not None and told.status == "success":
+            self.serial = told.serial or self.serial
             return told
         text = self._transport.hide(_words(told))[:500]
         if status in (401, 403) or (told is not None and told.error in _DENIED):

@@ -60,7 +60,7 @@ class Names:
     def policy_name(self, key: ObjectKey, line: str, content: str) -> str:
         """What a policy is called: readable, and another one for every line and content, for no two may share a name."""
         head, tail = self.prefix, f"_{_hash(f'{key} {line} {content}', 10)}"
-        readable = re.sub(r"[^A-Za-z0-9.-]", "-", line or key.scope.value)
+        readable = re.sub(r"[^A-Za-z0-9.-]", "-", line or key.namespace or key.scope.value)
         return f"{head}{readable[: POLICY_NAME_LENGTH - len(head) - len(tail)]}{tail}"
 
     def mark(self, text: str) -> str:

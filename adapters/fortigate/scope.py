@@ -195,7 +195,7 @@ def _template_problem(name: str, given: object) -> str:
     elif name == "inspectionMode":
         good, wanted = given in ("flow", "proxy"), "flow or proxy"
     elif name == "logtraffic":
-        good, wanted = given in ("disable", "utm", "all"), "disable, utm or all"
+        good, wanted = given in ("disable", "utm"), "disable or utm: rules that log have all"
     elif name == "profiles":
         good = isinstance(given, Mapping) and all(key in _PROFILES and _is_text(one) for key, one in given.items())
         wanted = f"the names of profiles under any of {', '.join(_PROFILES)}"

@@ -1,0 +1,233 @@
+"""A FortiGate behind its REST API, as the adapter contract wants it."""
+
+from collections.abc import Collection, Sequence
+
+from adapters.fortigate.canonical import RULES, UNUSED, normalize
+from adapters.fortigate.client import Client, Refusal, place
+from adapters.fortigate.fence import Keeper
+from adapters.fortigate.known import Known
+from adapters.fortigate.names import NAME_LENGTH, Names
+from adapters.fortigate.reading import Reader
+from adapters.fortigate.rows import POLICY
+from adapters.fortigate.scope import Scope, problems
+from adapters.fortigate.transactions import Transactions
+from adapters.fortigate.transport import Transport
+from adapters.fortigate.writer import Writer
+from bridge.contract import DeviceConfig
+from bridge.errors import NotOwned, Rejected
+from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding
+from bridge.model.flows import Flow
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import Attachment, DeviceObject, FenceState, Foreign, Intent, Objects, ReadScope, Snapshot
+from bridge.model.plan import Fence, Op, Outcome, Plan
+from bridge.model.policy import Tier
+from bridge.model.tiers import attachment
+
+_OCCUPIED = "stands under the name of our fence without our mark"
+
+
+class FortigateAdapter:
+    """One VDOM of a FortiGate. Remembers the tables as they were last read; used by one thread at a time."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self._config = config
+        self._scope = scope = Scope.of(config)
+        self._names = Names(config.owner)
+        self._client = Client(Transport(config), scope.vdom, config.permit)
+        self._reader = Reader(self._client, self._names, scope)
+        self._keeper = Keeper(self._client, self._names)
+        self._transactions = Transactions(self._client, self._keeper, scope.transaction_seconds)
+        self._writer = Writer(self._client, self._reader, self._transactions, self._names, scope, self._keeper.check)
+        self._known: Known | None = None
+
+    @property
+    def device(self) -> str:
+        """The device's name in the settings."""
+        return self._config.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can express and guarantee."""
+        return _capabilities(self._scope)
+
+    @property
+    def limits(self) -> Limits:
+        """How much it takes."""
+        return _limits(self._config, self._scope)
+
+    @property
+    def calls(self) -> int:
+        """Requests sent so far."""
+        return self._client.calls
+
+    def normalize(self, intent: Intent) -> Objects:
+        """The intent as `read` would report it, attachments added where the settings ask for them."""
+        return normalize(intent, self._scope, self._names)
+
+    def attach_hint(self, tier: Tier) -> str:
+        """The one line by which a person puts our rules of this tier in force."""
+        names = self._names
+        if not self._scope.policies:
+            return (
+                "people write the policies here: name our groups as srcaddr and dstaddr, and our services, for a rule of namespace N "
+                f"in cluster C such as {names.prefix}C_service_N_SERVICE to {names.prefix}C_external_N_DESTINATION, "
+                f"service {names.prefix}C_external_N_DESTINATION.tcp_tcp"
+            )
+        side = "before" if self._scope.before else "after"
+        return f"the {tier} rules stand disabled {side} policy {self._scope.anchor}; set attach: {{mode: ifEmpty}} for this device"
+
+    def read(self, scope: ReadScope) -> Snapshot:
+        """Everything of ours, or the named objects. A full read takes a call for each of five to seven tables."""
+        fence, foreign = self._read_fence()
+        known = self._known
+        if known is None or scope.everything:
+            known = self._loaded()
+        elif scope.keys is not None:
+            self._known = None  # until it is read anew
+            self._reader.named(known, scope.keys)
+            self._known = known
+        objects = known.snapshot()
+        if scope.keys is not None:
+            objects = {key: objects[key] for key in scope.keys if key in objects}
+        attached = {tier: attachment(tier).key in known.rules for tier in Tier}
+        shown = {key: one for key, one in objects.items() if self._scope.attach or not isinstance(one, Attachment)}
+        return Snapshot(
+            self.device,
+            shown,
+            tuple(foreign + known.foreign),
+            fence,
+            identity=self._client.serial,
+            attached=attached,
+            attach_by={tier: self.attach_hint(tier) for tier, there in attached.items() if not there},
+            complete=scope.everything,
+        )
+
+    def active(self) -> bool:
+        """What is written is enforced."""
+        return True
+
+    def raise_fence(self, fence: Fence) -> None:
+        """Write the epoch and the installation into the fence; nothing when they stand there already."""
+        self._transactions.through_locks(lambda: self._keeper.raise_to(fence))
+
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """A comment each."""
+        known = self._known or self._loaded()
+        self._known = None
+        for key in sorted(keys):
+            for spot in known.forms.places(key):
+                if spot not in known.strange:
+                    continue
+                self._keeper.check(fence)
+                try:
+                    self._client.write("PUT", place(*spot), {"comment": self._names.mark(str(key))})
+                except Refusal as refusal:
+                    raise Rejected(self.device, {str(key): refusal.text}) from None
+
+    def apply(self, plan: Plan, fence: Fence) -> Outcome:
+        """Phase by phase. What is written is read back; what a phase made of shared addresses and services is taken at the unit's word."""
+        if plan.empty:
+            return Outcome({})
+        calls = self._client.calls
+        known = self._known or self._loaded()
+        self._known = None  # unless all goes well
+        self._writer.own(plan.steps, known)
+        self._check_anchor(plan, known)
+        observed: dict[ObjectKey, DeviceObject | None] = {}
+        for phase in plan.phases:
+            observed.update(self._writer.phase(phase, known, fence))
+        self._known = known
+        return Outcome(observed, calls=self._client.calls - calls)
+
+    def save(self) -> None:
+        """FortiOS saves by itself, unless somebody has set it otherwise."""
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
+        """None that are told yet."""
+        return ()
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
+        """None."""
+        return 0
+
+    def examine(self) -> Sequence[Finding]:
+        """Nothing that is told yet."""
+        return ()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+        self._known = None
+
+    def _loaded(self) -> Known:
+        self._known = None
+        known = self._reader.everything()
+        known.kept |= self._writer.kept
+        self._known = known
+        return known
+
+    def _read_fence(self) -> tuple[FenceState, list[Foreign]]:
+        try:
+            return self._keeper.read(), []
+        except NotOwned as error:
+            return FenceState(), [Foreign(name, _OCCUPIED) for name in error.names]
+
+    def _check_anchor(self, plan: Plan, known: Known) -> None:
+        """Without the policy next to which our block stands nobody knows what it would come before: rules are held, and nothing is written."""
+        steps = [step for step in plan.steps if step.key.kind in RULES and step.op is not Op.DELETE]
+        if not steps:
+            return
+        self._reader.rules(known)
+        if known.anchor is None:
+            self._known = known
+            why = f"{POLICY} {self._scope.anchor}, next to which our policies stand, is not there: nothing is written until it is"
+            raise Rejected(self.device, {str(step.key): why for step in steps})
+
+
+class FortigateFactory:
+    """Opens adapters for devices of the kind `fortigate`."""
+
+    kind = "fortigate"
+
+    def capabilities(self, config: DeviceConfig) -> Capabilities:
+        """As the adapter would say."""
+        return _capabilities(Scope.of(config))
+
+    def limits(self, config: DeviceConfig) -> Limits:
+        """As the adapter would say."""
+        return _limits(config, Scope.of(config))
+
+    def problems(self, config: DeviceConfig) -> dict[str, str]:
+        """What is wrong with the settings, by path."""
+        return problems(config)
+
+    def open(self, config: DeviceConfig) -> FortigateAdapter:
+        """An adapter; no call is made before the first read."""
+        return FortigateAdapter(config)
+
+
+def _capabilities(scope: Scope) -> Capabilities:
+    return Capabilities(
+        form=Form.FLAT,
+        fqdn=True,
+        wildcards=scope.wildcards,
+        ipv6=scope.ipv6,
+        icmp_types=True,
+        protocols=True,
+        atomic=scope.transactions,
+    )
+
+
+def _limits(config: DeviceConfig, scope: Scope) -> Limits:
+    return Limits(
+        group_members=scope.group_members,
+        shard_members=scope.shard_members,
+        name_length=NAME_LENGTH,
+        batch=scope.transaction_size,
+        calls_in_flight=1,
+        call_seconds=config.timeout,
+    )
+
+
+__all__ = ["UNUSED", "FortigateAdapter", "FortigateFactory"]

@@ -1,0 +1,142 @@
+"""An intent as the unit will show it once it is applied. Pure and idempotent; what cannot be expressed is named."""
+
+from dataclasses import replace
+
+from adapters.fortigate.addresses import NOWHERE
+from adapters.fortigate.groups import ODD
+from adapters.fortigate.names import Names, line_name
+from adapters.fortigate.scope import Scope
+from adapters.fortigate.services import PORTED, TYPED
+from bridge.errors import Unsupported
+from bridge.model.addresses import canonical_member
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.identity import Scope as KeyScope
+from bridge.model.intent import (
+    Attachment,
+    DeviceObject,
+    Group,
+    Intent,
+    Objects,
+    Policy,
+    Ports,
+    RuleEntry,
+    RuleList,
+    Shard,
+)
+from bridge.model.policy import NUMBERS, Action, PortRange, Protocol, Tier
+from bridge.model.ports import merged
+from bridge.model.tiers import attachment
+
+RULES = (Kind.RULE_LIST, Kind.POLICY, Kind.ATTACHMENT)
+_NOBODY = frozenset({*NOWHERE, ODD})
+UNUSED = ObjectKey(Kind.GROUP, "", KeyScope.BUILTIN, "", "unused")
+"""What an interrupted change left behind, as a group that nobody wants: the next plan takes it away."""
+
+
+def normalize(intent: Intent, scope: Scope, names: Names) -> Objects:
+    """The objects as `read` would report them; rules only where the bridge keeps them, attachments where the settings ask for them.
+
+    Unsupported names every object that cannot be expressed, each with the reason.
+    """
+    objects: dict[ObjectKey, DeviceObject] = {}
+    problems: dict[str, str] = {}
+    for key, value in intent.objects.items():
+        try:
+            canonical = _canonical(value, scope, names)
+        except ValueError as error:
+            problems[str(key)] = str(error)
+            continue
+        if scope.policies or key.kind not in RULES:
+            objects[key] = canonical
+    if problems:
+        raise Unsupported(intent.device, problems)
+    if scope.policies and scope.attach:
+        objects.update({one.key: one for one in map(attachment, Tier) if one.policy in objects})
+    return objects
+
+
+def _canonical(value: DeviceObject, scope: Scope, names: Names) -> DeviceObject:
+    problem = names.key_problem(value.key)
+    if problem:
+        raise ValueError(problem)
+    match value:
+        case Group():
+            return _group(value, scope)
+        case Shard():
+            return replace(value, members=_members(value.members, scope))
+        case Ports():
+            return replace(value, ports=_ports(value))
+        case RuleList():
+            return _rule_list(value)
+        case Policy():
+            return replace(value, lists=tuple(dict.fromkeys(value.lists)))
+        case Attachment():
+            return value
+
+
+def _group(value: Group, scope: Scope) -> Group:
+    if value.shards and value.members:
+        raise ValueError("a group holds members or shards, not both")
+    starred = [name for name in sorted(value.fqdns) if "*" in name]
+    if starred and not scope.wildcards:
+        raise ValueError(
+            f"{starred[0]}: a FortiGate learns such names only from DNS answers that pass it; see wildcards"
+        )
+    members = _members(value.members, scope)
+    if value.fqdns and len(members) + len(value.fqdns) > scope.group_members:
+        raise ValueError(_TOO_MANY.format(scope.group_members))
+    return replace(value, members=members)
+
+
+_TOO_MANY = "more members than the {} that one group takes on this device"
+
+
+def _members(members: frozenset[str], scope: Scope) -> frozenset[str]:
+    canonical = frozenset(map(canonical_member, members))
+    if not _NOBODY.isdisjoint(canonical):
+        raise ValueError("0.0.0.0, :: and 255.255.255.255 are no hosts and cannot be members on this device")
+    six = sum(":" in member for member in canonical)
+    if six and not scope.ipv6:
+        raise ValueError("the settings of this device say that it has no IPv6")
+    if max(six, len(canonical) - six) > scope.group_members:
+        raise ValueError(_TOO_MANY.format(scope.group_members))
+    return canonical
+
+
+def _ports(value: Ports) -> tuple[PortRange, ...]:
+    if not value.ports:
+        raise ValueError("an empty set of ports would match every port")
+    for port in value.ports:
+        if not 0 <= port.first <= port.last <= 65535:
+            raise ValueError(f"{port} is no range of ports from 0 to 65535")
+    return merged(value.ports)
+
+
+def _rule_list(value: RuleList) -> RuleList:
+    entries = tuple(_entry(entry) for entry in value.entries)
+    if len({entry.name for entry in entries}) != len(entries):
+        raise ValueError("two lines have one name")
+    return replace(value, entries=entries)
+
+
+def _entry(entry: RuleEntry) -> RuleEntry:
+    if not entry.sources or not entry.destinations:
+        raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
+    if entry.action is Action.PASS:
+        raise ValueError(f"line {entry.name}: a FortiGate has no Pass, for no tier follows")
+    if entry.ports and entry.protocol not in PORTED:
+        raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
+    if entry.icmp and entry.protocol not in TYPED:
+        raise ValueError(f"line {entry.name}: {entry.protocol} has no types of ICMP")
+    if entry.bandwidth:
+        raise ValueError(f"line {entry.name}: nothing limits the rate here, so {entry.bandwidth} cannot")
+    named = entry.number in NUMBERS.values() if entry.protocol is Protocol.OTHER else entry.number != 0
+    if named or entry.number > 254 or (entry.protocol is Protocol.OTHER and entry.number < 1):
+        raise ValueError(f"line {entry.name}: {entry.protocol} does not go with number {entry.number}")
+    return replace(
+        entry,
+        name=line_name(entry.name),
+        sources=tuple(sorted(set(entry.sources))),
+        destinations=tuple(sorted(set(entry.destinations))),
+        icmp=tuple(sorted(set(entry.icmp))),
+    )

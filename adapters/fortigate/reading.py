@@ -1,0 +1,193 @@
+"""Reading: what of the unit's tables is ours, and the names of what only looks so."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from adapters.fortigate import addresses, services, wire
+from adapters.fortigate.addresses import ADDRESS, ADDRESS6, FENCE
+from adapters.fortigate.canonical import RULES
+from adapters.fortigate.client import Client
+from adapters.fortigate.groups import HOLDS, Forms, Place, Standing
+from adapters.fortigate.known import Known
+from adapters.fortigate.names import Names
+from adapters.fortigate.rows import POLICY, Placed, Rows, gathered, uses
+from adapters.fortigate.scope import Scope
+from adapters.fortigate.services import SERVICE
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.intent import Foreign
+
+_UNMARKED = "has our name prefix and is not ours"
+_MISNAMED = "has our mark and another name"
+_AT_ONCE = 40  # names in one filter, so that the address stays short
+_FORMATS: Mapping[str, str] = {
+    ADDRESS: "name|type|comment|subnet|start-ip|end-ip|fqdn",
+    ADDRESS6: "name|type|comment|ip6|start-ip|end-ip|fqdn",
+    **dict.fromkeys(HOLDS, "name|comment|type|exclude|member"),
+    SERVICE: "name|comment|protocol|tcp-portrange|udp-portrange|sctp-portrange|icmptype|icmpcode|protocol-number",
+}
+
+
+class Reader:
+    """Reads the tables of one unit."""
+
+    def __init__(self, client: Client, names: Names, scope: Scope) -> None:
+        self._client = client
+        self._names = names
+        self._scope = scope
+        self._forms = Forms(names, scope.ipv6)
+        self._rows = Rows(names, scope)
+
+    def everything(self) -> Known:
+        """All that is ours: one call for each table. Raises Busy, Denied."""
+        known = Known(self._forms)
+        for table in (ADDRESS, *((ADDRESS6,) if self._scope.ipv6 else ())):
+            self._addresses(table, known)
+        keys = set(self._services(known, self._ours()))
+        for table in self._forms.tables:
+            keys.update(self._groups(table, known, self._ours()))
+        for key in keys:
+            known.settle(key)
+        if self._scope.policies:
+            self.rules(known)
+        return known
+
+    def named(self, known: Known, keys: Collection[ObjectKey]) -> None:
+        """Read these objects anew."""
+        self.again(known, [place for key in keys for place in self._forms.places(key)])
+        for key in keys:
+            known.settle(key)
+        if self._scope.policies and any(key.kind in RULES for key in keys):
+            self.rules(known)
+
+    def again(self, known: Known, places: Iterable[Place]) -> None:
+        """Read these entries of groups and services anew; `settle` makes objects of them."""
+        for table, names in _by_table(places).items():
+            for some in _chunks(names):
+                self._forget(known, table, some)
+                query = {"filter": ",".join(f"name=={name}" for name in some)}
+                if table == SERVICE:
+                    list(self._services(known, query))
+                else:
+                    list(self._groups(table, known, query))
+
+    def unmarked(self, places: Iterable[Place]) -> set[Place]:
+        """Which of these entries stand there right now without a mark of ours."""
+        found: set[Place] = set()
+        for table, names in _by_table(places).items():
+            for some in _chunks(names):
+                query = {"filter": ",".join(f"name=={name}" for name in some), "format": "name|comment"}
+                listed = self._client.entries(table, wire.Address, query)
+                found.update((table, one.name) for one in listed if self._names.marked(one.comment) is None)
+        return found
+
+    def rules(self, known: Known) -> None:
+        """Read the policies anew, all of them, for what counts is their order."""
+        listed = [(_head(raw), raw) for raw in self._client.entries(POLICY, msgspec.Raw)]
+        known.numbers = [head.policyid for head, _ in listed]
+        anchors = [head.policyid for head, _ in listed if head.name == self._scope.anchor]
+        known.anchor = anchors[0] if anchors else None
+        known.policy_names = {head.name: head.policyid for head, _ in listed if head.name}
+        known.foreign = [one for one in known.foreign if not one.name.startswith(f"{POLICY} ")]
+        known.placed = []
+        passed = False
+        for head, raw in listed:
+            passed = passed or head.policyid == known.anchor
+            self._place(head, raw, known, passed=passed)
+        known.rules = gathered(known.placed)
+        known.ruled = frozenset().union(*(one.uses for one in known.placed))
+
+    def _ours(self) -> dict[str, str]:
+        """Whatever has our prefix in its name or our mark; what only holds it in between is sorted out here."""
+        return {"filter": f"name=@{self._names.prefix},comment=@{self._names.mark_prefix}"}
+
+    def _addresses(self, table: str, known: Known) -> None:
+        for one in self._client.entries(table, wire.Address, self._ours() | {"format": _FORMATS[table]}):
+            self._shared(table, one.name, one.comment, addresses.word(one), known)
+
+    def _shared(self, table: str, name: str, comment: str, word: str, known: Known) -> None:
+        """One entry that is called by what it is."""
+        if not self._names.looks_ours(name, comment):
+            return
+        what = self._names.marked(comment)
+        if what is not None and name == self._names.shared(FENCE) and table == ADDRESS and what.startswith(FENCE):
+            return
+        if what is None or not name.startswith(self._names.prefix):
+            self._strange(table, name, _UNMARKED if what is None else _MISNAMED, known)
+        elif name != self._names.shared(what):
+            self._strange(table, name, _MISNAMED, known)
+        else:
+            known.words[table][name] = word if word == what else ""
+
+    def _services(self, known: Known, query: Mapping[str, str]) -> Iterator[ObjectKey]:
+        for one in self._client.entries(SERVICE, wire.Service, {**query, "format": _FORMATS[SERVICE]}):
+            if not self._names.looks_ours(one.name, one.comment):
+                continue
+            base, _, protocol = one.name.rpartition("_")
+            key = self._names.key(one.comment)
+            if key is None:
+                self._shared(SERVICE, one.name, one.comment, services.word(one), known)
+            elif (SERVICE, one.name) in self._forms.places(key) and key.kind is Kind.PORTS:
+                known.ports[one.name] = services.read_ports(one, protocol)
+                yield key
+            else:
+                self._strange(SERVICE, one.name, _MISNAMED, known)
+
+    def _groups(self, table: str, known: Known, query: Mapping[str, str]) -> Iterator[ObjectKey]:
+        for one in self._client.entries(table, wire.Group, {**query, "format": _FORMATS[table]}):
+            if not self._names.looks_ours(one.name, one.comment):
+                continue
+            key = self._names.key(one.comment)
+            if key is None or (table, one.name) not in self._forms.places(key):
+                self._strange(table, one.name, _UNMARKED if key is None else _MISNAMED, known)
+                continue
+            members = frozenset(member.name for member in one.member)
+            sound = one.type == "default" and one.exclude == "disable"
+            known.groups[table][one.name] = Standing(one.comment, members, sound)
+            known.use(HOLDS[table], (), members)
+            yield key
+
+    def _place(self, head: wire.Policy, raw: msgspec.Raw, known: Known, *, passed: bool) -> None:
+        about = self._rows.about(head.comments)
+        if about is None or about[0].kind not in (Kind.RULE_LIST, Kind.POLICY):
+            if self._names.looks_ours(head.name, head.comments):
+                known.foreign.append(Foreign(f"{POLICY} {head.name or head.policyid}", _UNMARKED))
+            return
+        shown: dict[str, Any] = msgspec.json.decode(raw)
+        row = self._rows.row(about, shown, known.keys)
+        astray = known.anchor is not None and passed == self._scope.before
+        known.placed.append(Placed(head.policyid, about, head.status == "enable", row, astray, uses(shown)))
+
+    def _strange(self, table: str, name: str, why: str, known: Known) -> None:
+        known.foreign.append(Foreign(f"{table} {name}", why))
+        if name.startswith(self._names.prefix):
+            known.strange.add((table, name))
+
+    def _forget(self, known: Known, table: str, names: Iterable[str]) -> None:
+        for name in names:
+            known.strange.discard((table, name))
+            known.foreign = [one for one in known.foreign if one.name != f"{table} {name}"]
+            if table == SERVICE:
+                known.ports.pop(name, None)
+            else:
+                before = known.groups[table].pop(name, None)
+                known.use(HOLDS[table], before.members if before else (), ())
+
+
+def _head(raw: msgspec.Raw) -> wire.Policy:
+    return msgspec.json.decode(raw, type=wire.Policy)
+
+
+def _by_table(places: Iterable[Place]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for table, name in places:
+        found.setdefault(table, []).append(name)
+    return found
+
+
+def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
+    waiting = iter(names)
+    while some := list(islice(waiting, _AT_ONCE)):
+        yield some

@@ -1,0 +1,302 @@
+"""Rule lists and policies as one block of FortiOS policies, and back. Pure.
+
+FortiOS has one ordered list. In it stands, for each tier, a header, then its rule lists in their order, each a header and its lines; lists
+that no tier names stand behind. Headers match nothing: their source is the address of no host. Which of our objects a policy belongs to
+stands in its comments. The status says the rest: a tier's header is enabled while its policy is attached, a list's header while its tier
+names it, and a line only while both are. So everything can be built, verified and read before any of it decides a packet.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from adapters.fortigate.addresses import ADDRESS, ADDRESS6, NOTHING
+from adapters.fortigate.names import Names
+from adapters.fortigate.scope import Scope
+from adapters.fortigate.services import ANY, PORTED, SERVICE, traffic, words
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.identity import Scope as KeyScope
+from bridge.model.intent import Attachment, DeviceObject, Objects, Policy, RuleEntry, RuleList
+from bridge.model.policy import Action
+from bridge.model.tiers import SCOPES
+
+Json = dict[str, Any]
+
+POLICY = "firewall/policy"
+TIERS = tuple(SCOPES.values())
+UNSAID: Mapping[str, Any] = {
+    "srcaddr-negate": "disable",
+    "dstaddr-negate": "disable",
+    "srcaddr6-negate": "disable",
+    "dstaddr6-negate": "disable",
+    "service-negate": "disable",
+    "send-deny-packet": "disable",
+    "nat": "disable",
+    "ippool": "disable",
+    "utm-status": "disable",
+}
+"""What holds where we say nothing: the device's own defaults, without which a policy would mean something else."""
+_LISTS = ("srcintf", "dstintf", "srcaddr", "dstaddr", "srcaddr6", "dstaddr6", "service", "poolname")
+_SEPARATOR = "|"
+PROFILES = ("application-list", "av-profile", "dnsfilter-profile", "ips-sensor", "webfilter-profile")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One policy of ours: a header, or a line of a list; `live` is its status."""
+
+    key: ObjectKey
+    entry: RuleEntry | None = None
+    live: bool = False
+
+    @property
+    def about(self) -> tuple[ObjectKey, str]:
+        """What it is about, whatever it says of that."""
+        return self.key, self.entry.name if self.entry else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One policy of ours as it stands: `number` is FortiOS's, `row` what it says, None when it is not what we would write.
+
+    `astray` says that it stands on the wrong side of the policy that our block is anchored to; `uses` are the addresses and services that
+    it names.
+    """
+
+    number: int
+    about: tuple[ObjectKey, str]
+    live: bool
+    row: Row | None
+    astray: bool = False
+    uses: frozenset[tuple[str, str]] = frozenset()
+
+
+def layout(objects: Objects) -> list[Row]:
+    """The block that these objects are, from the top."""
+    rows: list[Row] = []
+    named: set[ObjectKey] = set()
+    attached = {key.scope for key, value in objects.items() if isinstance(value, Attachment)}
+    for tier in TIERS:
+        policy = objects.get(ObjectKey(Kind.POLICY, "", tier))
+        if not isinstance(policy, Policy):
+            continue
+        rows.append(Row(policy.key, live=tier in attached))
+        for key in policy.lists:
+            listed = objects.get(key)
+            if isinstance(listed, RuleList) and key not in named:
+                named.add(key)
+                rows += _list_rows(listed, named=True, live=tier in attached)
+    for key in sorted(key for key in objects if key.kind is Kind.RULE_LIST and key not in named):
+        listed = objects[key]
+        if isinstance(listed, RuleList):
+            rows += _list_rows(listed, named=False, live=False)
+    return rows
+
+
+def _list_rows(listed: RuleList, *, named: bool, live: bool) -> Iterator[Row]:
+    yield Row(listed.key, live=named)
+    yield from (Row(listed.key, entry, live) for entry in listed.entries if entry.sources)
+
+
+def gathered(placed: Iterable[Placed]) -> dict[ObjectKey, DeviceObject]:
+    """The objects that a block is. What does not stand as it should reads as a line without sources, which nobody wants."""
+    found: list[Placed] = list(placed)
+    lines: dict[ObjectKey, list[RuleEntry]] = {}
+    lists: dict[ObjectKey, list[ObjectKey]] = {}
+    attached: set[KeyScope] = set()
+    tier: ObjectKey | None = None
+    for one in found:
+        key, line = one.about
+        if key.kind is Kind.POLICY:
+            tier = key
+            lists.setdefault(key, [])
+            attached.update({key.scope} if one.live else ())
+        elif not line:
+            lines.setdefault(key, [])
+            if one.live and tier is not None:
+                lists[tier].append(key)
+        elif one.row is not None and one.row.entry is not None:
+            lines.setdefault(key, []).append(one.row.entry)
+    objects: dict[ObjectKey, DeviceObject] = {key: RuleList(key, tuple(entries)) for key, entries in lines.items()}
+    objects.update({key: Policy(key, tuple(dict.fromkeys(held))) for key, held in lists.items()})
+    objects.update({one.key: one for one in map(_attachment, attached)})
+    for key in _amiss(found, objects):
+        value = objects.get(key)
+        entries = value.entries if isinstance(value, RuleList) else ()
+        objects[key] = _odd(key, entries)
+    return objects
+
+
+def _amiss(found: list[Placed], objects: Objects) -> set[ObjectKey]:
+    """What does not stand as the objects that were read would."""
+    wanted = layout(objects)
+    amiss = {one.about[0] for one in found if one.row is None or one.astray}
+    for one, row in zip(found, wanted, strict=False):
+        if one.row != row:
+            amiss |= {one.about[0], row.key}
+    if len(found) != len(wanted):
+        amiss |= {one.about[0] for one in found[len(wanted) :]} | {row.key for row in wanted[len(found) :]}
+    return amiss
+
+
+def _odd(key: ObjectKey, entries: tuple[RuleEntry, ...]) -> DeviceObject:
+    if key.kind is Kind.RULE_LIST:
+        return RuleList(key, (*entries, RuleEntry("?", Action.DENY, (), ())))
+    return Policy(key, (ObjectKey(Kind.RULE_LIST, "?", key.scope),))
+
+
+def _attachment(tier: KeyScope) -> Attachment:
+    return Attachment(ObjectKey(Kind.ATTACHMENT, "", tier), ObjectKey(Kind.POLICY, "", tier))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Between rows and what FortiOS keeps of them, for one owner and one template."""
+
+    names: Names
+    scope: Scope
+
+    def body(self, row: Row) -> Json:
+        """All that we say of a policy but where it stands."""
+        line = row.entry.name if row.entry else ""
+        return self._content(row.entry) | {
+            "name": self.names.policy_name(row.key, line, self.content(row) if row.entry else ""),
+            "comments": self.names.mark(f"{row.key}{_SEPARATOR}{line}" if row.entry else str(row.key)),
+            "status": "enable" if row.live else "disable",
+        }
+
+    def content(self, row: Row) -> str:
+        """What a policy says but for its name and status: equal for two that decide alike."""
+        return msgspec.json.encode(self._content(row.entry), order="deterministic").decode()
+
+    def repaired(self, row: Row) -> Json:
+        """All that we say of a policy, and all else that would make it mean something else."""
+        profiles = dict.fromkeys(PROFILES, "")
+        return {**UNSAID, **profiles, "srcaddr6": [], "dstaddr6": [], "poolname": [], **self.body(row)}
+
+    def about(self, comments: str) -> tuple[ObjectKey, str] | None:
+        """What a policy with these comments is about; None when they are no mark of ours."""
+        text, _, line = (self.names.marked(comments) or "").partition(_SEPARATOR)
+        try:
+            return ObjectKey.parse(text), line
+        except ValueError:
+            return None
+
+    def words(self, row: Row) -> Iterator[tuple[str, str]]:
+        """The shared entries that a policy names: table and word of each."""
+        if row.entry is None:
+            yield from ((ADDRESS, NOTHING), (SERVICE, ANY))
+        elif not row.entry.ports:
+            yield from ((SERVICE, word) for word in words(row.entry))
+
+    def row(self, about: tuple[ObjectKey, str], shown: Json, keys: Mapping[str, ObjectKey]) -> Row | None:
+        """What a policy says, `keys` being those of our groups and ports by name; None when we would not have written it so."""
+        key, line = about
+        live = shown.get("status") == "enable"
+        entry = self._entry(line, shown, keys) if line else None
+        if line and entry is None:
+            return None
+        row = Row(key, entry, live)
+        return row if same(self.body(row), shown) else None
+
+    def _content(self, entry: RuleEntry | None) -> Json:
+        template = self.scope.template
+        sides = self._sides(entry.sources, entry.destinations) if entry else self._nowhere()
+        accepts = entry is not None and entry.action is Action.ALLOW
+        content: Json = {
+            "srcintf": _rows(template.srcintf),
+            "dstintf": _rows(template.dstintf),
+            **sides,
+            "service": _rows(self._service_names(entry)),
+            "schedule": template.schedule if entry else "always",
+            "action": "accept" if accepts else "deny",
+            "logtraffic": "all" if entry and entry.log else template.logtraffic if accepts else "disable",
+        }
+        if accepts:
+            return content | self._inspection()
+        return content | {"send-deny-packet": "enable" if entry and entry.action is Action.REJECT else "disable"}
+
+    def _inspection(self) -> Json:
+        template = self.scope.template
+        content: Json = {"nat": "enable" if template.nat else "disable", "inspection-mode": template.inspection}
+        if template.nat and template.poolname:
+            content |= {"ippool": "enable", "poolname": _rows(template.poolname)}
+        if template.profiles:
+            content |= {"utm-status": "enable", **template.profiles}
+        return content
+
+    def _sides(self, sources: Iterable[ObjectKey], destinations: Iterable[ObjectKey]) -> Json:
+        here, there = (_rows(map(self.names.name, side)) for side in (sources, destinations))
+        six = {"srcaddr6": here, "dstaddr6": there} if self.scope.ipv6 else {}
+        return {"srcaddr": here, "dstaddr": there} | six
+
+    def _nowhere(self) -> Json:
+        nothing = _rows([self.names.shared(NOTHING)])
+        return {"srcaddr": nothing, "dstaddr": nothing}
+
+    def _service_names(self, entry: RuleEntry | None) -> list[str]:
+        if entry is not None and entry.ports:
+            return [f"{self.names.name(entry.ports)}_{PORTED[entry.protocol]}"]
+        return [self.names.shared(word) for word in (words(entry) if entry else (ANY,))]
+
+    def _entry(self, line: str, shown: Json, keys: Mapping[str, ObjectKey]) -> RuleEntry | None:
+        sources, destinations = (_keys(shown.get(side), keys) for side in ("srcaddr", "dstaddr"))
+        service = self._traffic(_names(shown.get("service")), keys)
+        if not sources or not destinations or service is None:
+            return None
+        protocol, ports, icmp, number = service
+        action = Action.ALLOW if shown.get("action") == "accept" else Action.DENY
+        if action is Action.DENY and shown.get("send-deny-packet") == "enable":
+            action = Action.REJECT
+        log = shown.get("logtraffic") == "all"
+        return RuleEntry(line, action, sources, destinations, protocol, ports, log, icmp=icmp, number=number)
+
+    def _traffic(self, services: list[str], keys: Mapping[str, ObjectKey]) -> Any:  # noqa: ANN401
+        if len(services) == 1:
+            base, _, protocol = services[0].rpartition("_")
+            ports = keys.get(base)
+            named = next((one for one, word in PORTED.items() if word == protocol), None)
+            if ports is not None and ports.kind is Kind.PORTS and named is not None:
+                return named, ports, (), 0
+        found = [traffic(name.removeprefix(self.names.prefix)) for name in services]
+        if not found or any(one is None for one in found):
+            return None
+        kinds = {(one[0], one[2]) for one in found if one}
+        types = tuple(sorted(kind for one in found if one for kind in one[1]))
+        if len(kinds) != 1 or (len(found) > 1 and len(types) != len(found)):
+            return None
+        protocol, number = next(iter(kinds))
+        return protocol, None, types, number
+
+
+def same(body: Json, shown: Json) -> bool:
+    """Whether a policy shows all that the body says of it, and nothing that would make it mean something else."""
+    blank: Json = {name: [] for name in ("srcaddr6", "dstaddr6") if name not in body}
+    said = all(
+        sorted(_names(shown.get(name))) == sorted(_names(value)) if name in _LISTS else shown.get(name) == value
+        for name, value in {**body, **blank}.items()
+    )
+    return said and all(name in body or shown.get(name, value) == value for name, value in UNSAID.items())
+
+
+def uses(shown: Json) -> frozenset[tuple[str, str]]:
+    """The addresses and services that a policy names, each with its table."""
+    tables = {"srcaddr": ADDRESS, "dstaddr": ADDRESS, "srcaddr6": ADDRESS6, "dstaddr6": ADDRESS6, "service": SERVICE}
+    return frozenset((table, name) for side, table in tables.items() for name in _names(shown.get(side)))
+
+
+def _rows(names: Iterable[str]) -> list[Json]:
+    return [{"name": name} for name in names]
+
+
+def _names(shown: object) -> list[str]:
+    return [str(one.get("name")) for one in shown if isinstance(one, dict)] if isinstance(shown, list) else []
+
+
+def _keys(shown: object, keys: Mapping[str, ObjectKey]) -> tuple[ObjectKey, ...]:
+    """The groups that a side names; none where one of them is not ours."""
+    found = [keys.get(name) for name in _names(shown)]
+    groups = [key for key in found if key is not None and key.kind is Kind.GROUP]
+    return tuple(sorted(groups)) if len(groups) == len(found) else ()

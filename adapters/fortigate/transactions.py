@@ -1,0 +1,128 @@
+"""Transactions of FortiOS: calls that wait on the unit and take effect together, or not at all.
+
+Each begins with a call that changes nothing and names our fence. So the addresses are locked from then on: nobody can raise the fence before
+the transaction ends; and whoever finds one that was left open knows by it that it is ours, and drops it. That is how a former owner's last
+transaction dies when the next one takes over.
+"""
+
+from collections.abc import Callable, Sequence
+
+from adapters.fortigate import wire
+from adapters.fortigate.block import Write
+from adapters.fortigate.client import Client, Locked, Refusal
+from adapters.fortigate.fence import Keeper
+from bridge.errors import Busy, DeviceError, Drifted
+from bridge.model.plan import Fence
+
+_ROOT = "cmdb"
+_GONE = 424
+
+
+class Failed(Exception):
+    """A call within a transaction was refused, and all of it dropped. `write` is None where it was the end that was refused."""
+
+    def __init__(self, refusal: Refusal, write: Write | None) -> None:
+        self.refusal = refusal
+        self.write = write
+        super().__init__(refusal.text)
+
+
+class Transactions:
+    """Runs the writes of one unit."""
+
+    def __init__(self, client: Client, keeper: Keeper, seconds: int) -> None:
+        self._client = client
+        self._keeper = keeper
+        self._seconds = seconds
+
+    def run(self, writes: Sequence[Write], fence: Fence) -> None:
+        """All or nothing. Raises Failed, FencedOff, Busy, Denied, Drifted."""
+        if not self._keeper.fenced:
+            self._keeper.check(fence)
+        number = self.through_locks(lambda: self._begun(fence))
+        for write in writes:
+            try:
+                self._client.write(write.method, write.path, write.body, write.query, transaction=number)
+            except Refusal as refusal:
+                self._drop(number)
+                raise Failed(refusal, write) from None
+            except DeviceError:
+                self._drop(number)
+                raise
+        try:
+            self._client.write("POST", _ROOT, _body(number), {"action": "transaction-commit"})
+        except Refusal as refusal:
+            if refusal.status == _GONE:
+                raise Drifted(
+                    self._client.device, f"the transaction was dropped before its end: {refusal.text}"
+                ) from None
+            raise Failed(refusal, None) from None
+
+    def through_locks(self, call: Callable[[], int | None]) -> int:
+        """Do it, and once more where a transaction of ours that was left open stands in its way."""
+        try:
+            return call() or 0
+        except Locked:
+            if not self._drop_left():
+                raise
+        return call() or 0
+
+    def _begun(self, fence: Fence) -> int:
+        """The number of a new transaction, in which the fence is locked and was found to be ours."""
+        number = self._start()
+        try:
+            self._client.write("PUT", self._keeper.place, {"name": self._keeper.name}, transaction=number)
+            self._keeper.check(fence)
+        except Refusal as refusal:
+            self._drop(number)
+            raise Drifted(self._client.device, f"the fence cannot be locked: {refusal.text}") from None
+        except DeviceError:
+            self._drop(number)
+            raise
+        return number
+
+    def _start(self) -> int:
+        try:
+            answer = self._client.write("POST", _ROOT, {"timeout": self._seconds}, {"action": "transaction-start"})
+        except Refusal as refusal:
+            text = f"no transaction can be started ({refusal.text}); see the setting transactions"
+            raise Drifted(self._client.device, text) from None
+        return self._client.decoded(answer.results, wire.Started).transaction_id
+
+    def _drop(self, number: int) -> None:
+        """End it; what fails is left to the unit, which drops it by itself in time."""
+        try:
+            self._client.write("POST", _ROOT, _body(number), {"action": "transaction-abort"})
+        except (DeviceError, Refusal):
+            return
+
+    def _drop_left(self) -> bool:
+        """Drop the transactions that name our fence; whether there were any."""
+        found = False
+        try:
+            listed = self._client.get(_ROOT, {"action": "transaction-list"})
+            for one in self._client.decoded(listed.results, list[wire.Started]):
+                if self._is_ours(one.transaction_id):
+                    self._client.write("POST", _ROOT, _body(one.transaction_id), {"action": "transaction-abort"})
+                    found = True
+        except Refusal as refusal:
+            raise Busy(
+                self._client.device, f"a transaction holds the table, and cannot be looked at: {refusal.text}"
+            ) from None
+        return found
+
+    def _is_ours(self, number: int) -> bool:
+        query = {"action": "transaction-show", "transaction-id": str(number)}
+        try:
+            shown = self._client.decoded(self._client.get(_ROOT, query).results, wire.Waiting)
+        except Refusal:
+            return False  # somebody else's, or over by now
+        return any(
+            one.path.endswith(f"/{self._keeper.name}")
+            or (isinstance(one.body, dict) and one.body.get("name") == self._keeper.name)
+            for one in shown.commands
+        )
+
+
+def _body(number: int) -> dict[str, int]:
+    return {"transaction-id": number}

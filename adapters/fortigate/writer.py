@@ -1,0 +1,191 @@
+"""Writing: the phases of a plan, each in one transaction where the unit has them and it fits, else call by call in a safe order."""
+
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import quote, unquote
+
+from adapters.fortigate.block import Write
+from adapters.fortigate.canonical import RULES, UNUSED
+from adapters.fortigate.client import EXISTS, IN_USE, INVALID, TWINS, Client, Refusal
+from adapters.fortigate.groups import Place
+from adapters.fortigate.known import Known
+from adapters.fortigate.names import Names
+from adapters.fortigate.reading import Reader
+from adapters.fortigate.rows import POLICY, Rows
+from adapters.fortigate.scope import Scope
+from adapters.fortigate.transactions import Failed, Transactions
+from adapters.fortigate.writes import Draft
+from bridge.errors import DeviceError, Drifted, NotOwned, Rejected
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import DeviceObject
+from bridge.model.plan import Fence, Op, Step
+
+_BETWEEN_CHECKS = 25  # single writes after which the fence is looked at again
+
+
+class Writer:
+    """Makes phases true on one unit. `kept` are shared entries of ours that others name, so that the unit does not let them go."""
+
+    def __init__(
+        self,
+        client: Client,
+        reader: Reader,
+        transactions: Transactions,
+        names: Names,
+        scope: Scope,
+        check: Callable[[Fence], None],
+    ) -> None:
+        self._client = client
+        self._reader = reader
+        self._transactions = transactions
+        self._names = names
+        self._scope = scope
+        self._rows = Rows(names, scope)
+        self._check = check
+        self.kept: set[Place] = set()
+
+    def phase(self, steps: Sequence[Step], known: Known, fence: Fence) -> dict[ObjectKey, DeviceObject | None]:
+        """One phase of a plan; what the unit then holds of each object, read back. Raises every error of the contract."""
+        known.kept |= self.kept
+        rules = any(step.key.kind in RULES for step in steps)
+        if rules:
+            self._reader.rules(known)
+        fits = len(steps) <= self._scope.transaction_size and (len(steps) > 1 or rules)
+        draft = Draft(known, self._rows, self._scope, self._scope.transactions and fits)
+        draft.draw(steps)
+        self._own(draft, steps)
+        if draft.writes:
+            self._perform(draft, fence)
+            self._learn(draft)
+        if draft.touched:
+            self._reader.again(known, draft.touched)
+        for step in steps:
+            if step.key.kind not in RULES:
+                known.settle(step.key)
+        if rules and draft.writes:
+            self._reader.rules(known)
+        return {step.key: None if step.key == UNUSED else known.one(step.key) for step in steps}
+
+    def own(self, steps: Iterable[Step], known: Known) -> None:
+        """Refuse what would stand where something of somebody else's stands."""
+        taken = {
+            step.key: spot
+            for step in steps
+            for spot in known.forms.places(step.key)
+            if spot in known.strange and step.key != UNUSED
+        }
+        if taken:
+            raise self._not_owned(taken)
+
+    def _own(self, draft: Draft, steps: Sequence[Step]) -> None:
+        """As `own`, for shared entries and policies too; and what is to be deleted is looked at now."""
+        self.own(steps, draft.known)
+        strange = {write.key: spot for write in draft.early if (spot := _new(write)) in draft.known.strange}
+        ours = {one.number for one in draft.known.placed}
+        for write in draft.change:
+            table, name = _new(write)
+            if table == POLICY and draft.known.policy_names.get(name, 0) not in {0, *ours}:
+                strange[write.key] = (POLICY, name)
+        if strange:
+            raise self._not_owned(strange)
+        deleted = {
+            spot: step.key for step in steps if step.op is Op.DELETE for spot in draft.known.forms.places(step.key)
+        }
+        deleted = {spot: key for spot, key in deleted.items() if spot in draft.touched} | draft.going
+        lost = self._reader.unmarked(deleted) if deleted else set()
+        self.kept |= lost & draft.going.keys()
+        if lost:
+            raise self._not_owned({deleted[spot]: spot for spot in lost})
+
+    def _perform(self, draft: Draft, fence: Fence) -> None:
+        if draft.at_once and len(draft.writes) > 1:
+            try:
+                self._transactions.run(draft.writes, fence)
+            except Failed as error:
+                failed = error
+            else:
+                return
+            raise self._explained(failed.refusal, failed.write, draft)
+        for number, write in enumerate(draft.writes):
+            if number % _BETWEEN_CHECKS == 0:
+                self._check(fence)
+            try:
+                self._transactions.through_locks(lambda write=write: self._alone(write))  # type: ignore[misc]
+            except Refusal as error:
+                refusal = error
+            else:
+                continue
+            if write.method == "DELETE" and refusal.missing:
+                continue
+            if refusal.error == IN_USE and self._keeps(write, draft):
+                continue
+            self._undo(draft, draft.writes[:number])
+            raise self._explained(refusal, write, draft)
+
+    def _alone(self, write: Write) -> None:
+        self._client.write(write.method, write.path, write.body, write.query)
+
+    def _keeps(self, write: Write, draft: Draft) -> bool:
+        """Whether it was a shared entry that others name: that is left to them."""
+        spot = _spot(write)
+        if spot not in draft.going:
+            return False
+        del draft.going[spot]
+        self.kept.add(spot)
+        draft.known.kept.add(spot)
+        return True
+
+    def _undo(self, draft: Draft, done: Sequence[Write]) -> None:
+        """Take away the shared entries that were made for what is refused."""
+        for write in done:
+            if write.method == "POST" and _new(write) in draft.words:
+                try:
+                    self._client.write("DELETE", f"{write.path}/{_quoted(write)}")
+                except (Refusal, DeviceError):
+                    return
+
+    def _learn(self, draft: Draft) -> None:
+        """What was made and taken away of shared entries; all else is read back."""
+        for (table, name), word in draft.words.items():
+            draft.known.words[table][name] = word
+        for table, name in draft.going:
+            draft.known.words[table].pop(name, None)
+
+    def _explained(self, refusal: Refusal, write: Write | None, draft: Draft) -> DeviceError:
+        """The error that a refused write or transaction is."""
+        device = self._client.device
+        if write is None:
+            return Rejected(device, dict.fromkeys({str(one.key) for one in draft.writes}, refusal.text))
+        if refusal.error in (EXISTS, TWINS) and write.method == "POST":
+            spot = _new(write)
+            if spot[0] == POLICY or not self._reader.unmarked([spot]):
+                return Drifted(device, f"{spot[1]} is there already: {refusal.text}")
+            return self._not_owned({write.key: spot})
+        if refusal.error == IN_USE and self._keeps(write, draft):
+            return Drifted(device, f"others name what was to go, so it stays: {refusal.text}")
+        if refusal.missing or refusal.status == 424:
+            return Drifted(device, f"not as it was read: {refusal.text}")
+        if refusal.error == INVALID and f" {self._names.prefix}" in refusal.text:
+            return Drifted(device, f"what it refers to is gone: {refusal.text}")
+        return Rejected(device, {str(write.key): refusal.text})
+
+    def _not_owned(self, taken: dict[ObjectKey, Place]) -> NotOwned:
+        names = {key: f"{table} {name}" for key, (table, name) in taken.items()}
+        why = {str(key): f"{name} stands there without our mark" for key, name in names.items()}
+        return NotOwned(self._client.device, names.values(), why)
+
+
+def _new(write: Write) -> Place:
+    """The entry that a creation makes; of nothing else a name."""
+    if write.method != "POST" or write.body is None:
+        return ("", "")
+    return write.path.removeprefix("cmdb/"), str(write.body["name"])
+
+
+def _spot(write: Write) -> Place:
+    """The entry that a call is about."""
+    table, _, name = write.path.removeprefix("cmdb/").rpartition("/")
+    return table, unquote(name)
+
+
+def _quoted(write: Write) -> str:
+    return quote(_new(write)[1], safe="")

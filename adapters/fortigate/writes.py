@@ -1,0 +1,154 @@
+"""From the steps of a phase to calls: what must be there before, what changes, and what nobody needs after. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from adapters.fortigate import addresses, services
+from adapters.fortigate.block import Block, Write
+from adapters.fortigate.canonical import RULES, UNUSED
+from adapters.fortigate.client import place
+from adapters.fortigate.groups import HOLDS, Forms, Place
+from adapters.fortigate.known import Known
+from adapters.fortigate.rows import Row, Rows, layout
+from adapters.fortigate.scope import Scope
+from adapters.fortigate.services import SERVICE
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import DeviceObject, Group, Ports, Shard
+from bridge.model.plan import Step
+
+
+@dataclass(slots=True)
+class Draft:
+    """The calls of one phase. `words` are the shared entries that it makes or mends, `going` those that it takes away, by place."""
+
+    known: Known
+    rows: Rows
+    scope: Scope
+    at_once: bool
+    early: list[Write] = field(default_factory=list)
+    change: list[Write] = field(default_factory=list)
+    late: list[Write] = field(default_factory=list)
+    words: dict[Place, str] = field(default_factory=dict)
+    going: dict[Place, ObjectKey] = field(default_factory=dict)
+    touched: set[Place] = field(default_factory=set)
+    _delta: Counter[Place] = field(default_factory=Counter)
+
+    @property
+    def writes(self) -> list[Write]:
+        """All calls in order."""
+        return [*self.early, *self.change, *self.late]
+
+    def draw(self, steps: Sequence[Step]) -> None:
+        """Take in all steps of the phase."""
+        for step in steps:
+            if step.key.kind not in RULES and step.key != UNUSED:
+                self._entries(step)
+        rules = [step for step in steps if step.key.kind in RULES]
+        before = self.known.ruled
+        after = self._block(rules) if rules else before
+        leftover = any(step.key == UNUSED for step in steps)
+        self._clean(steps, before, after, leftover=leftover)
+
+    @property
+    def _forms(self) -> Forms:
+        return self.known.forms
+
+    def _entries(self, step: Step) -> None:
+        """A group, a part of one, or a set of ports."""
+        after = step.after
+        for word in dict.fromkeys(self._forms.words(after)) if after is not None else ():
+            self._word(step.key, *word)
+        for spot in self._forms.places(step.key):
+            self._count(spot, after)
+            if after is None:
+                if self.known.standing(spot):
+                    self.touched.add(spot)
+                    self.late.append(Write(step.key, "DELETE", place(*spot)))
+            elif not self.known.standing(spot):
+                self.touched.add(spot)
+                body = {"name": spot[1]} | self._forms.body(spot, after)
+                self.early.append(Write(step.key, "POST", place(spot[0]), body))
+            elif not self._stands(spot, after):
+                self.touched.add(spot)
+                self.change.append(Write(step.key, "PUT", place(*spot), self._mended(spot, after)))
+
+    def _stands(self, spot: Place, value: DeviceObject) -> bool:
+        table, name = spot
+        if isinstance(value, Ports):
+            return self.known.ports.get(name) == value.ports
+        held = self.known.groups[table].get(name)
+        if held is None or not isinstance(value, Group | Shard):
+            return False
+        return held.sound and held.members == self._forms.members(table, value)
+
+    def _mended(self, spot: Place, value: DeviceObject) -> dict[str, object]:
+        body = self._forms.body(spot, value)
+        held = self.known.groups[spot[0]].get(spot[1]) if spot[0] in HOLDS else None
+        return body if held is None or held.sound else body | {"exclude": "disable", "exclude-member": []}
+
+    def _count(self, spot: Place, value: DeviceObject | None) -> None:
+        """How often shared entries are named when the phase is over."""
+        table, name = spot
+        if table not in HOLDS:
+            return
+        held = self.known.groups[table].get(name)
+        before = held.members if held else frozenset[str]()
+        after = self._forms.members(table, value) if isinstance(value, Group | Shard) else frozenset[str]()
+        for one in before - after:
+            self._delta[HOLDS[table], one] -= 1
+        for one in after - before:
+            self._delta[HOLDS[table], one] += 1
+
+    def _word(self, key: ObjectKey, table: str, word: str) -> None:
+        """A shared entry, where it does not stand as it should."""
+        spot = (table, self._forms.names.shared(word))
+        stands = self.known.words[table].get(spot[1])
+        if stands == word or spot in self.words:
+            return
+        self.words[spot] = word
+        content = services.body(word) if table == SERVICE else addresses.body(table, word)
+        body = {"comment": self._forms.names.mark(word)} | content
+        if stands is None:
+            trimmed = {name: value for name, value in body.items() if value != ""}
+            self.early.append(Write(key, "POST", place(table), {"name": spot[1]} | trimmed))
+        else:
+            self.early.append(Write(key, "PUT", place(*spot), body))
+
+    def _block(self, steps: Sequence[Step]) -> frozenset[Place]:
+        """The calls that change our policies; which shared entries those name afterwards."""
+        objects = dict(self.known.rules)
+        for step in steps:
+            if step.after is None:
+                objects.pop(step.key, None)
+            else:
+                objects[step.key] = step.after
+        wanted = layout(objects)
+        for row in wanted:
+            for table, word in self.rows.words(row):
+                self._word(row.key, table, word)
+        known = self.known
+        block = Block(
+            self.rows, known.placed, known.numbers, known.anchor, before=self.scope.before, at_once=self.at_once
+        )
+        self.change += block.become(wanted)
+        return frozenset(self._named(wanted))
+
+    def _named(self, rows: Iterable[Row]) -> Iterator[Place]:
+        for row in rows:
+            yield from ((table, self._forms.names.shared(word)) for table, word in self.rows.words(row))
+
+    def _clean(
+        self, steps: Sequence[Step], before: frozenset[Place], after: frozenset[Place], *, leftover: bool
+    ) -> None:
+        """Shared entries that nothing of ours names any more."""
+        known = self.known
+        maybe = {spot for spot, more in self._delta.items() if more < 0} | (before - after)
+        maybe |= known.unused().keys() if leftover else set()
+        for spot in sorted(maybe):
+            table, name = spot
+            if name not in known.words.get(table, {}) or spot in after or spot in known.kept:
+                continue
+            if known.used[spot] + self._delta[spot] <= 0:
+                self.going[spot] = steps[0].key
+                self.late.append(Write(steps[0].key, "DELETE", place(*spot)))
