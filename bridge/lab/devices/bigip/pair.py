@@ -5,6 +5,7 @@ does. `config-sync to-group` makes the others like the unit that is told to, who
 """
 
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -32,8 +33,8 @@ class Pair:
             unit.identity.hostname, unit.identity.serial = f"bigip{number}.lab.example", f"chs40001{number}s"
             unit.identity.failover = "active" if unit is first else "standby"
             unit.system.group = self
-            unit.bring = lambda words, unit=unit: self._command(unit, words)
-            unit.store.on_change = lambda unit=unit: self._changed(unit)
+            unit.bring = partial(self._command, unit)
+            unit.store.on_change = partial(self._changed, unit)
 
     def __enter__(self) -> Self:
         for unit in self.units:
