@@ -163,7 +163,7 @@ class Aws(Served[State]):
             self.place(prefix, made, *self.interfaces.get(prefix, ()))
         return made
 
-    def create_list(self, name: str, *prefixes: str, size: int = 0, user: str = "somebody", **tags: str) -> str:
+    def create_list(self, name: str, *prefixes: str, size: int = 0, tags: Mapping[str, str] | None = None) -> str:
         """A prefix list of somebody's; its id."""
         family = "IPv6" if any(":" in one for one in prefixes) else "IPv4"
         form = {"PrefixListName": name, "AddressFamily": family, "MaxEntries": str(size or max(1, len(prefixes)))}
@@ -173,7 +173,7 @@ class Aws(Served[State]):
             for at, (key, value) in enumerate(tags.items(), 1):
                 form |= {f"TagSpecification.1.Tag.{at}.Key": key, f"TagSpecification.1.Tag.{at}.Value": value}
         known = {one.id for one in self.state().prefix_lists()}
-        self.call("CreateManagedPrefixList", form, user=user)
+        self.call("CreateManagedPrefixList", form)
         return next(one.id for one in self.state().prefix_lists() if one.id not in known)
 
     def pend(self, name: str, end: Callable[[], None], author: Author) -> None:
