@@ -1,7 +1,8 @@
-"""F5 BIG-IP AFM through iControl REST: groups as address lists, rules as rule lists, one policy for each context."""
+"""F5 BIG-IP AFM: groups as address lists, rules as rule lists, one policy for each tier; through iControl REST, or its policies by AS3."""
 
-from adapters.bigip.adapter import BigipAdapter, BigipFactory
+from adapters.bigip.adapter import BigipAdapter
+from adapters.bigip.as3 import As3Adapter, ModeFactory
 
-factory = BigipFactory()
+factory = ModeFactory()
 
-__all__ = ["BigipAdapter", "BigipFactory", "factory"]
+__all__ = ["As3Adapter", "BigipAdapter", "ModeFactory", "factory"]

@@ -8,7 +8,7 @@ any other 4xx                Refusal: what it means depends on the write
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
@@ -171,7 +171,7 @@ class Client:
 
 
 def _query(query: Mapping[str, str]) -> str:
-    return urlencode(query, safe="$")
+    return urlencode(query, safe="$", quote_via=quote)
 
 
 def _is_json(content: bytes) -> bool:

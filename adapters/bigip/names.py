@@ -1,9 +1,9 @@
 """What our objects are called on the device, and the mark by which we know them again.
 
 Everything lives in the folder `/Common/<owner>`; what AS3 makes for us, in the application `firewall` of a tenant of our own. An object is
-called `<owner>_<cluster>_<scope>_<namespace>_<name>_<part>`: Kubernetes names hold no `_`, fields that are empty at the end are left out, an
-empty one in between leaves two `_` in a row. So the name is readable in the console and leads back to the key. A name that is too long, or
-a field with other characters, becomes `<owner>__long_<what fits>_<hash>`; its key is kept in the record object `names` of the folder.
+called `<owner>_<cluster>_<scope>_<namespace>_<name>_<part>`: Kubernetes names hold no `_`, fields that are empty at the end are left out,
+an empty one in between leaves two `_` in a row. So the name is readable in the console and leads back to the key. A name that is too long,
+or a field with other characters, becomes `<owner>__long_<what fits>_<hash>`; its key is kept in the record object `names` of the folder.
 
 The mark stands in `description`, 60 characters at most. Name and mark must agree before anything is taken for ours.
 """

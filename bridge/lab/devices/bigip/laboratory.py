@@ -12,6 +12,7 @@
 | POST reboot, wipe, deploy | as `Bigip` |
 | POST clock `{advance}` | let seconds pass |
 | POST settings `{compileDelay, manualCompile, latency, tokenLimit, transactionSeconds, serial, failover, sync}` | those given |
+| POST settings `{as3Seconds, as3Patience, as3Installed}` | how long a declaration takes, when 202 is answered unasked, is it there |
 """
 
 from collections.abc import Callable, Mapping
@@ -104,6 +105,9 @@ class Laboratory:
             "transactionSeconds": lambda value: setattr(device.transactions, "seconds", float(value)),
             "serial": lambda value: setattr(device.identity, "serial", str(value)),
             "failover": lambda value: setattr(device.identity, "failover", str(value)),
+            "as3Seconds": lambda value: setattr(device.as3, "seconds", float(value)),
+            "as3Patience": lambda value: setattr(device.as3, "patience", float(value)),
+            "as3Installed": lambda value: setattr(device.as3, "installed", bool(value)),
             "sync": lambda value: setattr(device.identity, "sync", str(value)),
         }
         for name, value in given.items():

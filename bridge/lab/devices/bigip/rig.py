@@ -41,11 +41,11 @@ _GONE = "01020036:3: The requested object (/Common/fb/it) was not found."
 _THERE = "01020066:3: The requested object (/Common/fb/it) already exists in partition Common."
 
 
-def verdict(state: State, packet: Packet) -> Verdict:
-    """What a configuration does with a packet that enters through the virtual server of the rig."""
+def verdict(state: State, packet: Packet, virtual: str = _VIRTUAL) -> Verdict:
+    """What a configuration does with a packet that enters through the virtual server."""
     word = _WORDS.get(packet.protocol, str(packet.number))
     icmp = (packet.icmp.type, packet.icmp.code or 0) if packet.icmp else None
-    seen = referee.Packet(packet.source, packet.destination, word, packet.port or None, icmp=icmp, virtual=_VIRTUAL)
+    seen = referee.Packet(packet.source, packet.destination, word, packet.port or None, icmp=icmp, virtual=virtual)
     decision = referee.decide(state, seen, default="unmatched")
     words = {"accept-decisively": Verdict.ALLOW, "drop": Verdict.DENY, "reject": Verdict.REJECT}
     return words.get(decision.action, Verdict.UNMATCHED)
@@ -81,6 +81,7 @@ class BigipRig:
 
     troubles = frozenset(Trouble)
     limits: Mapping[str, int] = {"group_members": 6, "rules": 4}
+    way = "/mgmt/tm/"  # to what is disturbed
 
     def __init__(self, device: Bigip) -> None:
         self.device = device
@@ -135,13 +136,16 @@ class BigipRig:
 
     def moments(self) -> Sequence[Moment]:
         """The states are made when they are asked for."""
-        numbers = (write.number for write in self.device.writes())
-        return [BigipMoment(self.device, number) for number in numbers if number > self._since]
+        return [BigipMoment(self.device, number) for number in self.numbers()]
+
+    def numbers(self) -> Sequence[int]:
+        """The changes since the reset."""
+        return [write.number for write in self.device.writes() if write.number > self._since]
 
     def disturb(self, trouble: Trouble, *, skip: int = 0, times: int | None = None, writes: bool = False) -> None:
-        """A fault in the way of calls below /mgmt/tm."""
+        """A fault in the way of calls."""
         kind = _CANNED.get(trouble, "answer")
-        options: dict[str, Any] = {"path": "/mgmt/tm/", "skip": skip, "times": times}
+        options: dict[str, Any] = {"path": self.way, "skip": skip, "times": times}
         options["method"] = _WRITES if writes else ""
         if trouble is Trouble.LOST:
             kind, options["effect"] = "cut", "after"

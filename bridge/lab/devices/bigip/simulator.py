@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.lab.devices.bigip import configuration
 from bridge.lab.devices.bigip.answers import CANNED, SYNTAX, ApiError, encode, framework_error
+from bridge.lab.devices.bigip.as3 import As3
 from bridge.lab.devices.bigip.configuration import Call
 from bridge.lab.devices.bigip.fields import Json, Limits
 from bridge.lab.devices.bigip.item import State
@@ -51,6 +52,7 @@ class Bigip(Served[State]):
         self.tokens.add_user(self.username, self.password)
         self.store = Store(self.clock, self.limits, keep=keep)
         self.transactions = Transactions(self.store, self.clock)
+        self.as3 = As3(self.store, self.clock, self.changed.notify_all)
         self.default_action = "accept"
         self.names: dict[str, Iterable[str]] = {}
         self.saves = 0
@@ -148,6 +150,7 @@ class Bigip(Served[State]):
         """Sessions and transactions end; the configuration is what was saved."""
         with self.changed:
             self._end_sessions()
+            self.as3.reboot()
             self.store.replace(self.store.saved, Author("lab", "", "REBOOT", ""))
             self.changed.notify_all()
 
@@ -155,6 +158,7 @@ class Bigip(Served[State]):
         """The factory's configuration; sessions end."""
         with self.changed:
             self._end_sessions()
+            self.as3.reboot(wiped=True)
             self.store.wipe()
             self.changed.notify_all()
 
@@ -170,6 +174,7 @@ class Bigip(Served[State]):
         try:
             with self.changed:
                 self.transactions.settle()
+                self.as3.settle()
                 return self._route(request)
         except ApiError as refusal:
             return refusal.answer()
@@ -192,6 +197,8 @@ class Bigip(Served[State]):
         if parts == ["authn", "login"] and request.method == "POST":
             return Answer(200, encode(self.tokens.login(configuration.read_body(request.body))))
         request.user = self.tokens.authenticate(request)
+        if parts[:1] == ["appsvcs"]:
+            return self.as3.handle(request, parts[1:])
         if parts[:2] == ["authz", "tokens"]:
             return Answer(
                 200, encode(self.tokens.on_tokens(request.method, parts[2:], configuration.read_body(request.body)))
@@ -230,6 +237,7 @@ class Bigip(Served[State]):
     def _command(self, parts: list[str], body: Json) -> Json:
         if parts == ["sys", "config"] and body.get("command") == "save":
             self.store.save()
+            self.as3.save()
             self.saves += 1
             return {"kind": "tm:sys:config:savestate", **body}
         if (
