@@ -12,6 +12,7 @@ from adapters.nftables.canonical import normalize
 from adapters.nftables.changes import Draft, outstanding
 from adapters.nftables.client import Client, Refusal
 from adapters.nftables.examination import examine
+from adapters.nftables.flows import Tracker, blocking, is_ours
 from adapters.nftables.known import Known
 from adapters.nftables.names import ENTER, HOOK, NAME_LENGTH, Names
 from adapters.nftables.reading import Reader
@@ -35,6 +36,7 @@ _CAPABILITIES = {
         compare_and_swap=True,
         dry_run=True,
         member_deltas=True,
+        close_flows=True,
     )
     for form in (Form.TIERED, Form.FLAT)
 }
@@ -49,6 +51,7 @@ class NftablesAdapter:
         self._names = Names(config.owner)
         self._way = way = way or transport(config, self._scope)
         self._client = Client(config.name, way, self._scope.program, config.permit)
+        self._tracker = Tracker(config.name, way, self._scope.conntrack, config.permit)
         self._reader = Reader(self._names, self._scope)
         self._known: Known | None = None
         self._identity: str | None = None
@@ -172,13 +175,28 @@ class NftablesAdapter:
         # Made and deleted first: the file replaces whatever stands, and needs nothing to stand.
         self._client.store(self._scope.persist, f"{table}\ndelete {table}\n".encode() + text)
 
-    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
-        """Not yet."""
-        return ()
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
+        """One command of conntrack for each address."""
+        return list(self._tracker.flows(sources))
 
-    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
-        """Not yet."""
-        return 0
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
+        """One transaction that keeps them closed, then one command of conntrack for each; two more to see whose table that is."""
+        if not flows:
+            return 0
+        table, mark = self._names.flows, f"fusion-bridge {self._names.owner}"
+        known = self._checked(fence)
+        stands = any((one.family, one.name) == ("inet", table) for one in self._client.tables())
+        if stands and not is_ours(self._client.table(table), mark):
+            raise NotOwned(self.device, [f"table inet {table}"])
+        draft = self._draft((), fence, known)
+        try:
+            self._client.commit([*draft.commands(), *blocking(table, mark, self._scope.priority, flows, stands=stands)])
+        except Refusal as refusal:
+            self._known = None
+            self._checked(fence)
+            raise Drifted(self.device, f"what keeps flows closed is not as it was read: {refusal.text}") from None
+        self._known = draft.after
+        return sum(map(self._tracker.forget, flows))
 
     def examine(self) -> Sequence[Finding]:
         """Six commands, and one more where the table is kept in a file."""
@@ -198,7 +216,7 @@ class NftablesAdapter:
         found.foreign += [
             Foreign(f"table {table.family} {table.name}")
             for table in tables
-            if (table.family, table.name) != ("inet", self._names.table)
+            if table.family != "inet" or table.name not in (self._names.table, self._names.flows)
         ]
         self._known = found
         return found

@@ -86,6 +86,11 @@ class Names:
         """Our table, of the family inet."""
         return f"fusion_bridge_{self.owner}"
 
+    @property
+    def flows(self) -> str:
+        """The table that keeps closed flows closed; no owner's own table, since an owner has no "_"."""
+        return f"{self.table}_flows"
+
     def name(self, key: ObjectKey) -> str:
         """What the object is called; a group's sets are called so and end in their flavours."""
         if key.kind is Kind.ATTACHMENT:

@@ -5,6 +5,7 @@ url: ssh://gateway-b:22     # another one, through the system's ssh client; the 
 scope:
   form: tiered              # or flat: one list, the three policies one after the other
   program: /usr/sbin/nft
+  conntrack: /usr/sbin/conntrack   # only where closeFlows asks for it
   sudo: false               # `sudo -n` before each command
   networkNamespace: blue    # the gateway is a network namespace of that machine
   logRate: 100              # log lines per second for each rule, 0: no limit
@@ -31,7 +32,7 @@ _OWNER = re.compile(r"[a-z0-9]{1,12}\Z")
 _PATH = re.compile(r"/[A-Za-z0-9_.+@-]+(/[A-Za-z0-9_.+@-]+)*\Z")
 _WORD = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}\Z")
 _HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:-]*\Z")
-_PATHS = ("program", "persist", "identityFile", "knownHosts")
+_PATHS = ("program", "conntrack", "persist", "identityFile", "knownHosts")
 _NUMBERS = {"logRate": (0, 1_000_000), "logGroup": (0, 65535), "transactionSteps": (1, 1_000_000)}
 _SSH_ONLY = ("identityFile", "knownHosts")
 _FORMS = (Form.TIERED, Form.FLAT)
@@ -46,6 +47,7 @@ class Scope:
     port: int | None = None
     form: Form = Form.TIERED
     program: str = "nft"
+    conntrack: str = "conntrack"
     sudo: bool = False
     network_namespace: str = ""
     log_rate: int = 100
@@ -67,6 +69,7 @@ class Scope:
             port=url.port if url.scheme == "ssh" else None,
             form=Form(scope.get("form", Form.TIERED)),
             program=str(scope.get("program", "nft")),
+            conntrack=str(scope.get("conntrack", "conntrack")),
             sudo=bool(scope.get("sudo", False)),
             network_namespace=str(scope.get("networkNamespace", "")),
             log_rate=int(scope.get("logRate", 100)),

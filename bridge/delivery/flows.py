@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.delivery.auditor import Note
 from bridge.delivery.enforcement import Enforcement
 from bridge.delivery.ledger import Ledger
-from bridge.errors import Busy, DeviceError, FencedOff
+from bridge.errors import Busy, DeviceError, Drifted, FencedOff
 from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Objects
@@ -131,7 +131,7 @@ class LiveFlows:
     def _failed(self, error: DeviceError, asked: Sequence[str], fence: Fence) -> None:
         self._failures += 1
         log.warning("live flows not closed", device=self.device, error=str(error), attempt=self._failures)
-        if isinstance(error, Busy) and self._failures < _TRIES:
+        if isinstance(error, Busy | Drifted) and self._failures < _TRIES:
             self._due = self._clock.elapsed() + max(_WAIT * 2 ** (self._failures - 1), error.retry_after or 0.0)
             return
         self._failures = 0

@@ -30,6 +30,13 @@ kernel = pytest.mark.skipif(
 """For tests on the real kernel: left out by name where it cannot be had, and failing for want of it on CI."""
 
 
+tracked = pytest.mark.skipif(
+    shutil.which("conntrack") is None and os.environ.get("CI") != "true",
+    reason="needs conntrack, which is not installed",
+)
+"""For tests of tracked flows, beside `kernel`."""
+
+
 def run(*words: str, stdin: str = "", check: bool = True) -> str:
     """A command's output."""
     done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, timeout=30)
