@@ -1,26 +1,31 @@
 """A FortiGate behind its REST API, as the adapter contract wants it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
+from adapters.fortigate import sessions
 from adapters.fortigate.canonical import RULES, UNUSED, normalize
 from adapters.fortigate.client import Client, Refusal, place
+from adapters.fortigate.feeds_moves import Moves
+from adapters.fortigate.feeds_pushed import Feeds
 from adapters.fortigate.fence import Keeper
 from adapters.fortigate.known import Known
 from adapters.fortigate.names import NAME_LENGTH, Names
 from adapters.fortigate.reading import Reader
-from adapters.fortigate.rows import POLICY
+from adapters.fortigate.rows import POLICY, Rows
 from adapters.fortigate.scope import Scope, problems
 from adapters.fortigate.transactions import Transactions
 from adapters.fortigate.transport import Transport
+from adapters.fortigate.unit import Unit, look
 from adapters.fortigate.writer import Writer
 from bridge.contract import DeviceConfig
-from bridge.errors import NotOwned, Rejected
+from bridge.errors import Denied, NotOwned, Rejected
 from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.examination import Finding
 from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Attachment, DeviceObject, FenceState, Foreign, Intent, Objects, ReadScope, Snapshot
-from bridge.model.plan import Fence, Op, Outcome, Plan
+from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 from bridge.model.policy import Tier
 from bridge.model.tiers import attachment
 
@@ -35,10 +40,15 @@ class FortigateAdapter:
         self._scope = scope = Scope.of(config)
         self._names = Names(config.owner)
         self._client = Client(Transport(config), scope.vdom, config.permit)
-        self._reader = Reader(self._client, self._names, scope)
+        self._feeds = Feeds(self._client, self._names, scope.feeds.renew) if scope.feeds else None
+        rows = Rows(self._names, scope, self._feeds.used if self._feeds else ())
+        self._reader = Reader(self._client, self._names, scope, self._feeds)
         self._keeper = Keeper(self._client, self._names)
         self._transactions = Transactions(self._client, self._keeper, scope.transaction_seconds)
-        self._writer = Writer(self._client, self._reader, self._transactions, self._names, scope, self._keeper.check)
+        check = self._keeper.check
+        self._writer = Writer(self._client, self._reader, self._transactions, self._names, scope, rows, check)
+        self._moves = Moves(self._client, self._reader, self._feeds, rows, check) if self._feeds else None
+        self._unit = Unit("")
         self._known: Known | None = None
 
     @property
@@ -54,7 +64,11 @@ class FortigateAdapter:
     @property
     def limits(self) -> Limits:
         """How much it takes."""
-        return _limits(self._config, self._scope)
+        return (
+            self._unit.limits(_limits(self._config, self._scope))
+            if self._unit.serial
+            else _limits(self._config, self._scope)
+        )
 
     @property
     def calls(self) -> int:
@@ -97,7 +111,7 @@ class FortigateAdapter:
             shown,
             tuple(foreign + known.foreign),
             fence,
-            identity=self._client.serial,
+            identity=self._unit.identity(self._scope.units),
             attached=attached,
             attach_by={tier: self.attach_hint(tier) for tier, there in attached.items() if not there},
             complete=scope.everything,
@@ -136,20 +150,29 @@ class FortigateAdapter:
         self._check_anchor(plan, known)
         observed: dict[ObjectKey, DeviceObject | None] = {}
         for phase in plan.phases:
-            observed.update(self._writer.phase(phase, known, fence))
+            observed.update(self._phase(phase, known, fence))
+        refused: dict[ObjectKey, str] = {}
+        if self._moves is not None:
+            observed.update(self._moves.finish(known))
+            refused = self._moves.refused()
         self._known = known
-        return Outcome(observed, calls=self._client.calls - calls)
+        return Outcome(observed, refused=refused, calls=self._client.calls - calls)
+
+    def _phase(self, phase: Sequence[Step], known: Known, fence: Fence) -> Mapping[ObjectKey, DeviceObject | None]:
+        if self._moves is None:
+            return self._writer.phase(phase, known, fence)
+        return self._moves.phase(phase, known, fence, lambda steps: self._writer.phase(steps, known, fence))
 
     def save(self) -> None:
         """FortiOS saves by itself, unless somebody has set it otherwise."""
 
-    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
-        """None that are told yet."""
-        return ()
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+        """Those with ports of our VDOM: a call for each source and thousand sessions of it."""
+        return sessions.flows(self._client, sources)
 
-    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
-        """None."""
-        return 0
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
+        """One by one; the fence is looked at before each."""
+        return sessions.close(self._client, flows, lambda: self._keeper.check(fence))
 
     def examine(self) -> Sequence[Finding]:
         """Nothing that is told yet."""
@@ -162,10 +185,21 @@ class FortigateAdapter:
 
     def _loaded(self) -> Known:
         self._known = None
+        self._look()
         known = self._reader.everything()
         known.kept |= self._writer.kept
         self._known = known
         return known
+
+    def _look(self) -> None:
+        """Who answers; Denied where nothing is to be written there. A unit that takes no pushed feeds has its groups as objects."""
+        self._unit = unit = look(self._client)
+        objections = list(unit.objections(self._scope.acknowledged, policies=self._scope.policies))
+        if objections:
+            raise Denied(self.device, "; ".join(objections))
+        feeds = self._scope.feeds
+        if feeds is not None and feeds.most and not unit.pushes:
+            self._scope = replace(self._scope, feeds=replace(feeds, most=0))
 
     def _read_fence(self) -> tuple[FenceState, list[Foreign]]:
         try:
@@ -174,12 +208,13 @@ class FortigateAdapter:
             return FenceState(), [Foreign(name, _OCCUPIED) for name in error.names]
 
     def _check_anchor(self, plan: Plan, known: Known) -> None:
-        """Without the policy next to which our block stands nobody knows what it would come before: rules are held, and nothing is written."""
-        steps = [step for step in plan.steps if step.key.kind in RULES and step.op is not Op.DELETE]
+        """Without the policy next to which our block stands nobody knows what it would come before: rules are held, nothing is written."""
+        steps = [step for step in plan.steps if step.key.kind in RULES]
         if not steps:
             return
-        self._reader.rules(known)
-        if known.anchor is None:
+        self._reader.rules(known)  # as they stand now, for others move policies too
+        steps = [step for step in steps if step.op is not Op.DELETE]
+        if steps and known.anchor is None:
             self._known = known
             why = f"{POLICY} {self._scope.anchor}, next to which our policies stand, is not there: nothing is written until it is"
             raise Rejected(self.device, {str(step.key): why for step in steps})
@@ -215,7 +250,8 @@ def _capabilities(scope: Scope) -> Capabilities:
         ipv6=scope.ipv6,
         icmp_types=True,
         protocols=True,
-        atomic=scope.transactions,
+        atomic=scope.transactions and scope.feeds is None,  # no transaction holds what is pushed
+        close_flows=True,
     )
 
 
@@ -225,6 +261,8 @@ def _limits(config: DeviceConfig, scope: Scope) -> Limits:
         shard_members=scope.shard_members,
         name_length=NAME_LENGTH,
         batch=scope.transaction_size,
+        feeds=scope.feeds.most if scope.feeds else 0,
+        feed_entries=scope.feeds.entries if scope.feeds else None,
         calls_in_flight=1,
         call_seconds=config.timeout,
     )

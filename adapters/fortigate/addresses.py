@@ -16,7 +16,7 @@ Json = dict[str, Any]
 NOTHING = "nothing"
 FENCE = "fence"
 FQDN = "fqdn."
-NOWHERE = {"0.0.0.0", "::"}  # noqa: S104 (no address to listen on)
+NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 (no address to listen on)
 
 ADDRESS, ADDRESS6 = "firewall/address", "firewall/address6"
 _HOST_MASK = " 255.255.255.255"

@@ -61,7 +61,7 @@ class Block:
         live = [index for index, row in enumerate(wanted) if row.live]
         end = (live[-1] + 1) if live else 0
         previous = self._put(wanted, range(end), None)
-        self._retire(wanted)
+        self._retire({one.number: wanted[index] for index, one in self._kept.items()})
         self._put(wanted, range(end, len(wanted)), previous)
         return self.writes
 
@@ -173,8 +173,7 @@ class Block:
         query = {"action": "move", side: str(target)}
         self.writes.append(Write(row.key, "PUT", place(POLICY, str(number)), None, query))
 
-    def _retire(self, wanted: Sequence[Row]) -> None:
-        kept = {one.number: wanted[index] for index, one in self._kept.items()}
+    def _retire(self, kept: Mapping[int, Row]) -> None:
         for one in reversed(self.placed):
             row = kept.get(one.number)
             if row is None:

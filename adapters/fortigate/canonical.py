@@ -82,6 +82,8 @@ def _group(value: Group, scope: Scope) -> Group:
         raise ValueError(
             f"{starred[0]}: a FortiGate learns such names only from DNS answers that pass it; see wildcards"
         )
+    if value.pushed:
+        return _feed(value, scope)
     members = _members(value.members, scope)
     if value.fqdns and len(members) + len(value.fqdns) > scope.group_members:
         raise ValueError(_TOO_MANY.format(scope.group_members))
@@ -91,13 +93,29 @@ def _group(value: Group, scope: Scope) -> Group:
 _TOO_MANY = "more members than the {} that one group takes on this device"
 
 
-def _members(members: frozenset[str], scope: Scope) -> frozenset[str]:
+def _feed(value: Group, scope: Scope) -> Group:
+    if scope.feeds is None or not scope.feeds.most:
+        raise ValueError("feeds are not in the settings of this device, or its version takes none")
+    if value.fqdns or value.shards:
+        raise ValueError("a feed holds addresses, in one piece")
+    if len(value.members) > scope.feeds.entries:
+        raise ValueError(f"more members than the {scope.feeds.entries} that the settings have for feeds")
+    return replace(value, members=_hosts(value.members, scope)[0])
+
+
+def _hosts(members: frozenset[str], scope: Scope) -> tuple[frozenset[str], int]:
+    """Members in canonical form, and how many of them are of IPv6."""
     canonical = frozenset(map(canonical_member, members))
     if not _NOBODY.isdisjoint(canonical):
         raise ValueError("0.0.0.0, :: and 255.255.255.255 are no hosts and cannot be members on this device")
     six = sum(":" in member for member in canonical)
     if six and not scope.ipv6:
         raise ValueError("the settings of this device say that it has no IPv6")
+    return canonical, six
+
+
+def _members(members: frozenset[str], scope: Scope) -> frozenset[str]:
+    canonical, six = _hosts(members, scope)
     if max(six, len(canonical) - six) > scope.group_members:
         raise ValueError(_TOO_MANY.format(scope.group_members))
     return canonical

@@ -88,7 +88,7 @@ class Forms:
         return comment | {"member": [{"name": one} for one in sorted(self.members(table, value))]}
 
     def group(
-        self, key: ObjectKey, twins: Mapping[str, Standing | None], words: Mapping[str, Mapping[str, str]]
+        self, key: ObjectKey, twins: Mapping[str, Standing], words: Mapping[str, Mapping[str, str]]
     ) -> Group | Shard:
         """A group as its twins show it; `words` are what our addresses of a table stand for, by name.
 
@@ -97,7 +97,7 @@ class Forms:
         found = {table: self._content(key, one, words[HOLDS[table]]) for table, one in twins.items()}
         contents = list(found.values())
         members = frozenset[str]().union(*(one.members for one in contents))
-        whole = all(one is not None and one.sound for one in twins.values()) and all(one.sound for one in contents)
+        whole = all(one.sound for one in twins.values()) and all(one.sound for one in contents)
         alike = len({(one.fqdns, one.parts) for one in contents}) == 1
         if not (whole and alike):
             members |= {ODD}
@@ -105,11 +105,11 @@ class Forms:
             return Shard(key, members | ({ODD} if contents[0].fqdns or contents[0].parts else frozenset()))
         return Group(key, members, contents[0].fqdns, contents[0].parts)
 
-    def _content(self, key: ObjectKey, one: Standing | None, words: Mapping[str, str]) -> "_Content":
+    def _content(self, key: ObjectKey, one: Standing, words: Mapping[str, str]) -> "_Content":
         members: set[str] = set()
         fqdns: set[str] = set()
         left: set[str] = set()
-        for name in one.members if one else ():
+        for name in one.members:
             word = words.get(name, "")
             if word.startswith(FQDN):
                 fqdns.add(word.removeprefix(FQDN))

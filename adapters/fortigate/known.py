@@ -1,11 +1,12 @@
 """What is known of the unit between calls. Never the truth: it refuses what does not meet what stands, and then all is read anew."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from adapters.fortigate.addresses import ADDRESS, ADDRESS6
 from adapters.fortigate.canonical import UNUSED
+from adapters.fortigate.feeds_pushed import Feeds
 from adapters.fortigate.groups import HOLDS, Forms, Place, Standing, ports
 from adapters.fortigate.names import Names
 from adapters.fortigate.rows import Placed
@@ -20,10 +21,13 @@ class Known:
     """The tables as they were last read, moved forward by what was written since.
 
     `words` are the shared entries that are ours, by table and name, each with what it stands for, empty where that is not what its name
-    says. `used` counts the groups that name an entry, `ruled` are those that policies name. `strange` are entries under names of ours that do not carry our mark. `numbers` are those of all policies, in their order.
+    says; `used` counts the groups that name an entry, `ruled` are those that policies name, `kept` those that others do. `strange` are
+    entries under names of ours that do not carry our mark. `halves` are objects of which some entries are there and some are not: they
+    do not count as there. `numbers` are those of all policies, in their order.
     """
 
     forms: Forms
+    feeds: Feeds | None = None
     words: dict[str, dict[str, str]] = field(default_factory=lambda: {ADDRESS: {}, ADDRESS6: {}, SERVICE: {}})
     groups: dict[str, dict[str, Standing]] = field(default_factory=lambda: {table: {} for table in HOLDS})
     ports: dict[str, tuple[PortRange, ...]] = field(default_factory=dict)
@@ -37,6 +41,7 @@ class Known:
     used: Counter[Place] = field(default_factory=Counter)
     ruled: frozenset[Place] = frozenset()
     kept: set[Place] = field(default_factory=set)
+    halves: set[ObjectKey] = field(default_factory=set)
     foreign: list[Foreign] = field(default_factory=list)
     policy_names: dict[str, int] = field(default_factory=dict)
 
@@ -47,7 +52,16 @@ class Known:
 
     def settle(self, key: ObjectKey) -> None:
         """Make the object of this key out of its entries; nothing where it is not there, or not ours."""
-        value = None if any(place in self.strange for place in self.forms.places(key)) else self._value(key)
+        spots = self.forms.places(key)
+        ours = not any(spot in self.strange for spot in spots)
+        there = [self.standing(spot) for spot in spots] if ours else []
+        self.halves.discard(key)
+        if any(there) and not all(there):
+            self.halves.add(key)
+        value = self._value(key) if there and all(there) else None
+        if self.feeds is not None:
+            value = self.feeds.over(key, value)
+            self.keys.update({name: key for name in (self.feeds.name(key),) if key in self.feeds})
         if value is None:
             self.objects.pop(key, None)
             self.keys.pop(self.names.name(key), None)
@@ -85,7 +99,10 @@ class Known:
     def snapshot(self) -> Objects:
         """All that is ours, and what an interrupted change left behind."""
         found = {**self.objects, **self.rules}
-        left = self.unused()
+        left = [
+            *self.unused(),
+            *(spot for key in self.halves for spot in self.forms.places(key) if self.standing(spot)),
+        ]
         if left:
             found[UNUSED] = Group(UNUSED, fqdns=frozenset(f"{table} {name}" for table, name in left))
         return found
@@ -94,13 +111,8 @@ class Known:
         """One object of ours."""
         return self.rules.get(key) or self.objects.get(key)
 
-    def _value(self, key: ObjectKey) -> DeviceObject | None:
+    def _value(self, key: ObjectKey) -> DeviceObject:
         if key.kind is Kind.PORTS:
-            shown = [self.ports.get(name) for _, name in self.forms.places(key)]
-            return ports(key, (one or () for one in shown)) if any(one is not None for one in shown) else None
-        twins: Mapping[str, Standing | None] = {
-            table: self.groups[table].get(name) for table, name in self.forms.places(key)
-        }
-        if not any(twins.values()):
-            return None
+            return ports(key, (self.ports[name] for _, name in self.forms.places(key)))
+        twins = {table: self.groups[table][name] for table, name in self.forms.places(key)}
         return self.forms.group(key, twins, self.words)

@@ -10,6 +10,7 @@ from adapters.fortigate import addresses, services, wire
 from adapters.fortigate.addresses import ADDRESS, ADDRESS6, FENCE
 from adapters.fortigate.canonical import RULES
 from adapters.fortigate.client import Client
+from adapters.fortigate.feeds_pushed import Feeds
 from adapters.fortigate.groups import HOLDS, Forms, Place, Standing
 from adapters.fortigate.known import Known
 from adapters.fortigate.names import Names
@@ -33,21 +34,27 @@ _FORMATS: Mapping[str, str] = {
 class Reader:
     """Reads the tables of one unit."""
 
-    def __init__(self, client: Client, names: Names, scope: Scope) -> None:
+    def __init__(self, client: Client, names: Names, scope: Scope, feeds: Feeds | None = None) -> None:
         self._client = client
         self._names = names
         self._scope = scope
         self._forms = Forms(names, scope.ipv6)
-        self._rows = Rows(names, scope)
+        self._feeds = feeds
+        self._rows = Rows(names, scope, feeds.used if feeds else ())
 
     def everything(self) -> Known:
         """All that is ours: one call for each table. Raises Busy, Denied."""
-        known = Known(self._forms)
+        known = Known(self._forms, self._feeds)
         for table in (ADDRESS, *((ADDRESS6,) if self._scope.ipv6 else ())):
             self._addresses(table, known)
         keys = set(self._services(known, self._ours()))
         for table in self._forms.tables:
             keys.update(self._groups(table, known, self._ours()))
+        if self._feeds is not None:
+            self._feeds.read()
+            known.foreign += self._feeds.foreign
+            self._feeds.use({key for key in self._feeds.keys if any(map(known.standing, self._forms.places(key)))})
+            keys.update(self._feeds.keys)
         for key in keys:
             known.settle(key)
         if self._scope.policies:
@@ -57,6 +64,8 @@ class Reader:
     def named(self, known: Known, keys: Collection[ObjectKey]) -> None:
         """Read these objects anew."""
         self.again(known, [place for key in keys for place in self._forms.places(key)])
+        if self._feeds is not None:
+            self._feeds.again(keys)
         for key in keys:
             known.settle(key)
         if self._scope.policies and any(key.kind in RULES for key in keys):
@@ -125,7 +134,7 @@ class Reader:
         for one in self._client.entries(SERVICE, wire.Service, {**query, "format": _FORMATS[SERVICE]}):
             if not self._names.looks_ours(one.name, one.comment):
                 continue
-            base, _, protocol = one.name.rpartition("_")
+            protocol = one.name.rpartition("_")[2]
             key = self._names.key(one.comment)
             if key is None:
                 self._shared(SERVICE, one.name, one.comment, services.word(one), known)
@@ -139,11 +148,11 @@ class Reader:
         for one in self._client.entries(table, wire.Group, {**query, "format": _FORMATS[table]}):
             if not self._names.looks_ours(one.name, one.comment):
                 continue
-            key = self._names.key(one.comment)
+            key, members = self._names.key(one.comment), frozenset(member.name for member in one.member)
             if key is None or (table, one.name) not in self._forms.places(key):
                 self._strange(table, one.name, _UNMARKED if key is None else _MISNAMED, known)
+                known.use(HOLDS[table], (), members)
                 continue
-            members = frozenset(member.name for member in one.member)
             sound = one.type == "default" and one.exclude == "disable"
             known.groups[table][one.name] = Standing(one.comment, members, sound)
             known.use(HOLDS[table], (), members)

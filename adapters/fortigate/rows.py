@@ -6,12 +6,13 @@ stands in its comments. The status says the rest: a tier's header is enabled whi
 names it, and a line only while both are. So everything can be built, verified and read before any of it decides a packet.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from adapters.fortigate import feeds
 from adapters.fortigate.addresses import ADDRESS, ADDRESS6, NOTHING
 from adapters.fortigate.names import Names
 from adapters.fortigate.scope import Scope
@@ -157,6 +158,7 @@ class Rows:
 
     names: Names
     scope: Scope
+    fed: Container[ObjectKey] = ()  # groups that policies name by their feed
 
     def body(self, row: Row) -> Json:
         """All that we say of a policy but where it stands."""
@@ -228,9 +230,12 @@ class Rows:
         return content
 
     def _sides(self, sources: Iterable[ObjectKey], destinations: Iterable[ObjectKey]) -> Json:
-        here, there = (_rows(map(self.names.name, side)) for side in (sources, destinations))
+        here, there = (_rows(map(self._called, side)) for side in (sources, destinations))
         six = {"srcaddr6": here, "dstaddr6": there} if self.scope.ipv6 else {}
         return {"srcaddr": here, "dstaddr": there} | six
+
+    def _called(self, key: ObjectKey) -> str:
+        return feeds.name(self.names, key) if key in self.fed else self.names.name(key)
 
     def _nowhere(self) -> Json:
         nothing = _rows([self.names.shared(NOTHING)])

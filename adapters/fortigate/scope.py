@@ -21,6 +21,9 @@ scope:
       inspectionMode: flow
       profiles: {}          # on Allow: ips-sensor, application-list, av-profile, webfilter-profile, dnsfilter-profile, ssl-ssh-profile, …
       logtraffic: disable   # of rules that do not log; rules that do have all
+  acknowledge: []           # policyBased, fortiManager: serve a unit that is refused otherwise
+  units: []                 # the serials of a cluster's units, so that a failover between them is no other device
+  feeds: {most: 64}         # see feeds_scope; without it no feeds
 attach:
   mode: none                # or ifEmpty: our policies are switched on; until then they stand there disabled
 """
@@ -30,6 +33,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.fortigate import feeds_scope
+from adapters.fortigate.feeds_scope import Pushing
 from bridge.contract import DeviceConfig
 
 _OWNER = re.compile(r"[a-z0-9]{1,12}\Z")
@@ -85,6 +90,9 @@ class Scope:
     before: bool = True
     template: Template = field(default_factory=Template)
     attach: bool = False
+    acknowledged: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    feeds: Pushing | None = None
 
     @classmethod
     def of(cls, config: DeviceConfig) -> "Scope":
@@ -105,6 +113,9 @@ class Scope:
             before="before" in policies,
             template=_template(policies.get("template", {})),
             attach=config.attach.get("mode", "none") == "ifEmpty",
+            acknowledged=tuple(scope.get("acknowledge", ())),
+            units=tuple(scope.get("units", ())),
+            feeds=Pushing.of(scope),
         )
 
 
@@ -150,8 +161,10 @@ def _scope_problems(name: str, value: object) -> Iterator[tuple[str, str]]:
         wanted = "" if number else f"a number from {least} to {most}"
     elif name == "policies":
         yield from _policies_problems(value)
+    elif name in feeds_scope.KNOWN:
+        yield from feeds_scope.problems(name, value)
     else:
-        wanted = f"unknown; there are {', '.join(sorted({'mode', 'vdom', 'policies', *_SWITCHES, *_NUMBERS}))}"
+        wanted = f"unknown; there are {', '.join(sorted({'mode', 'vdom', 'policies', *_SWITCHES, *_NUMBERS, *feeds_scope.KNOWN}))}"
     if wanted:
         yield f"scope.{name}", wanted
 

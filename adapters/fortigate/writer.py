@@ -17,8 +17,9 @@ from adapters.fortigate.writes import Draft
 from bridge.errors import DeviceError, Drifted, NotOwned, Rejected
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
-from bridge.model.plan import Fence, Op, Step
+from bridge.model.plan import Fence, Step
 
+_DROPPED = 424  # of a transaction that is over
 _BETWEEN_CHECKS = 25  # single writes after which the fence is looked at again
 
 
@@ -32,6 +33,7 @@ class Writer:
         transactions: Transactions,
         names: Names,
         scope: Scope,
+        rows: Rows,
         check: Callable[[Fence], None],
     ) -> None:
         self._client = client
@@ -39,7 +41,7 @@ class Writer:
         self._transactions = transactions
         self._names = names
         self._scope = scope
-        self._rows = Rows(names, scope)
+        self._rows = rows
         self._check = check
         self.kept: set[Place] = set()
 
@@ -47,8 +49,6 @@ class Writer:
         """One phase of a plan; what the unit then holds of each object, read back. Raises every error of the contract."""
         known.kept |= self.kept
         rules = any(step.key.kind in RULES for step in steps)
-        if rules:
-            self._reader.rules(known)
         fits = len(steps) <= self._scope.transaction_size and (len(steps) > 1 or rules)
         draft = Draft(known, self._rows, self._scope, self._scope.transactions and fits)
         draft.draw(steps)
@@ -59,8 +59,10 @@ class Writer:
         if draft.touched:
             self._reader.again(known, draft.touched)
         for step in steps:
-            if step.key.kind not in RULES:
+            if step.key.kind not in RULES and step.key != UNUSED:
                 known.settle(step.key)
+        for key in tuple(known.halves):
+            known.settle(key)
         if rules and draft.writes:
             self._reader.rules(known)
         return {step.key: None if step.key == UNUSED else known.one(step.key) for step in steps}
@@ -87,10 +89,7 @@ class Writer:
                 strange[write.key] = (POLICY, name)
         if strange:
             raise self._not_owned(strange)
-        deleted = {
-            spot: step.key for step in steps if step.op is Op.DELETE for spot in draft.known.forms.places(step.key)
-        }
-        deleted = {spot: key for spot, key in deleted.items() if spot in draft.touched} | draft.going
+        deleted = {_spot(write): write.key for write in draft.late}
         lost = self._reader.unmarked(deleted) if deleted else set()
         self.kept |= lost & draft.going.keys()
         if lost:
@@ -160,13 +159,15 @@ class Writer:
             if spot[0] == POLICY or not self._reader.unmarked([spot]):
                 return Drifted(device, f"{spot[1]} is there already: {refusal.text}")
             return self._not_owned({write.key: spot})
-        if refusal.error == IN_USE and self._keeps(write, draft):
-            return Drifted(device, f"others name what was to go, so it stays: {refusal.text}")
-        if refusal.missing or refusal.status == 424:
+        if self._moved(refusal) or (refusal.error == IN_USE and self._keeps(write, draft)):
             return Drifted(device, f"not as it was read: {refusal.text}")
-        if refusal.error == INVALID and f" {self._names.prefix}" in refusal.text:
-            return Drifted(device, f"what it refers to is gone: {refusal.text}")
         return Rejected(device, {str(write.key): refusal.text})
+
+    def _moved(self, refusal: Refusal) -> bool:
+        """Whether something of ours that should be there is not, or the other way round. What the settings name was never read."""
+        if refusal.missing or refusal.status == _DROPPED or refusal.error == EXISTS:
+            return True
+        return refusal.error == INVALID and f" {self._names.prefix}" in refusal.text
 
     def _not_owned(self, taken: dict[ObjectKey, Place]) -> NotOwned:
         names = {key: f"{table} {name}" for key, (table, name) in taken.items()}

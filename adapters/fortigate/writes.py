@@ -143,6 +143,12 @@ class Draft:
     ) -> None:
         """Shared entries that nothing of ours names any more."""
         known = self.known
+        halves = known.halves - {step.key for step in steps} if leftover else ()
+        for key in sorted(halves):
+            for spot in filter(known.standing, self._forms.places(key)):
+                self._count(spot, None)
+                self.touched.add(spot)
+                self.late.append(Write(key, "DELETE", place(*spot)))
         maybe = {spot for spot, more in self._delta.items() if more < 0} | (before - after)
         maybe |= known.unused().keys() if leftover else set()
         for spot in sorted(maybe):

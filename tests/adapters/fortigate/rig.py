@@ -1,0 +1,137 @@
+"""A simulated FortiGate in the hands of the conformance suite, with what depends on how the adapter names things."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from adapters.fortigate.groups import Forms
+from adapters.fortigate.names import Names
+from bridge.contract import DeviceConfig
+from bridge.lab.devices.fortigate.rig import FortigateRig
+from bridge.lab.devices.fortigate.simulator import Fortigate
+from bridge.model.identity import ObjectKey
+
+OWNER = "fb"
+ANCHOR = "site deny"
+SITE: Mapping[str, Any] = {
+    "srcintf": [{"name": "any"}],
+    "dstintf": [{"name": "any"}],
+    "schedule": "always",
+    "service": [{"name": "ALL"}],
+}
+
+
+@dataclass(frozen=True)
+class Token:
+    """The token as the box knows it now."""
+
+    device: Fortigate
+
+    def value(self, name: str) -> str:
+        return {"token": self.device.password}[name]
+
+
+class Rig(FortigateRig):
+    """A box whose rules the bridge keeps, before a policy that never matches."""
+
+    def __init__(self, device: Fortigate, **scope: object) -> None:
+        super().__init__(device)
+        self._scope = scope
+
+    def config(self, *, owner: str = OWNER, batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
+        scope = {"mode": "policies", "policies": {"before": ANCHOR}, **self._scope}
+        scope |= {"transactionSize": max(2, batch)} if batch else {}
+        url, token, ca = self.device.url, Token(self.device), self.device.ca
+        attach = {"mode": "ifEmpty"}
+        return DeviceConfig("edge", "fortigate", url, owner, token, scope, attach, ca_file=ca, timeout=timeout)
+
+    def reset(self) -> None:
+        super().reset()
+        never = {"name": ANCHOR, "srcaddr": [{"name": "none"}], "dstaddr": [{"name": "none"}], "action": "deny"}
+        self.device.put_object("firewall/policy", SITE | never, user="site")
+        self._since = self.device.writes()[-1].number
+
+    def plant(self) -> Collection[str]:
+        """What a site has, and what could be mistaken for ours: our prefix, our mark, or a name that holds both somewhere."""
+        put = self.device.put_object
+        put("firewall/address", {"name": "site-host", "subnet": "192.0.2.66/32"}, user="site")
+        put(
+            "firewall/address", {"name": "my_fb_host", "subnet": "192.0.2.67/32", "comment": "not fb:fb:x"}, user="site"
+        )
+        put("firewall/address", {"name": "fb_10.9.9.9", "subnet": "10.9.9.9/32"}, user="site")
+        member = [{"name": "site-host"}]
+        put("firewall/addrgrp", {"name": "fb_prod_service_shop_theirs", "member": member}, user="site")
+        mark = "fb:fb:group:prod/service/shop/copied"
+        put("firewall/addrgrp", {"name": "copy of a group", "member": member, "comment": mark}, user="site")
+        put("firewall.service/custom", {"name": "fb_theirs_tcp", "tcp-portrange": "80"}, user="site")
+        policy = {"name": "fb_theirs", "srcaddr": member, "dstaddr": member, "action": "accept", "policyid": 900}
+        put("firewall/policy", SITE | policy, user="site")
+        self._since = self.device.writes()[-1].number
+        return (
+            "firewall/address fb_10.9.9.9",
+            "firewall/addrgrp fb_prod_service_shop_theirs",
+            "firewall/addrgrp copy of a group",
+            "firewall.service/custom fb_theirs_tcp",
+            "firewall/policy fb_theirs",
+        )
+
+    def contents(self) -> Mapping[str, bytes]:
+        """Policies by their names and in their order, for their numbers are the box's to choose."""
+        found: dict[str, bytes] = {}
+        policies = self.device.objects("firewall/policy", self.vdom)
+        for name, content in super().contents().items():
+            if ":firewall/policy/" not in name:
+                found[name] = content
+        for shown in policies.values():
+            plain = {key: held for key, held in shown.items() if key not in ("policyid", "q_origin_key", "uuid")}
+            found[f"policy {shown['name']}"] = msgspec.json.encode(plain)
+        ours = [
+            shown["name"] for shown in policies.values() if shown["name"].startswith(f"{OWNER}_") and shown["comments"]
+        ]
+        return found | ({"order": msgspec.json.encode(ours)} if ours else {})
+
+    def unmark(self, key: ObjectKey) -> str:
+        table, name = self._place(key)
+        self.device.put_object("firewall/address", {"name": "site-own", "subnet": "192.0.2.97/32"}, user="site")
+        held = (*self.device.members(table, name), "site-own")
+        body = {"name": name, "comment": "mine now", "member": [{"name": one} for one in held]}
+        self.device.put_object(table, body, user="site")
+        return f"{self.vdom}:{table}/{name}"
+
+    def tamper(self, key: ObjectKey) -> None:
+        table, name = self._place(key)
+        held = (*self.device.members(table, name), "all")
+        self.device.put_object(table, {"name": name, "member": [{"name": one} for one in held]}, user="site")
+
+    def narrow(self, limit: str) -> None:
+        """Of policies, so many lines fit beside the headers: one for each tier, one for the list."""
+        super().narrow(limit)
+        if limit == "rules":
+            self.device.limits.tables["firewall-policy"] += 4
+
+    def _place(self, key: ObjectKey) -> tuple[str, str]:
+        return Forms(Names(OWNER), ipv6=True).places(key)[0]
+
+
+@contextmanager
+def fortigate_rig(**scope: object) -> Iterator[Rig]:
+    """A rig around a simulated box that runs as long as the context."""
+    device = Fortigate()
+    device.start()
+    try:
+        rig = Rig(device, **scope)
+        rig.reset()
+        yield rig
+    finally:
+        device.stop()
+
+
+def single_calls() -> Any:  # noqa: ANN401 - a context manager
+    """The same, for a box without transactions."""
+    return fortigate_rig(transactions=False)
+
+
+__all__ = ["Rig", "Sequence", "fortigate_rig", "single_calls"]
