@@ -166,11 +166,11 @@ class FortigateAdapter:
     def save(self) -> None:
         """FortiOS saves by itself, unless somebody has set it otherwise."""
 
-    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
         """Those with ports of our VDOM: a call for each source and thousand sessions of it."""
         return sessions.flows(self._client, sources)
 
-    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
         """One by one; the fence is looked at before each."""
         return sessions.close(self._client, flows, lambda: self._keeper.check(fence))
 

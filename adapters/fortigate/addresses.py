@@ -20,6 +20,7 @@ NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 (no address to listen on)
 
 ADDRESS, ADDRESS6 = "firewall/address", "firewall/address6"
 _HOST_MASK = " 255.255.255.255"
+_NOTHING4: Json = {"type": "ipmask", "subnet": "0.0.0.0 255.255.255.255"}
 
 
 def tables(what: str, *, ipv6: bool) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ def body(table: str, what: str) -> Json:
     if what.startswith(FQDN):
         return {"type": "fqdn", "fqdn": what.removeprefix(FQDN)}
     if what == NOTHING:
-        return {"type": "ipmask", "subnet": f"0.0.0.0{_HOST_MASK}"} if table == ADDRESS else _prefix6("::/128")
+        return dict(_NOTHING4) if table == ADDRESS else _prefix6("::/128")
     if "-" in what:
         first, _, last = what.partition("-")
         return {"type": "iprange", "start-ip": first, "end-ip": last}

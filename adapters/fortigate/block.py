@@ -57,7 +57,7 @@ class Block:
     def become(self, wanted: Sequence[Row]) -> list[Write]:
         """The calls that make these rows out of what stands."""
         self._kept = self._matched(wanted)
-        self._staying = self._still(wanted)
+        self._staying = self._still()
         live = [index for index, row in enumerate(wanted) if row.live]
         end = (live[-1] + 1) if live else 0
         previous = self._put(wanted, range(end), None)
@@ -100,7 +100,7 @@ class Block:
             return about
         return about if self.at_once else None
 
-    def _still(self, wanted: Sequence[Row]) -> frozenset[int]:
+    def _still(self) -> frozenset[int]:
         """The numbers of the policies that need not move: as many as can be."""
         place_of = {self._kept[index].number: index for index in self._kept}
         run = [one.number for one in self.placed if one.number in place_of and not one.astray]

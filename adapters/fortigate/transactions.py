@@ -1,8 +1,8 @@
 """Transactions of FortiOS: calls that wait on the unit and take effect together, or not at all.
 
 Each begins with a call that changes nothing and names our fence. So the addresses are locked from then on, and nobody can raise the fence
-before the transaction ends; and whoever finds one that was left open knows by it that it is ours, and drops it. That is how a former owner's
-last transaction dies when the next one takes over.
+before the transaction ends; and whoever finds one that was left open knows by it that it is ours, and drops it. That is how the last
+transaction of a former owner dies when the next one takes over.
 """
 
 from collections.abc import Callable, Sequence

@@ -51,7 +51,7 @@ class Rig(FortigateRig):
     def reset(self) -> None:
         super().reset()
         never = {"name": ANCHOR, "srcaddr": [{"name": "none"}], "dstaddr": [{"name": "none"}], "action": "deny"}
-        self.device.put_object("firewall/policy", SITE | never, user="site")
+        self.device.put_object("firewall/policy", {**SITE, **never}, user="site")
         self._since = self.device.writes()[-1].number
 
     def plant(self) -> Collection[str]:
@@ -68,7 +68,7 @@ class Rig(FortigateRig):
         put("firewall/addrgrp", {"name": "copy of a group", "member": member, "comment": mark}, user="site")
         put("firewall.service/custom", {"name": "fb_theirs_tcp", "tcp-portrange": "80"}, user="site")
         policy = {"name": "fb_theirs", "srcaddr": member, "dstaddr": member, "action": "accept", "policyid": 900}
-        put("firewall/policy", SITE | policy, user="site")
+        put("firewall/policy", {**SITE, **policy}, user="site")
         self._since = self.device.writes()[-1].number
         return (
             "firewall/address fb_10.9.9.9",
@@ -80,11 +80,8 @@ class Rig(FortigateRig):
 
     def contents(self) -> Mapping[str, bytes]:
         """Policies by their names and in their order, for their numbers are the box's to choose."""
-        found: dict[str, bytes] = {}
         policies = self.device.objects("firewall/policy", self.vdom)
-        for name, content in super().contents().items():
-            if ":firewall/policy/" not in name:
-                found[name] = content
+        found = {name: held for name, held in super().contents().items() if ":firewall/policy/" not in name}
         for shown in policies.values():
             plain = {key: held for key, held in shown.items() if key not in ("policyid", "q_origin_key", "uuid")}
             found[f"policy {shown['name']}"] = msgspec.json.encode(plain)
