@@ -9,6 +9,7 @@ from adapters.bigip.client import Client, Refusal
 from adapters.bigip.domains import Domains
 from adapters.bigip.examination import examine
 from adapters.bigip.fence import Keeper
+from adapters.bigip.flows import Connections
 from adapters.bigip.known import Known
 from adapters.bigip.names import NAME_LENGTH, Names
 from adapters.bigip.pair import Pair
@@ -46,6 +47,7 @@ class BigipAdapter:
         self._unsaved = True
         self._known = Known(self._names, Domains(self._client, scope.route_domain), scope.fqdn)
         self._records = Records(self._client, self._names)
+        self._connections = Connections(self._client, self._known.domains.now)
         self._keeper = Keeper(config.name, self._records, self._known)
         self._slots = Slots(self._client, self._names, scope.slots)
         transactions = Transactions(self._client, config.timeout)
@@ -182,13 +184,15 @@ class BigipAdapter:
         """Nine calls and the login."""
         return list(examine(self._client, self._config.credentials))
 
-    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
-        """Not yet."""
-        return ()
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
+        """One call for each address."""
+        return list(self._connections.of(sources))
 
-    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
-        """Not yet."""
-        return 0
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
+        """Two calls for each, and those that look at the fence."""
+        if flows:
+            self._keeper.check(fence)
+        return sum(map(self._connections.close, flows))
 
     def close(self) -> None:
         """Give back the token and the connection."""
@@ -290,6 +294,7 @@ def _capabilities(scope: Scope) -> Capabilities:
         protocols=True,
         atomic=True,
         dry_run=True,
+        close_flows=True,
         bandwidth=scope.bandwidth,
         compiles_later=bool(scope.activation),
     )

@@ -9,6 +9,7 @@
 | POST objects `{collection, body}` | put an object there as somebody else; rules: collection `security/firewall/policy/~Common~p/rules` |
 | DELETE objects `{path}` | take away what that REST path names, as somebody else |
 | GET decide?source=…&destination=…&protocol=…&port=…&icmp=8:0&route_domain=0&virtual=…&config=active | the referee's decision |
+| GET, POST connections `{client, client_port, server, server_port, protocol}` | those that are tracked; one more |
 | POST reboot, wipe, deploy | as `Bigip` |
 | POST clock `{advance}` | let seconds pass |
 | POST settings `{compileDelay, manualCompile, latency, tokenLimit, transactionSeconds, serial, failover, sync}` | those given |
@@ -23,6 +24,7 @@ import msgspec
 
 from bridge.lab.devices.bigip.answers import ApiError, encode, framework_error
 from bridge.lab.devices.bigip.configuration import read_body
+from bridge.lab.devices.bigip.connections import Connection
 from bridge.lab.devices.bigip.referee import Packet
 from bridge.lab.devices.bigip.show import show_item
 from bridge.lab.devices.bigip.store import digest
@@ -49,6 +51,8 @@ class Laboratory:
             ("POST", "objects"): lambda given: device.put_object(given["collection"], given["body"]),
             ("DELETE", "objects"): lambda given: device.delete_object(given["path"]),
             ("GET", "decide"): self._decide,
+            ("GET", "connections"): lambda _given: [msgspec.to_builtins(one) for one in device.connections.open],
+            ("POST", "connections"): lambda given: device.connections.open.append(Connection(**given)),
             ("POST", "reboot"): lambda _given: device.reboot(),
             ("POST", "wipe"): lambda _given: device.wipe(),
             ("POST", "deploy"): lambda _given: device.deploy(),

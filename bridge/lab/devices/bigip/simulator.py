@@ -8,6 +8,7 @@ from bridge.lab.devices.bigip import configuration
 from bridge.lab.devices.bigip.answers import CANNED, SYNTAX, ApiError, encode, framework_error
 from bridge.lab.devices.bigip.as3 import As3
 from bridge.lab.devices.bigip.configuration import Call
+from bridge.lab.devices.bigip.connections import Connections
 from bridge.lab.devices.bigip.fields import Json, Limits
 from bridge.lab.devices.bigip.item import State
 from bridge.lab.devices.bigip.kinds import FQDN_POLICY
@@ -53,6 +54,7 @@ class Bigip(Served[State]):
         self.store = Store(self.clock, self.limits, keep=keep)
         self.transactions = Transactions(self.store, self.clock)
         self.as3 = As3(self.store, self.clock, self.changed.notify_all)
+        self.connections = Connections()
         self.default_action = "accept"
         self.names: dict[str, Iterable[str]] = {}
         self.saves = 0
@@ -165,6 +167,7 @@ class Bigip(Served[State]):
     def _end_sessions(self) -> None:
         self.tokens.forget()
         self.transactions.forget()
+        self.connections.open.clear()
 
     # How it answers.
 
@@ -213,12 +216,14 @@ class Bigip(Served[State]):
             return Answer(200, encode(result) if result is not None else b"")
         if parts[:2] == ["security", "firewall"] and not self.identity.provisioned:
             raise ApiError(400, "01071aa1:3: The module AFM is not provisioned.")
+        if parts == ["sys", "connection"]:
+            return Answer(200, self.connections.handle(request.method, request.query))
         if request.method == "GET":
             page = self.system.page(parts)
-            if page is not None:
-                return Answer(200, encode(page))
+            get = Call("GET", request.path, request.query)
             return Answer(
-                200, configuration.perform(self.store.draft(), Call("GET", request.path, request.query), self.limits)
+                200,
+                encode(page) if page is not None else configuration.perform(self.store.draft(), get, self.limits),
             )
         if request.transaction and request.method in _WRITES:
             return Answer(200, self.transactions.enqueue(request.transaction, request))
