@@ -3,7 +3,8 @@
 url: https://ec2.eu-central-1.amazonaws.com   # the endpoint of EC2
 scope:
   region: eu-central-1
-  credentials: settings      # username and password are the access key and its secret, token a session's; or ambient: as the AWS SDK finds them
+  credentials: settings      # username and password are the access key and its secret, token a session's
+                             # or ambient: as the AWS SDK finds them (a role of the machine or of the pod)
   rulesPerGroup: 60          # quota: of a security group, inbound, for each family; a prefix list weighs its MaxEntries
   prefixLists: 100           # quota: of the account in the region, those of others included
   entries: 1000              # quota: of one prefix list

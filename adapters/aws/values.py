@@ -56,7 +56,7 @@ class PrefixList:
         return self.state == "delete-complete"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Way:
     """What kind of traffic an entry lets in: a protocol as EC2 calls it, and ports, or type and code of ICMP."""
 

@@ -1,0 +1,266 @@
+"""An account and region of EC2, as the adapter contract wants it.
+
+A managed prefix list for each group, or each part of a large one, and family; entries of security groups for what rules let through, on
+the side of who is called; and one list more, the register, with the rules themselves and the fence. Each change of a list names the
+version that was read, and EC2 refuses it on any other.
+"""
+
+from collections.abc import Collection, Sequence
+
+from adapters.aws.canonical import normalize
+from adapters.aws.client import Client
+from adapters.aws.errors import Refusal
+from adapters.aws.examination import examine
+from adapters.aws.known import Known
+from adapters.aws.names import NAME_LENGTH, Names
+from adapters.aws.reading import Reader
+from adapters.aws.room import refusals
+from adapters.aws.scope import Scope, problems
+from adapters.aws.writer import Writer, final, members_only
+from bridge.contract import DeviceConfig
+from bridge.errors import Drifted, FencedOff, NotOwned, Rejected
+from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding
+from bridge.model.flows import Flow
+from bridge.model.identity import ObjectKey
+from bridge.model.intent import FenceState, Intent, Objects, ReadScope, Snapshot
+from bridge.model.plan import Fence, Outcome, Plan, Step
+from bridge.model.policy import Tier
+from bridge.model.tiers import attachment
+
+_CAPABILITIES = Capabilities(
+    form=Form.ALLOW_ONLY,
+    deny=False,
+    reject=False,
+    log=False,
+    icmp_types=True,
+    protocols=True,
+    compare_and_swap=True,
+    member_deltas=True,
+)
+
+
+class AwsAdapter:
+    """One account and region. Remembers it as it was last read; used by one thread at a time."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self._config = config
+        self._scope = Scope.of(config)
+        self._names = Names(config.owner)
+        self._client = Client(config, self._scope)
+        self._reader = Reader(self._client, self._names, self._scope)
+        self._known: Known | None = None
+        self._account = ""
+
+    @property
+    def device(self) -> str:
+        """The device's name in the settings."""
+        return self._config.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can express and guarantee."""
+        return _CAPABILITIES
+
+    @property
+    def limits(self) -> Limits:
+        """How much it takes."""
+        return _limits(self._config)
+
+    @property
+    def calls(self) -> int:
+        """Requests sent so far, those repeated because they were throttled included."""
+        return self._client.calls
+
+    def normalize(self, intent: Intent) -> Objects:
+        """The intent as `read` would report it, attachments added where the settings ask for them."""
+        return normalize(intent, self._scope)
+
+    def read(self, scope: ReadScope) -> Snapshot:
+        """Everything of ours, or the named objects: three calls, and one for every hundred entries of each list that changed since."""
+        known = self._known = self._reader.look()
+        objects = there = known.reported()
+        if scope.keys is not None:
+            objects = {key: there[key] for key in scope.keys if key in there}
+        attached = {tier: attachment(tier).key in there for tier in Tier}
+        return Snapshot(
+            self.device,
+            objects,
+            tuple(known.foreign()),
+            known.fence,
+            identity=f"{self._owner_of(known)}/{self._scope.region}",
+            attached=attached,
+            attach_by={tier: self._hint() for tier, stands in attached.items() if not stands},
+            complete=scope.everything,
+        )
+
+    def apply(self, plan: Plan, fence: Fence) -> Outcome:
+        """Phase by phase, every list of a phase at the same time; nothing at all where a quota is in the way, or what is not ours.
+
+        A change of a list is refused by EC2 unless it is in the version that was read, and is waited for; so what it holds then has
+        been observed. Entries of security groups are read back.
+        """
+        if plan.empty:
+            return Outcome({})
+        calls = self._client.calls
+        before = self._known
+        known = self._checked(fence, before if before is not None and members_only(plan.steps) else None)
+        self._own(plan.steps, known)
+        found = refusals(known, plan.steps)
+        if found:
+            raise Rejected(self.device, {str(key): why for key, why in found.items()})
+        refused = self._write(plan, fence, known)
+        there = known.reported()
+        observed = {step.key: there.get(step.key) for step in plan.steps if step.key not in refused}
+        return Outcome(observed, refused=refused, calls=self._client.calls - calls)
+
+    def raise_fence(self, fence: Fence) -> None:
+        """Put the epoch and the installation into the register; nothing when they stand there already."""
+        for attempt in (1, 2):
+            known = self._checked(fence)
+            self._own((), known)
+            if known.fence == FenceState(fence.epoch, fence.installation):
+                return
+            try:
+                Writer(self._client, self._reader, known, {}).raise_fence(fence)
+            except Drifted:
+                if attempt == 2:
+                    raise
+            else:
+                return
+            finally:
+                self._known = None
+
+    def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
+        """One call each: our tags onto the lists of our names."""
+        known = self._checked(fence)
+        wanted = {name: key for key in keys for name in self._names.names(key) if name in known.strange}
+        try:
+            for name, key in sorted(wanted.items()):
+                told = next(one for one in known.others if one.id == known.strange[name])
+                self._client.tag(told, self._names.tags(key))
+        except Refusal as refusal:
+            reason = str(refusal)
+        else:
+            return
+        finally:
+            self._known = None
+        raise Drifted(self.device, f"what was to be adopted is not as it was read: {reason}")
+
+    def active(self) -> bool:
+        """A change that is complete is enforced, and no other is taken for made."""
+        return True
+
+    def save(self) -> None:
+        """Nothing to save."""
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+        """Security groups track connections and show none."""
+        return ()
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
+        """Nothing can be closed."""
+        return 0
+
+    def examine(self) -> Sequence[Finding]:
+        """A read, and a try of each call that we make and of some that we should not be able to make; nothing is changed."""
+        known = self._reader.look()
+        return list(examine(self._client, known, self._owner_of(known)))
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._known = None
+        self._client.close()
+
+    # ---- what stands
+
+    def _checked(self, fence: Fence, like: Known | None = None) -> Known:
+        """The account as it is now, where the fence lets us write; its security groups as they were known, where that is given."""
+        known = self._known = self._reader.look(None if like is None else like.rules)
+        state = known.fence
+        if not fence.passes(state):
+            ours = f"ours is {fence.epoch} of {fence.installation}"
+            raise FencedOff(self.device, f"epoch {state.epoch} of {state.installation} stands there, {ours}")
+        return known
+
+    def _own(self, steps: Sequence[Step], known: Known) -> None:
+        """Refuse what would stand where something of somebody else's stands."""
+        if self._names.register in known.strange:
+            raise NotOwned(self.device, [known.strange[self._names.register]])
+        taken = {
+            step.key: known.strange[name]
+            for step in steps
+            for name in self._names.names(step.key)
+            if name in known.strange
+        }
+        if taken:
+            why = {str(key): f"{name} has its name and not our tags" for key, name in taken.items()}
+            raise NotOwned(self.device, taken.values(), why)
+
+    def _owner_of(self, known: Known) -> str:
+        """Whose account it is; asked for where nothing that was read tells."""
+        self._account = known.account or self._account
+        if not self._account:
+            try:
+                self._account = self._client.account()
+            except Refusal:
+                return ""
+        return self._account
+
+    def _hint(self) -> str:
+        """How a person puts our rules in force."""
+        places = ", ".join(place.group for place in self._scope.places) or "security groups, each with its destinations"
+        return f"attach: {{mode: ifEmpty, securityGroups: …}} for {places}; or refer to the prefix lists {self._config.owner}/…"
+
+    # ---- changes
+
+    def _write(self, plan: Plan, fence: Fence, known: Known) -> dict[ObjectKey, str]:
+        writer = Writer(self._client, self._reader, known, final(plan.steps))
+        refused: dict[ObjectKey, str] = {}
+        done = False
+        try:
+            if known.fence == FenceState():
+                writer.raise_fence(fence)
+            writer.tidy()
+            for phase in plan.phases:
+                refused.update(writer.phase(phase))
+            writer.fit()
+            done = True
+        finally:
+            if not done:
+                self._known = None
+        return refused
+
+
+class AwsFactory:
+    """Opens adapters for devices of the kind `aws`."""
+
+    kind = "aws"
+
+    def capabilities(self, config: DeviceConfig) -> Capabilities:  # noqa: ARG002
+        """As the adapter would say."""
+        return _CAPABILITIES
+
+    def limits(self, config: DeviceConfig) -> Limits:
+        """As the adapter would say."""
+        return _limits(config)
+
+    def problems(self, config: DeviceConfig) -> dict[str, str]:
+        """What is wrong with the settings, by path."""
+        return problems(config)
+
+    def open(self, config: DeviceConfig) -> AwsAdapter:
+        """An adapter; no call is made before the first read."""
+        return AwsAdapter(config)
+
+
+def _limits(config: DeviceConfig) -> Limits:
+    scope = Scope.of(config)
+    return Limits(
+        group_members=scope.entries,
+        # Parts are filled by chance: the fullest is well below what a list holds.
+        shard_members=max(1, scope.entries * 4 // 5),
+        name_length=NAME_LENGTH,
+        batch=scope.changes,
+        call_seconds=config.timeout,
+    )

@@ -1,0 +1,242 @@
+"""EC2 as it is spoken to: a dozen calls, each with one meaning for each way in which it is refused (see `errors`).
+
+A call that is throttled was not done, and is made again a few times, each time longer after; the permit is asked each time.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from adapters.aws.errors import Meaning, Refusal, judged, raised
+from adapters.aws.scope import Scope
+from adapters.aws.session import Session
+from adapters.aws.values import PrefixList, Rule, Way
+from bridge.contract import DeviceConfig
+from bridge.errors import Busy, Denied, DeviceError
+
+_PAUSES = (0.1, 0.2, 0.4, 0.8)  # after a throttled call; then it is Busy
+_LONG_PAUSE = 5.0
+_UNABLE = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "ProfileNotFound",
+    "TokenRetrievalError",
+)
+_WRONG = ("ParamValidationError",)
+
+
+class Client:
+    """One account in one region. The permit is asked before each change."""
+
+    def __init__(self, config: DeviceConfig, scope: Scope) -> None:
+        self.device = config.name
+        self._config = config
+        self._scope = scope
+        self._session = Session(config, scope)
+        self.calls = 0
+
+    # ---- reading
+
+    def lists(self) -> list[PrefixList]:
+        """Every prefix list of the region that one can see, Amazon's among them."""
+        pages = self._pages("describe_managed_prefix_lists", "PrefixLists", MaxResults=100)
+        return [found for told in pages if not (found := PrefixList.of(told)).gone]
+
+    def entries(self, held: PrefixList) -> dict[str, str]:
+        """The entries of this version of a list: descriptions by prefix."""
+        pages = self._pages(
+            "get_managed_prefix_list_entries",
+            "Entries",
+            PrefixListId=held.id,
+            TargetVersion=held.version,
+            MaxResults=100,
+        )
+        return {str(told.get("Cidr", "")): str(told.get("Description") or "") for told in pages}
+
+    def rules(self, name: str, values: Sequence[str]) -> list[Rule]:
+        """The inbound entries of security groups that this filter finds."""
+        pages = self._pages(
+            "describe_security_group_rules",
+            "SecurityGroupRules",
+            Filters=[{"Name": name, "Values": list(values)}],
+            MaxResults=1000,
+        )
+        return [Rule.of(told) for told in pages if not told.get("IsEgress")]
+
+    def account(self) -> str:
+        """Whose account it is; empty where nothing in it tells."""
+        told = self._ask("describe_security_groups", "SecurityGroups", MaxResults=5)["SecurityGroups"]
+        return next((str(one.get("OwnerId", "")) for one in told), "")
+
+    def refusal(self, operation: str, **given: Any) -> str:  # noqa: ANN401 - the SDK's own parameters
+        """The code with which EC2 answers a call that is only tried: `DryRunOperation` where it would be done. Nothing is changed."""
+        try:
+            self._ask(operation, "", DryRun=True, **given)
+        except Refusal as refusal:
+            return refusal.code
+        except Denied as denied:
+            return "UnauthorizedOperation" if "UnauthorizedOperation" in str(denied) else self._again(denied)
+        return ""
+
+    # ---- changing
+
+    def create(self, name: str, family: str, size: int, entries: Iterable[str], tags: Mapping[str, str]) -> PrefixList:
+        """A new list."""
+        told = self._change(
+            "create_managed_prefix_list",
+            "PrefixList",
+            PrefixListName=name,
+            AddressFamily=family,
+            MaxEntries=size,
+            Entries=[{"Cidr": one} for one in entries],
+            TagSpecifications=[{"ResourceType": "prefix-list", "Tags": _written(tags)}],
+        )
+        return PrefixList.of(told["PrefixList"])
+
+    def modify(self, held: PrefixList, add: Mapping[str, str], remove: Iterable[str]) -> PrefixList:
+        """Entries of this version of a list: descriptions by prefix, where they have any."""
+        told = self._change(
+            "modify_managed_prefix_list",
+            "PrefixList",
+            PrefixListId=held.id,
+            CurrentVersion=held.version,
+            AddEntries=[{"Cidr": one, **({"Description": words} if words else {})} for one, words in add.items()],
+            RemoveEntries=[{"Cidr": one} for one in remove],
+        )
+        return PrefixList.of(told["PrefixList"])
+
+    def resize(self, held: PrefixList, size: int) -> PrefixList:
+        """Another MaxEntries."""
+        told = self._change(
+            "modify_managed_prefix_list",
+            "PrefixList",
+            PrefixListId=held.id,
+            CurrentVersion=held.version,
+            MaxEntries=size,
+        )
+        return PrefixList.of(told["PrefixList"])
+
+    def delete(self, held: PrefixList) -> None:
+        """The list goes; Refusal IN_USE while an entry of a security group names it."""
+        self._change("delete_managed_prefix_list", "PrefixList", PrefixListId=held.id)
+
+    def tag(self, held: PrefixList, tags: Mapping[str, str]) -> None:
+        """Tags onto a list."""
+        self._change("create_tags", "", Resources=[held.id], Tags=_written(tags))
+
+    def authorize(self, group: str, wanted: Iterable[tuple[Way, str, str]], tags: Mapping[str, str]) -> None:
+        """Inbound entries for prefix lists: traffic, id of the list, description; all of them or none."""
+        self._change(
+            "authorize_security_group_ingress",
+            "Return",
+            GroupId=group,
+            IpPermissions=[_permission(*one) for one in wanted],
+            TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": _written(tags)}],
+        )
+
+    def revoke(self, group: str, rules: Iterable[str]) -> None:
+        """Inbound entries by their ids; all of them or none."""
+        self._change("revoke_security_group_ingress", "Return", GroupId=group, SecurityGroupRuleIds=list(rules))
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._session.close()
+
+    # ---- one call
+
+    def _pages(self, operation: str, wanted: str, **given: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401
+        token = ""
+        while True:
+            told = self._ask(operation, wanted, **given, **({"NextToken": token} if token else {}))
+            yield from told[wanted]
+            token = str(told.get("NextToken") or "")
+            if not token:
+                return
+
+    def _change(self, operation: str, wanted: str, **given: Any) -> Mapping[str, Any]:  # noqa: ANN401
+        return self._ask(operation, wanted, change=True, **given)
+
+    def _ask(self, operation: str, wanted: str, *, change: bool = False, **given: Any) -> Mapping[str, Any]:  # noqa: ANN401
+        """One call, again while it is throttled. Busy where the answer is not one of EC2, or lacks what is wanted."""
+        call = getattr(self._session.client(), operation)
+        for pause in (*_PAUSES, None):
+            if change:
+                self._config.permit()
+            told = self._sent(call, given)
+            if not isinstance(told, Exception):
+                break
+            if pause is None or not isinstance(told, _Throttled):
+                raise told.error if isinstance(told, _Throttled) else told
+            time.sleep(pause)
+        answer: Mapping[str, Any] = told
+        if not answer.get("ResponseMetadata", {}).get("RequestId") or (wanted and wanted not in answer):
+            raise Busy(self.device, f"what answers {operation} is not EC2, or not all of it; read again")
+        return answer
+
+    def _sent(self, call: Any, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """The answer, or what went wrong as an error to raise."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra, and slow to import
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+        self.calls += 1
+        try:
+            return call(**given)
+        except ClientError as error:
+            return self._refused(error.response)
+        except ResponseParserError:
+            return Busy(self.device, "what answers is not EC2; it may have been done, read again")
+        except BotoCoreError as error:
+            kind, words = type(error).__name__, self._plain(str(error))
+        if kind in _UNABLE:
+            return Denied(self.device, f"{kind}: {words}")
+        if kind in _WRONG:
+            return Refusal(kind, words)
+        return Busy(self.device, f"{kind}: it may have been done, read again")
+
+    def _refused(self, told: Mapping[str, Any]) -> Exception:
+        status = int(told.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        code, words = (self._plain(str(told.get("Error", {}).get(name, ""))) for name in ("Code", "Message"))
+        error = raised(self.device, status, code, words)
+        if judged(status, code) is Meaning.THROTTLED:
+            return _Throttled(Busy(self.device, f"throttled: {code}", retry_after=_LONG_PAUSE))
+        return error
+
+    def _plain(self, text: str) -> str:
+        """Text without a secret of ours."""
+        for secret in self._session.secrets():
+            if secret:
+                text = text.replace(secret, "…")
+        return text
+
+    @staticmethod
+    def _again(error: DeviceError) -> str:
+        raise error
+
+
+class _Throttled(Exception):
+    """The call was refused because there were too many, and not done."""
+
+    def __init__(self, error: Busy) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+def _permission(way: Way, peer: str, description: str) -> dict[str, Any]:
+    ported = (
+        {}
+        if (way.first, way.last) == (-1, -1) and way.protocol not in ("icmp", "icmpv6")
+        else {
+            "FromPort": way.first,
+            "ToPort": way.last,
+        }
+    )
+    return {
+        "IpProtocol": way.protocol,
+        **ported,
+        "PrefixListIds": [{"PrefixListId": peer, "Description": description}],
+    }
+
+
+def _written(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

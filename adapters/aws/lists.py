@@ -1,0 +1,164 @@
+"""Prefix lists on their way to what they should hold: one call at a time for each list, as many lists at once as there are.
+
+A list grows before members come, and is full only of what is there: a call adds no more than there is room for beside what it removes,
+for whether EC2 removes first is not documented. So members leave first where, and only where, a list is full.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from adapters.aws.client import Client
+from adapters.aws.errors import Refusal
+from adapters.aws.known import Held, Known, Spot
+from adapters.aws.reading import Reader
+from adapters.aws.scope import Scope
+from adapters.aws.values import PrefixList
+from bridge.errors import Drifted, Rejected
+from bridge.model.addresses import sort_key
+from bridge.model.identity import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One call about one list: `size` alone, or members; with both it is made."""
+
+    size: int | None = None
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+def next_change(held: Held | None, wanted: frozenset[str], scope: Scope, *, fitting: bool = False) -> Change | None:
+    """The next call on the way; None at its end. With `fitting` a list is also made as small as it may be."""
+    size = scope.size(len(wanted))
+    if held is None:
+        return Change(size, tuple(sorted(wanted, key=sort_key)[: scope.changes]))
+    missing, surplus = wanted - held.members, held.members - wanted
+    if missing and len(wanted) > held.told.size:
+        return Change(size)
+    if missing or surplus:
+        room = min(scope.changes, held.told.size - len(held.members))
+        add, remove = (sorted(some, key=sort_key) for some in (missing, surplus))
+        return Change(None, tuple(add[:room]), tuple(remove[: scope.changes]))
+    return Change(size) if fitting and held.told.size > size else None
+
+
+def prefix(member: str) -> str:
+    """A member as EC2 writes it."""
+    return member if "/" in member else f"{member}/128" if ":" in member else f"{member}/32"
+
+
+class Lists:
+    """Changes lists of one account, and what is known of them."""
+
+    def __init__(self, client: Client, reader: Reader, known: Known) -> None:
+        self._client = client
+        self._reader = reader
+        self._known = known
+
+    def bring(self, wanted: Mapping[Spot, frozenset[str]], *, fitting: bool = False) -> None:
+        """Each list to these members. Rejected names those that EC2 does not take, Drifted says that one is not as it was read."""
+        left = dict(wanted)
+        while left:
+            sent: dict[str, tuple[Spot, Change]] = {}
+            for spot, members in list(left.items()):
+                change = next_change(self._known.lists.get(spot), members, self._known.scope, fitting=fitting)
+                if change is None:
+                    del left[spot]
+                else:
+                    told = self._asked(spot, lambda spot=spot, change=change: self._send(spot, change))
+                    sent[told.id] = (spot, change)
+            if sent:
+                self._settle(sent)
+
+    def drop(self, spots: Iterable[Spot]) -> dict[Spot, str]:
+        """These lists go; those that somebody else's entry names stay without members, with the reason."""
+        kept: dict[Spot, str] = {}
+        going = set()
+        for spot in spots:
+            told = self._known.lists[spot].told
+            words = self._deleted(spot, told)
+            if words:
+                kept[spot] = words
+            else:
+                going.add(told.id)
+        if going:
+            self._reader.settled(lambda one: one.id in going)
+        for spot in [spot for spot, held in self._known.lists.items() if held.told.id in going]:
+            del self._known.lists[spot]
+        self.bring(dict.fromkeys(kept, frozenset()))
+        return kept
+
+    def delete(self, lists: Iterable[PrefixList]) -> None:
+        """These lists, which hold nothing that is known, go."""
+        going = set()
+        for told in lists:
+            self._deleted((ObjectKey.fence(), told.family), told)
+            going.add(told.id)
+        if going:
+            self._reader.settled(lambda one: one.id in going)
+
+    # ---- one call
+
+    def _send(self, spot: Spot, change: Change) -> PrefixList:
+        held = self._known.lists.get(spot)
+        if held is None:
+            key, version = spot
+            names = self._known.names
+            made = map(prefix, change.add)
+            return self._client.create(names.name(key, version), version, change.size or 1, made, names.tags(key))
+        if change.size is not None:
+            return self._client.resize(held.told, change.size)
+        return self._client.modify(held.told, {prefix(one): "" for one in change.add}, map(prefix, change.remove))
+
+    def _deleted(self, spot: Spot, told: PrefixList) -> str:
+        """Why a list cannot go; empty when it went."""
+        try:
+            self._client.delete(told)
+        except Refusal as refusal:
+            refused = refusal
+        else:
+            return ""
+        if refused.meaning.name == "IN_USE":
+            return refused.words
+        raise self._meaning(spot, refused)
+
+    def _asked(self, spot: Spot, call: Callable[[], PrefixList]) -> PrefixList:
+        try:
+            return call()
+        except Refusal as refusal:
+            refused = refusal
+        raise self._meaning(spot, refused)
+
+    def _meaning(self, spot: Spot, refusal: Refusal) -> Drifted | Rejected:
+        if refusal.meaning.name in ("CONFLICT", "IN_USE"):
+            return Drifted(self._client.device, f"{spot[0]} is not as it was read: {refusal}")
+        return Rejected(self._client.device, {str(spot[0]): str(refusal)})
+
+    def _settle(self, sent: Mapping[str, tuple[Spot, Change]]) -> None:
+        """Wait until the changes are made, and take what then stands for known."""
+        found = {one.id: one for one in self._reader.settled(lambda one: one.id in sent)}
+        failed = {}
+        for name, (spot, change) in sent.items():
+            told = found.get(name)
+            if told is None:
+                raise Drifted(self._client.device, f"{spot[0]}: {name} is gone again")
+            if told.failed:
+                failed[str(spot[0])] = f"{told.state}: {told.message}"
+            self._take(spot, change, told)
+        self._check_register(found)
+        if failed:
+            raise Rejected(self._client.device, failed)
+
+    def _take(self, spot: Spot, change: Change, told: PrefixList) -> None:
+        held = self._known.lists.get(spot)
+        before, version = (held.members, held.told.version) if held else (frozenset(), told.version - 1)
+        if not told.failed and (change.add or change.remove or not held) and told.version == version + 1:
+            self._reader.note(told, before - set(change.remove) | set(change.add))
+        self._known.put(spot, told, self._reader.members(told))
+
+    def _check_register(self, found: Mapping[str, PrefixList]) -> None:
+        """The fence stands in the register: whoever takes over changes it."""
+        register = self._known.register
+        now = found.get(register.id) if register else None
+        if register and (now is None or now.version != register.version):
+            raise Drifted(self._client.device, "the register was changed meanwhile")

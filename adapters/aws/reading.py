@@ -1,0 +1,116 @@
+"""Reading an account: our lists and their members, the register, and the entries of the security groups that matter to us.
+
+A version of a prefix list never changes, so its entries are read once, however often the account is.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from adapters.aws.client import Client
+from adapters.aws.errors import Refusal
+from adapters.aws.known import Held, Known
+from adapters.aws.names import OWNER, Names
+from adapters.aws.scope import Scope
+from adapters.aws.values import PrefixList, Rule
+from bridge.errors import Busy
+from bridge.model.addresses import canonical_member
+from bridge.model.identity import ObjectKey
+
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Reader:
+    """For one owner in one account and region."""
+
+    def __init__(self, client: Client, names: Names, scope: Scope) -> None:
+        self._client = client
+        self._names = names
+        self._scope = scope
+        self._read: dict[str, tuple[int, dict[str, str]]] = {}
+        self._members: dict[str, tuple[int, frozenset[str]]] = {}
+
+    def look(self, rules: Sequence[Rule] | None = None) -> Known:
+        """The account as it is, once no list of ours is being changed; with these entries of security groups instead of reading them.
+
+        Busy where it cannot be read.
+        """
+        try:
+            known = self._sorted(self.settled(self._is_of_us))
+            known.rules = tuple(self.rules() if rules is None else rules)
+        except Refusal as refusal:
+            reason = str(refusal)
+        else:
+            return known
+        raise Busy(self._client.device, f"cannot be read: {reason}")
+
+    def settled(self, concerns: Callable[[PrefixList], bool]) -> list[PrefixList]:
+        """Every list, as soon as none that concerns us is being changed. Busy where that takes longer than the settings allow."""
+        waited = 0.0
+        for turn in range(1_000_000):
+            found = self._client.lists()
+            moving = [one.id for one in found if one.moving and concerns(one)]
+            if not moving:
+                return found
+            pause = _PAUSES[min(turn, len(_PAUSES) - 1)]
+            waited += pause
+            if waited > self._scope.wait:
+                break
+            time.sleep(pause)
+        raise Busy(self._client.device, f"{', '.join(moving)}: not complete after {self._scope.wait:g} seconds")
+
+    def rules(self) -> list[Rule]:
+        """The entries of the named security groups, and ours wherever they are."""
+        groups = [place.group for place in self._scope.places]
+        found = {rule.id: rule for rule in self._client.rules(f"tag:{OWNER}", [self._names.owner])}
+        for at in range(0, len(groups), 200):
+            found.update((rule.id, rule) for rule in self._client.rules("group-id", groups[at : at + 200]))
+        return list(found.values())
+
+    def entries(self, told: PrefixList) -> dict[str, str]:
+        """The entries of a list, read once for each version."""
+        held = self._read.get(told.id)
+        if held is None or held[0] != told.version:
+            held = self._read[told.id] = (told.version, self._client.entries(told))
+        return held[1]
+
+    def members(self, told: PrefixList) -> frozenset[str]:
+        """The members that a list holds."""
+        held = self._members.get(told.id)
+        if held is None or held[0] != told.version:
+            held = self._members[told.id] = (told.version, frozenset(map(canonical_member, self._client.entries(told))))
+        return held[1]
+
+    def note(self, told: PrefixList, members: frozenset[str]) -> None:
+        """What a version holds that we made ourselves."""
+        self._members[told.id] = (told.version, members)
+
+    def keep(self, told: PrefixList, entries: dict[str, str]) -> None:
+        """What a version of the register holds that we made ourselves."""
+        self._read[told.id] = (told.version, entries)
+
+    def _is_of_us(self, one: PrefixList) -> bool:
+        return one.tags.get(OWNER) == self._names.owner or one.name.startswith(f"{self._names.owner}/")
+
+    def _sorted(self, found: Sequence[PrefixList]) -> Known:
+        known = Known(self._names, self._scope)
+        for told in sorted(found, key=lambda one: one.id):
+            key = self._names.key(told.name, told.family, told.tags)
+            if key is None:
+                known.others.append(told)
+                if told.name.startswith(f"{self._names.owner}/"):
+                    known.strange[told.name] = told.id
+            elif told.state == "create-failed":
+                known.surplus.append(told)
+            elif key == ObjectKey.fence():
+                self._take_register(known, told)
+            elif (key, told.family) in known.lists:
+                known.surplus.append(told)
+            else:
+                known.lists[key, told.family] = Held(told, self.members(told))
+        return known
+
+    def _take_register(self, known: Known, told: PrefixList) -> None:
+        if known.register is None:
+            known.register, known.entries = told, dict(self.entries(told))
+        else:
+            known.surplus.append(told)

@@ -1,0 +1,81 @@
+"""Changes of the register, each in the version that was read: who has lost the fence is refused by EC2 itself."""
+
+from collections.abc import Iterable, Mapping
+
+from adapters.aws.client import Client
+from adapters.aws.errors import Meaning, Refusal
+from adapters.aws.known import Known
+from adapters.aws.reading import Reader
+from adapters.aws.records import Recorded
+from adapters.aws.register import calls, entries_of
+from adapters.aws.scope import V6
+from adapters.aws.values import PrefixList
+from bridge.errors import DeviceError, Drifted, Rejected
+from bridge.model.identity import ObjectKey
+
+
+class Recording:
+    """Writes records, and keeps what is known of them up to date."""
+
+    def __init__(self, client: Client, reader: Reader, known: Known) -> None:
+        self._client = client
+        self._reader = reader
+        self._known = known
+
+    def write(self, put: Mapping[ObjectKey, Recorded], gone: Iterable[ObjectKey]) -> None:
+        """These records in place of those before, and of these keys none; whatever is of no record goes too."""
+        add: dict[str, str] = {}
+        remove = set(self._known.said.odd)
+        for key, value in put.items():
+            add |= entries_of(key, value)
+            remove |= self._known.said.prefixes.get(key, frozenset())
+        for key in gone:
+            remove |= self._known.said.prefixes.get(key, frozenset())
+        if not (add.keys() - self._known.entries.keys()) and not (remove - add.keys()):
+            return
+        blamed = next(iter(put), ObjectKey.fence())
+        register = self._known.register or self._made(blamed)
+        room = register.size - len(self._known.entries)
+        for coming, going in list(calls(self._known.entries, add, remove, self._known.scope.changes, room)):
+            self._send(blamed, register, coming, going)
+            register = self._known.register or register
+
+    def _made(self, blamed: ObjectKey) -> PrefixList:
+        """A register, as large as a list may be: nothing refers to it, so it weighs nothing."""
+        names, key = self._known.names, ObjectKey.fence()
+        try:
+            told = self._client.create(names.register, V6, self._known.scope.entries, (), names.tags(key))
+        except Refusal as refusal:
+            refused = refusal
+        else:
+            self._known.register = told = self._settled(told)
+            return told
+        raise self._meaning(blamed, refused)
+
+    def _send(self, blamed: ObjectKey, register: PrefixList, coming: Mapping[str, str], going: set[str]) -> None:
+        try:
+            told = self._client.modify(register, coming, going)
+        except Refusal as refusal:
+            refused = refusal
+        else:
+            told = self._settled(told)
+            if told.version != register.version + 1:
+                raise Drifted(self._client.device, "the register was changed meanwhile")
+            self._known.register = told
+            left = {one: words for one, words in self._known.entries.items() if one not in going}
+            self._known.entries = left | coming
+            self._known.moved()
+            self._reader.keep(told, self._known.entries)
+            return
+        raise self._meaning(blamed, refused)
+
+    def _settled(self, told: PrefixList) -> PrefixList:
+        found = {one.id: one for one in self._reader.settled(lambda one: one.id == told.id)}
+        if told.id not in found or found[told.id].failed:
+            raise Drifted(self._client.device, "the register is gone again, or was not changed after all")
+        return found[told.id]
+
+    def _meaning(self, blamed: ObjectKey, refusal: Refusal) -> DeviceError:
+        if refusal.meaning is Meaning.CONFLICT:
+            return Drifted(self._client.device, f"the register is not as it was read: {refusal}")
+        return Rejected(self._client.device, {str(blamed): str(refusal)})

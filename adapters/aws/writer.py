@@ -1,0 +1,121 @@
+"""A plan made true, phase by phase: lists first, then the register, then the entries of security groups, and last the lists that go.
+
+Whatever call is the last, what stands is told by the next read: the register says what was meant, and while anything is attached an entry
+that is missing, or one too many, is told as an attachment that does not stand. So entries come before others go, and where nothing is
+attached any more they go before the register forgets them.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from adapters.aws.canonical import canonical
+from adapters.aws.client import Client
+from adapters.aws.compiled import families
+from adapters.aws.known import Known, Spot
+from adapters.aws.lists import Lists
+from adapters.aws.permits import Permits
+from adapters.aws.reading import Reader
+from adapters.aws.recording import Recording
+from adapters.aws.records import Recorded, kept
+from adapters.aws.scope import FAMILIES, V6, family
+from bridge.errors import Drifted
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.intent import Attachment, DeviceObject, FenceState, Group, Shard
+from bridge.model.plan import Fence, Step
+
+Ends = Mapping[ObjectKey, DeviceObject | None]
+_MEMBERS = (Kind.GROUP, Kind.SHARD)
+
+
+class Writer:
+    """Writes to one account, and keeps what is known of it up to date. `ends` is how each object of the plan ends."""
+
+    def __init__(self, client: Client, reader: Reader, known: Known, ends: Ends) -> None:
+        self._device = client.device
+        self._known = known
+        self._lists = Lists(client, reader, known)
+        self._register = Recording(client, reader, known)
+        self._permits = Permits(client, reader, known, ends)
+
+    def raise_fence(self, fence: Fence) -> None:
+        """The epoch and the installation into the register."""
+        self._register.write({ObjectKey.fence(): FenceState(fence.epoch, fence.installation)}, ())
+
+    def tidy(self) -> None:
+        """What an apply that was stopped has left, and what nobody should have made in our name: entries, lists, pieces of records."""
+        self._permits.revoke_strays()
+        self._lists.delete(self._known.surplus)
+        self._known.surplus.clear()
+        keys = {key for key, _ in self._known.lists}
+        left = [(key, V6) for key in keys if (key, V6) in self._known.lists and not self._known.lists[key, V6].members]
+        left += [spot for key in keys if key not in self._known.objects() for spot in self._spots(key)]
+        self._lists.drop(set(left))
+        if self._known.said.odd:
+            self._register.write({}, ())
+
+    def phase(self, steps: Sequence[Step]) -> dict[ObjectKey, str]:
+        """The steps of one phase; the objects that could not go, each with the reason."""
+        now = self._known.objects()
+        ends = {step.key: self._end(step, now) for step in steps}
+        after = {key: value for key, value in {**now, **ends}.items() if value is not None}
+        self._lists.bring(self._wanted(ends))
+        if any(isinstance(value, Attachment) for value in after.values()):
+            self._record(ends)
+            self._permits.bring(after, ends)
+        else:
+            self._permits.bring(after, ends)
+            self._record(ends)
+        stayed = self._lists.drop(self._leaving(ends))
+        return {key: words for (key, _), words in stayed.items() if ends.get(key) is None}
+
+    def fit(self) -> None:
+        """No list larger than it should be: its size weighs wherever it is referred to."""
+        self._lists.bring({spot: held.members for spot, held in self._known.lists.items()}, fitting=True)
+
+    # ---- what a phase asks for
+
+    def _end(self, step: Step, now: Mapping[ObjectKey, DeviceObject]) -> DeviceObject | None:
+        """How the object ends. Drifted where neither stands what the step starts from, nor what it leads to."""
+        before, after = (
+            None if one is None else canonical(one, self._known.scope) for one in (step.before, step.after)
+        )
+        if now.get(step.key) not in (before, after):
+            raise Drifted(self._device, f"{step.key} is not as it was read")
+        return after
+
+    def _wanted(self, ends: Ends) -> dict[Spot, frozenset[str]]:
+        """What lists are to hold; those of a family that has no members any more nothing, until they go."""
+        found: dict[Spot, frozenset[str]] = {}
+        for key, value in ends.items():
+            if isinstance(value, Shard) or (isinstance(value, Group) and not value.shards):
+                wanted = families(value.members)
+                for version in FAMILIES:
+                    if version in wanted:
+                        found[key, version] = frozenset(one for one in value.members if family(one) == version)
+                    elif (key, version) in self._known.lists:
+                        found[key, version] = frozenset()
+        return found
+
+    def _leaving(self, ends: Ends) -> list[Spot]:
+        found: list[Spot] = []
+        for key, value in ends.items():
+            found += self._known.stale(value) if value is not None else self._spots(key)
+        return found
+
+    def _spots(self, key: ObjectKey) -> list[Spot]:
+        return [spot for version in FAMILIES if (spot := (key, version)) in self._known.lists]
+
+    def _record(self, ends: Ends) -> None:
+        put: dict[ObjectKey, Recorded] = {
+            key: value for key, value in ends.items() if value is not None and kept(value)
+        }
+        self._register.write(put, [key for key in ends if key not in put])
+
+
+def final(steps: Iterable[Step]) -> dict[ObjectKey, DeviceObject | None]:
+    """How each object of a plan ends."""
+    return {step.key: step.after for step in steps}
+
+
+def members_only(steps: Collection[Step]) -> bool:
+    """Whether nothing but members changes: then the entries of security groups stay as they are."""
+    return all(step.key.kind in _MEMBERS and step.before is not None and step.after is not None for step in steps)
