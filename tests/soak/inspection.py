@@ -8,7 +8,7 @@ from random import Random
 
 import psycopg
 
-from tests.soak import record
+from tests.soak import evidence, record
 from tests.soak.estate import Post, sampled
 from tests.soak.hands import ADDED
 from tests.soak.judgement import differences, leaks
@@ -29,6 +29,7 @@ class Inspection:
     conninfo: str
     random: Random
     alive: Callable[[], bool] = lambda: True
+    said: Callable[[], Sequence[object]] = tuple  # the program's log
     checkpoints: list[record.Checkpoint] = field(default_factory=list)
     moments: int = 0
     ways: int = 0
@@ -46,7 +47,9 @@ class Inspection:
     def judge(self, findings: Findings, sources: set[str], when: str) -> None:
         """Everything comes right, nothing got through on the way, and so it is remembered; then another while begins."""
         amiss = self.settle(sources)
-        findings.wrong += [f"{when}: {one}" for one in amiss[:10]]
+        if amiss:
+            kept = evidence.keep_unsettled(amiss, self.said(), self.conninfo)
+            findings.wrong += [f"{when}: {one} (see {kept})" for one in amiss[:10]]
         findings.wrong += [f"{when}: {one}" for one in self._leaks(sources)[:10]]
         if not amiss:
             with psycopg.connect(self.conninfo, autocommit=True) as connection:
@@ -115,7 +118,7 @@ class Inspection:
             self.moments += len(moments)
             self.ways += len(ways)
             found += [f"{post.name}: {one}" for one in opened(post.form, ways, packets, self.random)]
-            found += [
-                f"{post.name}: {one}" for one in leaks(post.form, moments, packets, self.town.during, self.random)
-            ]
+            for leak in leaks(post.form, moments, packets, self.town.during, self.random):
+                kept = evidence.keep(post, leak, self.town.during, self.conninfo)
+                found.append(f"{post.name}: {leak.words} (see {kept})")
         return found

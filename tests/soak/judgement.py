@@ -1,6 +1,7 @@
 """Whether a device does what it should: now with every packet, and at each moment on its way with those that may never get through."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from bridge.lab.device import Moment
@@ -30,15 +31,27 @@ def differences(
     return found
 
 
-def leaks(form: Form, moments: Sequence[Moment], packets: Iterable[Packet], during: While, random: Random) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """What should not have been at a moment: of a packet that got through, or of a reference to nothing."""
+
+    moment: Moment
+    words: str
+    packet: Packet | None = None
+
+
+def leaks(
+    form: Form, moments: Sequence[Moment], packets: Iterable[Packet], during: While, random: Random
+) -> list[Leak]:
     """Packets that got through at some moment, although there was none at which they should have; and references to nothing."""
     stopped = [packet for packet in packets if not during.may_pass(form, packet)]
     found = []
     for number, moment in enumerate(moments):
-        found += [f"moment {number}: {line}" for line in moment.dangling()]
+        found += [Leak(moment, f"moment {number}: {line}") for line in moment.dangling()]
         for packet in random.sample(stopped, min(len(stopped), 60)):
             if passes(form, moment.verdict(packet)):
-                found.append(f"moment {number}: {_words(packet)} got through: {moment.verdict(packet).value}")
+                words = f"moment {number}: {_words(packet)} got through: {moment.verdict(packet).value}"
+                found.append(Leak(moment, words, packet))
     return found
 
 

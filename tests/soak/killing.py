@@ -92,7 +92,13 @@ def stand(order: Order) -> Iterator[Stand]:
         bridge.write_settings({"owner": "fb", "devices": devices, "delivery": _DELIVERY, "replicas": _REPLICAS})
         stack.callback(bridge.stop, signal.SIGKILL)
         conninfo = make_url(server.url).set(drivername="postgresql").render_as_string(hide_password=False)
-        yield Stand(town, posts, bridge, Inspection(town, posts, conninfo, random, lambda: bridge.running), random)
+        yield Stand(
+            town,
+            posts,
+            bridge,
+            Inspection(town, posts, conninfo, random, lambda: bridge.running, said=lambda: _said(order.folder)),
+            random,
+        )
 
 
 def _device(folder: Path, post: Post) -> Mapping[str, Any]:
@@ -125,3 +131,8 @@ def _written(writes: Sequence[Any]) -> int:
 
 
 PROOF = Proof("kill", "kill -9 at random points of a busy run, each followed by a restart", run)
+
+
+def _said(folder: Path) -> list[str]:
+    """The program's log as it stands: a line may be cut short."""
+    return (folder / "bridge.log").read_text(encoding="utf-8", errors="replace").splitlines()
