@@ -166,20 +166,27 @@ def batches(changes: Iterable[Change], size: int) -> list[list[Change]]:
 
     All in one where it fits. Else new objects first, to which nothing refers yet, and deletions last, to which nothing refers any more,
     each in chunks; between them what changes enforcement, in one unless the plan itself has more steps than fit (its phases are then
-    made to be cut). New policies belong to the middle, for they refer to the lists.
+    made to be cut). New policies belong to the middle, for they refer to the lists. A new list that is too long for one chunk is made in
+    several: until it is whole nothing refers to it.
     """
     listed = list(changes)
     if sum(len(one.writes) for one in listed) <= size:
         return [listed] if listed else []
     early, middle, late = ([one for one in listed if _rank(one.step) == rank] for rank in ("early", "middle", "late"))
     cut = list(_chunks(middle, size)) if len(listed) > size else [middle]
-    return [one for one in [*_chunks(early, size), *cut, *_chunks(late, size)] if one]
+    parts = [part for one in early for part in _parts(one, size)]
+    return [one for one in [*_chunks(parts, size), *cut, *_chunks(late, size)] if one]
 
 
 def _rank(step: Step) -> str:
     if step.op is Op.DELETE:
         return "late"
     return "early" if step.op is Op.CREATE and step.key.kind is not Kind.POLICY else "middle"
+
+
+def _parts(change: Change, size: int) -> Iterator[Change]:
+    for at in range(0, len(change.writes), size):
+        yield replace(change, writes=change.writes[at : at + size])
 
 
 def _chunks(changes: Sequence[Change], size: int) -> Iterator[list[Change]]:

@@ -1,7 +1,7 @@
 """What a BIG-IP of a real site has besides: route domains, a log profile, a resolver of its own, limits of the rate, a second unit."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from bridge.lab.devices.bigip import Pair
 from tests.acceptance.site import CLUSTER, FOLDER, OWNER, Bridge, bigip, eventually, members
 from tests.acceptance.test_dialects import Entry, define, external, rule
 from tests.acceptance.world import OUTSIDE, VIRTUAL, World, allowed, cluster
+from tests.bench import bigip as bench
+from tests.bench.row import Row
 
 DEFAULT = {"clusters": {CLUSTER: {"default": {"action": "Deny", "unknownAddresses": "Deny"}}}}
 DOMAIN, PODS, UNKNOWN, PROVIDER = 12, "/Common/pods", "10.244.9.9", "192.0.2.1"
@@ -207,3 +209,11 @@ def test_pair(tmp_path_factory: pytest.TempPathFactory) -> None:
             first.stop()
             world.pod("shop", "web-3", "10.244.1.4")
             eventually("without the other", lambda: allowed(second, "10.244.1.4", PROVIDER))
+
+
+@pytest.mark.acceptance(
+    "devices: figure: 300 rules to a BIG-IP: ≤ 10 calls beside the writes per transaction chunk, ≤ 10 calls by AS3, ≤ 1 MB in all"
+)
+@pytest.mark.parametrize("rows", [bench.transactions, bench.declarations])
+def test_figure_of_rules(rows: Callable[[], Iterator[Row]]) -> None:
+    assert [(row.figure, row.reached) for row in rows() if not row.reached] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import compiling, decoding, failover, history, pipeline
+from tests.bench import bigip, compiling, decoding, failover, history, pipeline
 from tests.bench.row import Row
 
 _LONG = ("history",)  # minutes to fill the database: only when asked for
@@ -27,9 +27,10 @@ def main() -> None:
         "growth": lambda: pipeline.growth(pods, seconds),
         "start": lambda: pipeline.start(pods, options.services),
         "failover": lambda: failover.rows(pods, options.services),
+        "bigip": bigip.rows,
         "history": lambda: history.rows(options.leases),
     }
-    sizes = {"history": f"--leases {options.leases}", "policy": f"--pods {pods} --rules {options.rules}"}
+    sizes = {"bigip": "", "history": f"--leases {options.leases}", "policy": f"--pods {pods} --rules {options.rules}"}
     chosen = options.only or [name for name in measures if name not in _LONG]
     rows = []
     print("| row | goal | figure | |\n| --- | --- | --- | --- |", flush=True)
@@ -37,7 +38,7 @@ def main() -> None:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         for row in measures[name]():
             size = sizes.get(name, f"--pods {pods} --seconds {seconds:g} --services {options.services}")
-            command = f"python -m tests.bench --only {name} {size}"
+            command = f"python -m tests.bench --only {name} {size}".rstrip()
             rows.append(
                 {
                     "row": row.what,
@@ -58,7 +59,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=["decode", "policy", "sustained", "latency", "growth", "start", "failover", *_LONG],
+        choices=["decode", "policy", "sustained", "latency", "growth", "start", "failover", "bigip", *_LONG],
     )
     parser.add_argument("--pods", type=int, default=150_000)
     parser.add_argument("--services", type=int, default=10_000)

@@ -79,6 +79,16 @@ def test_a_larger_one_keeps_what_changes_enforcement_together() -> None:
     assert [[change.step for change in batch] for batch in cut] == [steps[:2], [update, policy], gone]
 
 
+def test_a_new_list_too_long_for_one_transaction_is_made_in_several_and_a_changed_one_at_once() -> None:
+    lines = tuple(line(f"r{at}") for at in range(10))
+    new = change_of(Step(Op.CREATE, SHOP, None, RuleList(SHOP, lines)), TRANSLATOR)
+    cut = batches([new], 4)
+    assert [len(one.writes) for batch in cut for one in batch] == [4, 4, 3]
+    assert [write for batch in cut for one in batch for write in one.writes] == list(new.writes)
+    changed = change_of(Step(Op.UPDATE, SHOP, RuleList(SHOP, ()), RuleList(SHOP, lines)), TRANSLATOR)
+    assert batches([changed], 4) == [[changed]]
+
+
 def test_a_line_that_would_match_any_or_is_withheld_is_never_written() -> None:
     whole = line("x")
     bad = [
