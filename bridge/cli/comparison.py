@@ -5,7 +5,7 @@ Nothing is written, neither to the device nor to the state.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.cli.adapters import InstalledAdapters
 from bridge.cli.assembly import secret_store
@@ -41,6 +41,7 @@ class Comparison:
     plan: Plan | None = None
     standings: tuple[ObjectStanding, ...] = ()
     error: str = ""
+    closes_flows: bool = False
 
 
 def compare_all(settings: Settings, names: Iterable[str], database: Database) -> Iterator[Comparison]:
@@ -58,7 +59,8 @@ def compare_all(settings: Settings, names: Iterable[str], database: Database) ->
         try:
             adapter = adapters.factory(device.kind).open(device.config(settings.owner, secrets))
             with closing(adapter):
-                yield compare(adapter, device.kind, *stores, settings.delivery.guard.limits())
+                found = compare(adapter, device.kind, *stores, settings.delivery.guard.limits())
+                yield replace(found, closes_flows=device.close_flows and adapter.capabilities.close_flows)
         except StateError:
             raise
         except BridgeError as error:

@@ -56,7 +56,8 @@ def device_report(compared: Comparison, witness: Witness) -> DeviceReport:
     if compared.snapshot is None or compared.plan is None:
         return build.recorded(compared.device, compared.kind, witness.evidence(compared.device, {}), compared.error)
     evidence = witness.evidence(compared.device, addresses_of(compared.snapshot, compared.plan))
-    return build.device_report(compared.kind, compared.snapshot, compared.plan, compared.standings, evidence)
+    found = build.device_report(compared.kind, compared.snapshot, compared.plan, compared.standings, evidence)
+    return msgspec.structs.replace(found, closes_flows=compared.closes_flows)
 
 
 def keep(report: Report, database: Database, slot: datetime | None = None) -> Report | None:

@@ -119,6 +119,7 @@ class Witness:
             by_op=numbers.by_op,
             lag_median=numbers.lag_median,
             lag_max=numbers.lag_max,
+            flows_closed=numbers.flows_closed,
             most=tuple(Touched(*about(one.key), one.changes, one.last, one.cause) for one in most),
             latest=tuple(change(one) for one in self._changes.last(device, after, _LATEST, drift=False)),
         )

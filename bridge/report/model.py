@@ -183,6 +183,7 @@ class Changes(Value, frozen=True):
     lag_max: float | None = None
     most: tuple[Touched, ...] = ()
     latest: tuple[Change, ...] = ()
+    flows_closed: int = 0  # live flows, of what was revoked
 
 
 class Bucket(Value, frozen=True):
@@ -274,6 +275,7 @@ class DeviceReport(Value, frozen=True):
     state: str = ""
     message: str = ""
     mode: str = ""
+    closes_flows: bool = False  # live flows of what is revoked; else those that are tracked stay until they end
     last_read: datetime | None = None
     last_verified: datetime | None = None
     oldest_unapplied: datetime | None = None

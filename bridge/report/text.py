@@ -15,6 +15,7 @@ from bridge.report.words import (
     changes_line,
     clock,
     doubted_line,
+    flows_line,
     handover_line,
     members_of,
     since_words,
@@ -180,6 +181,7 @@ def _evidence(device: DeviceReport) -> Iterator[Sheet]:
         yield Sheet(f"{name}: changed by somebody else {since}{more}", columns, rows)
     lines = [("not compared", device.error)] if device.error else []
     lines.append(("changes", changes_line(device)))
+    lines.append(("live flows", flows_line(device)))
     lines += [("hand-over", handover_line(device.handover))] if device.handover.count else []
     if device.audit.number:
         lines.append(("audit", f"row {device.audit.number}, hash {device.audit.hash}"))

@@ -109,6 +109,15 @@ def changes_line(device: DeviceReport) -> str:
     return "; ".join(words)
 
 
+def flows_line(device: DeviceReport) -> str:
+    """What becomes of flows that are under way when their permission is revoked."""
+    if not device.closes_flows:
+        return (
+            "what is under way stays: a flow that the device tracks ends by itself, though its permission was revoked"
+        )
+    return f"{device.changes.flows_closed} closed that are denied now and were not before"
+
+
 def report_line(report: Report) -> str:
     """The report in one line."""
     return (

@@ -10,12 +10,15 @@ from bridge.state.audit_rows import audited
 from bridge.state.database import Database
 from bridge.state.reported import Audited, ChangeBucket, ChangeNumbers, TouchedObject
 
+FLOWS = "flows"  # the op of a row that says which live flows were closed
 DRIFT = "drift"  # the op of a row that says what somebody else did
 
 _ROWS: LiteralString = "device = %(device)s AND number > %(number)s AND at > coalesce(%(at)s, '-infinity'::timestamptz)"
 _LAGS: LiteralString = "percentile_cont(0.5) WITHIN GROUP (ORDER BY lag), max(lag)"
 _NUMBERS = f"""
-SELECT count(*), count(*) FILTER (WHERE outcome LIKE 'refused%%'), {_LAGS} FROM audit WHERE {_ROWS} AND op <> '{DRIFT}'
+SELECT count(*), count(*) FILTER (WHERE outcome LIKE 'refused%%'), {_LAGS},
+    coalesce(sum(substring(outcome FROM '^closed ([0-9]+) of')::bigint) FILTER (WHERE op = '{FLOWS}'), 0)
+FROM audit WHERE {_ROWS} AND op <> '{DRIFT}'
 """  # noqa: S608 - no value in it
 _BY_OP = f"SELECT op, count(*) FROM audit WHERE {_ROWS} AND op <> '{DRIFT}' GROUP BY op ORDER BY op"  # noqa: S608
 _DRIFTS = f"SELECT count(*) FROM audit WHERE {_ROWS} AND op = '{DRIFT}'"  # noqa: S608
@@ -54,8 +57,8 @@ class ChangeStore:
         values = _values(device, after)
         with self._database.transaction(snapshot=True) as connection:
             by_op = {str(op): int(count) for op, count in connection.execute(_BY_OP, values)}
-            row = connection.execute(_NUMBERS, values).fetchone() or (0, 0, None, None)
-            return ChangeNumbers(row[0], row[1], by_op, row[2], row[3])
+            row = connection.execute(_NUMBERS, values).fetchone() or (0, 0, None, None, 0)
+            return ChangeNumbers(row[0], row[1], by_op, row[2], row[3], int(row[4]))
 
     def drifts(self, device: str, after: After) -> int:
         """How many objects were found changed by somebody else."""

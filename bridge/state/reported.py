@@ -125,13 +125,16 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class ChangeNumbers:
-    """What was done to a device in some time, drift apart: how often in all, refused, by operation; lag in seconds where it is known."""
+    """What was done to a device in some time, drift apart: how often in all, refused, by operation; lag in seconds where it is known;
+    and how many live flows were closed.
+    """
 
     total: int
     refused: int
     by_op: Mapping[str, int]
     lag_median: float | None
     lag_max: float | None
+    flows_closed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

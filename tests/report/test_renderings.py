@@ -52,6 +52,7 @@ def test_the_report_in_words() -> None:
     told = shown["edge: since report 11 of 2026-03-01T06:00:00Z"].rows
     assert {row[0]: row[1] for row in told} == {
         "changes": "40 changes (4 create, 36 update); 1 refused; from cluster to device: median 31 ms, longest 1.4 s",
+        "live flows": "what is under way stays: a flow that the device tracks ends by itself, though its permission was revoked",
         "audit": f"row 41, hash {'9f' * 32}",
     }
     assert "edge: objects" not in shown
