@@ -153,7 +153,7 @@ class As3Adapter(BigipAdapter):
 
 
 def runs(phases: Iterable[Sequence[Step]]) -> Iterator[tuple[bool, list[list[Step]]]]:
-    """Neighbouring steps that AS3 carries out, or that it does not, phase by phase; new address lists first, to which nothing refers yet."""
+    """Neighbouring steps that AS3 carries out, or does not, phase by phase; new address lists first, to which nothing refers yet."""
     way: bool | None = None
     run: list[list[Step]] = []
     for phase in phases:

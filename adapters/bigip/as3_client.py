@@ -27,6 +27,7 @@ _T = TypeVar("_T")
 _BASE = "/mgmt/shared/appsvcs"
 _OTHER = "onfiguration operation in progress"
 _STALE = "hash you submitted does not match"
+_STARTING = "URI path not registered"
 _LOCKED_WAIT = 15.0  # AS3 says two minutes; most declarations are over sooner
 
 
@@ -61,7 +62,7 @@ class As3:
     def declared(self, tenant: str) -> Mapping[str, Any] | None:
         """The tenant as it was declared last, its optimistic lock with it; None where AS3 knows none of that name."""
         answer = self._get(f"declare/{tenant}", {"showHash": "true"})
-        if answer.status_code in (204, 404):
+        if answer.status_code == 204 or (answer.status_code == 404 and _STARTING not in answer.text):
             return None
         found = self._decoded(self._fine("declare", answer), dict[str, Any]).get(tenant)
         return found if isinstance(found, Mapping) else None
@@ -148,7 +149,7 @@ class As3:
             return Denied(self.device, words)
         if status == 409:
             return Drifted(self.device, words)
-        if status == 429 or status >= 500 or not text:
+        if status == 429 or status >= 500 or not text or _STARTING in text:
             return Busy(self.device, words, retry_after(answer) or (_LOCKED_WAIT if _OTHER in text else None))
         return Denied(self.device, words)
 

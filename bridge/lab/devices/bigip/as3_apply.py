@@ -130,6 +130,7 @@ class _Application:
             "source": dict(self._side(f"{path}/source", rule.get("source", {}))),
             "destination": dict(self._side(f"{path}/destination", rule.get("destination", {}))),
         }
+        made |= {"description": rule["remark"]} if rule.get("remark") else {}
         return made | ({"irule": self._target(f"{path}/iRule", rule["iRule"], IRULE)} if "iRule" in rule else {})
 
     def _side(self, path: str, side: Json) -> Iterator[tuple[str, Any]]:
@@ -139,6 +140,8 @@ class _Application:
         for name in ("addresses", "ports"):
             if name in side:
                 yield name, [{"name": one} for one in side[name]]
+        if "vlans" in side:
+            yield "vlans", [one["bigip"] for one in side["vlans"]]
 
     def _virtual(self, path: str, item: Json) -> Json:
         address, _, length = item["virtualAddresses"][0].partition("/")

@@ -216,6 +216,8 @@ def _side(path: str, side: object, allowed: frozenset[str]) -> Iterator[str]:
     for name in ("addressLists", "portLists"):
         for at, one in enumerate(side.get(name, [])):
             yield from _pointer(f"{path}/{name}/{at}", one)
+    for at, one in enumerate(side.get("vlans", [])):
+        yield from _pointer(f"{path}/vlans/{at}", one)
     for name in ("addresses", "ports"):
         if name in side and not (
             isinstance(side[name], list) and side[name] and all(isinstance(p, str) for p in side[name])
