@@ -24,6 +24,11 @@ from bridge.policy.evaluate import Packet, Verdict
 
 _BEHIND = ("198.51.100.1/32", "198.51.100.2/32", "2001:db8:f::1/128")
 _OWNER, _OBJECT = "fusionbridge.io/owner", "fusionbridge.io/object"
+_SLOW = frozenset(
+    f"{verb}ManagedPrefixList{of}"
+    for verb, of in (("Create", ""), ("Modify", ""), ("Delete", ""), ("Restore", "Version"))
+)
+_LISTS = 200  # more than an account has by default, so that the suite's own sites fit
 _CANNED = {
     Trouble.UNAUTHORIZED: "unauthorized",
     Trouble.FORBIDDEN: "forbidden",
@@ -85,7 +90,8 @@ class AwsRig:
 
     def config(self, *, owner: str = "fb", batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
         """The first owner's entries stand in the security groups; small calls where few changes are asked for."""
-        scope: dict[str, Any] = {"region": self.device.region} | ({"changesPerCall": max(1, batch)} if batch else {})
+        scope: dict[str, Any] = {"region": self.device.region, "prefixLists": _LISTS}
+        scope |= {"changesPerCall": max(1, batch)} if batch else {}
         places = [{"id": name, "destinations": [prefix]} for prefix, name in self._groups.items()]
         attach = {"mode": "ifEmpty" if owner == "fb" else "none", "securityGroups": places}
         return DeviceConfig(
@@ -106,6 +112,7 @@ class AwsRig:
         wide = Limits()
         for name in Limits.__slots__:
             setattr(self.device.limits, name, getattr(wide, name))
+        self.device.limits.prefix_lists = _LISTS
         self.device.wipe()
         self._groups = {prefix: self.device.create_group(f"front-{at}", prefix) for at, prefix in enumerate(_BEHIND)}
         self._since = self.device.writes()[-1].number
@@ -144,8 +151,18 @@ class AwsRig:
     def moments(self) -> Sequence[Moment]:
         """The states are made when they are asked for."""
         interfaces = dict(self.device.interfaces)
-        numbers = (write.number for write in self.device.writes())
-        return [AwsMoment(self.device, number, interfaces) for number in numbers if number > self._since]
+        numbers = (number for number in self._done() if number > self._since)
+        return [AwsMoment(self.device, number, interfaces) for number in numbers]
+
+    def _done(self) -> Iterator[int]:
+        """The writes that changed something for traffic: a change of a list is noted when it begins, and once more when it is made."""
+        begun = set[tuple[str, ...]]()
+        for write in self.device.writes():
+            if write.path in _SLOW and write.touched not in begun:
+                begun.add(write.touched)
+                continue
+            begun.discard(write.touched)
+            yield write.number
 
     def disturb(self, trouble: Trouble, *, skip: int = 0, times: int | None = None, writes: bool = False) -> None:
         """A fault in the way of actions."""
