@@ -11,12 +11,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from bridge.cli.adapters import InstalledAdapters
+from bridge.lab.devices.bigip import Bigip
 from tests.acceptance.site import CLUSTER, OWNER, Bridge, ClusterEntry, eventually
 from tests.acceptance.world import World, cluster, run, world
 from tests.packaging.conftest import ROOT, bare_environment, build
@@ -43,7 +44,7 @@ class Place:
     @contextlib.contextmanager
     def lab(self, *words: str) -> Iterator[Mapping[str, str]]:
         """A party of the lab as a process of its own."""
-        line = [self.program("fusion-bridge"), "lab", *words]
+        line = [str(self.program("fusion-bridge")), "lab", *words]
         with subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bare_environment(), cwd=self.folder, text=True
         ) as process:
@@ -154,7 +155,7 @@ def test_the_bridge_runs_with_it(place: Place, edge: Simulated, tmp_path: Path) 
         made.team("shop", "10.244.1.1", "10.244.1.2")
         bridge = Bridge(
             tmp_path,
-            {"edge": edge},  # type: ignore[dict-item]
+            {"edge": cast("Bigip", edge)},
             [ClusterEntry(CLUSTER, made.api.kubeconfig)],
             overrides={"edge": edge.settings(tmp_path)},
             program=place.program("fusion-bridge"),
@@ -181,11 +182,9 @@ def _items(device: Simulated, name: str) -> list[str]:
     "devices: `devices` checks credentials and their breadth; `--canary` tries each claim on the box, unattached, and leaves nothing"
 )
 def test_a_device_of_others_is_looked_at_and_tried(place: Place, edge: Simulated, tmp_path: Path) -> None:
-    overrides = {"edge": edge.settings(tmp_path)}
-    entry = ClusterEntry(CLUSTER, tmp_path / "nowhere")
-    with Bridge(
-        tmp_path, {"edge": edge}, [entry], overrides=overrides, program=place.program("fusion-bridge")
-    ) as bridge:  # type: ignore[dict-item]
+    devices, overrides = {"edge": cast("Bigip", edge)}, {"edge": edge.settings(tmp_path)}
+    entry, program = ClusterEntry(CLUSTER, tmp_path / "nowhere"), place.program("fusion-bridge")
+    with Bridge(tmp_path, devices, [entry], overrides=overrides, program=program) as bridge:
         told = bridge.cli("devices", "edge", "--canary")
     looked, tried = findings(told, "findings"), findings(told, "canary")
     assert {name: one["state"] for name, one in looked.items()} == {"device": "ok", "version": "ok", "rights": "ok"}
