@@ -41,7 +41,8 @@ class FortigateAdapter:
         self._names = Names(config.owner)
         self._client = Client(Transport(config), scope.vdom, config.permit)
         self._feeds = Feeds(self._client, self._names, scope.feeds.renew) if scope.feeds else None
-        rows = Rows(self._names, scope, self._feeds.used if self._feeds else ())
+        feeds = self._feeds
+        rows = Rows(self._names, scope, feeds.used, feeds.torn) if feeds else Rows(self._names, scope)
         self._reader = Reader(self._client, self._names, scope, self._feeds)
         self._keeper = Keeper(self._client, self._names)
         self._transactions = Transactions(self._client, self._keeper, scope.transaction_seconds)
@@ -138,6 +139,8 @@ class FortigateAdapter:
                     self._client.write("PUT", place(*spot), {"comment": self._names.mark(str(key))})
                 except Refusal as refusal:
                     raise Rejected(self.device, {str(key): refusal.text}) from None
+            if self._feeds is not None:
+                self._feeds.adopt(key, lambda: self._keeper.check(fence))
 
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
         """Phase by phase. What is written is read back; what a phase made of shared addresses and services is taken at the unit's word."""

@@ -41,17 +41,19 @@ class Moves:
 
     def phase(self, steps: Sequence[Step], known: Known, fence: Fence, write: Write) -> Observed:
         """One phase of a plan; `write` does the steps that are about no feed. Raises every error of the contract."""
-        fed = [step for step in steps if _is_fed(step.before) or _is_fed(step.after)]
+        fed = [step for step in steps if _is_fed(step.before) or _is_fed(step.after) or step.key in self._feeds]
         if not fed:
             return dict(write(steps))
-        serial = self._client.serial
         self._check(fence)
-        if serial not in ("", self._client.serial):
-            raise Drifted(self._client.device, f"unit {self._client.serial} answers instead of {serial}: read again")
+        if self._feeds.serial != self._client.serial:
+            raise Drifted(
+                self._client.device, f"{self._client.serial} answers instead of {self._feeds.serial}: read again"
+            )
         others = [step for step in steps if step not in fed]
         coming = [step.after for step in fed if isinstance(step.after, Group) and step.after.pushed]
         leaving = [step for step in fed if not _is_fed(step.after)]
         self._feeds.change(coming)
+        self.seen([group.key for group in coming], known)  # before policies are read that name them
         for group in coming:
             if _stands_as_objects(known, group.key):
                 self._to_feed(group, known, fence, write)

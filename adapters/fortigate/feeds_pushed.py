@@ -39,6 +39,8 @@ class Feeds:
         self.foreign: list[Foreign] = []
         self.refused: dict[ObjectKey, str] = {}
         self.used: set[ObjectKey] = set()  # groups that our policies name by their feed
+        self.torn: set[ObjectKey] = set()  # those that stand there as objects too
+        self.serial = ""  # of the unit that was read
 
     def __contains__(self, key: object) -> bool:
         return key in self._held
@@ -71,9 +73,10 @@ class Feeds:
         return Group(group.key, members, pushed=True)
 
     def use(self, standing: Collection[ObjectKey]) -> None:
-        """Take it that our policies name the feed of every group but of these, which stand there as objects too."""
-        self.used.clear()
-        self.used.update(self._held.keys() - standing)
+        """Our policies name the feed of every group but of these, which stand there as objects too: those may be named by either."""
+        for mine, found in ((self.used, self._held.keys() - standing), (self.torn, self._held.keys() & standing)):
+            mine.clear()
+            mine.update(found)
 
     # ---- reading
 
@@ -81,6 +84,7 @@ class Feeds:
         """All feeds of ours: one call, and one for what each holds. Raises Busy, Denied."""
         self._held, self._amiss, self.foreign = {}, set(), []
         self.refused.clear()
+        self.serial = self._client.serial
         for one in self._client.entries(feeds.TABLE, Configured):
             key = self._names.key(one.comments)
             if key is not None and key.kind is Kind.GROUP and one.name == feeds.name(self._names, key):
@@ -158,11 +162,12 @@ class Feeds:
         self._unseen.pop(key, None)
         return ""
 
-    def adopt(self, key: ObjectKey) -> None:
-        """Put our mark on the feed of that name, where there is one."""
+    def adopt(self, key: ObjectKey, check: Callable[[], None]) -> None:
+        """Put our mark on the feed of that name, where there is one; `check` looks at the fence before."""
         path = place(feeds.TABLE, feeds.name(self._names, key))
         found = self._client.find(path, Configured)
         if found is not None and self._names.key(found.comments) != key:
+            check()
             self._client.write("PUT", path, {"comments": self._names.mark(str(key))})
 
     def _commands(self, group: Group) -> Iterable[Command]:

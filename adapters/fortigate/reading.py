@@ -40,7 +40,7 @@ class Reader:
         self._scope = scope
         self._forms = Forms(names, scope.ipv6)
         self._feeds = feeds
-        self._rows = Rows(names, scope, feeds.used if feeds else ())
+        self._rows = Rows(names, scope, feeds.used, feeds.torn) if feeds else Rows(names, scope)
 
     def everything(self) -> Known:
         """All that is ours: one call for each table. Raises Busy, Denied."""

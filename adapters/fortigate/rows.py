@@ -7,7 +7,7 @@ names it, and a line only while both are. So everything can be built, verified a
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -159,6 +159,7 @@ class Rows:
     names: Names
     scope: Scope
     fed: Container[ObjectKey] = ()  # groups that policies name by their feed
+    torn: Container[ObjectKey] = ()  # groups on their way from feed to objects or back, which they may name by either
 
     def body(self, row: Row) -> Json:
         """All that we say of a policy but where it stands."""
@@ -201,7 +202,7 @@ class Rows:
         if line and entry is None:
             return None
         row = Row(key, entry, live)
-        return row if same(self.body(row), shown) else None
+        return row if any(same(rows.body(row), shown) for rows in self._ways(row)) else None
 
     def _content(self, entry: RuleEntry | None) -> Json:
         template = self.scope.template
@@ -233,6 +234,15 @@ class Rows:
         here, there = (_rows(map(self._called, side)) for side in (sources, destinations))
         six = {"srcaddr6": here, "dstaddr6": there} if self.scope.ipv6 else {}
         return {"srcaddr": here, "dstaddr": there} | six
+
+    def _ways(self, row: Row) -> Iterator["Rows"]:
+        """As we would write it now, and while one of its groups is on its way also as before or after."""
+        yield self
+        named = (*row.entry.sources, *row.entry.destinations) if row.entry else ()
+        torn = {key for key in named if key in self.torn}
+        if torn:
+            fed = {key for key in named if key in self.fed}
+            yield from (replace(self, fed=fed | torn), replace(self, fed=fed - torn))
 
     def _called(self, key: ObjectKey) -> str:
         return feeds.name(self.names, key) if key in self.fed else self.names.name(key)
