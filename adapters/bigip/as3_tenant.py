@@ -15,7 +15,7 @@ from adapters.bigip.as3_declare import Json, Words, told_tiers
 from adapters.bigip.client import Client
 from adapters.bigip.known import Known
 from adapters.bigip.names import APPLICATION, DECLARED, Names
-from adapters.bigip.reading import Found, Reader
+from adapters.bigip.reading import LISTED, Found, Reader
 from adapters.bigip.records import LONG_NAMES, Records
 from adapters.bigip.wire import Item, RuleHolder
 from bridge.errors import DeviceError, Drifted, NotOwned, Rejected
@@ -77,9 +77,9 @@ class Tenant:
         lists = tuple(rule.rule_list if rule.status == "enabled" else "" for rule in enforced.rules_reference.items)
         return Bound(told_tiers(enforced.description, self._names), lists)
 
-    def standing(self) -> Found:
+    def standing(self, kinds: Collection[Kind] = LISTED) -> Found:
         """The firewall's objects in the partition."""
-        return Reader(self._client, self._known.translator()).everything(self._words.scope.tenant)
+        return Reader(self._client, self._known.translator()).everything(self._words.scope.tenant, kinds)
 
     def declare(self, steps: Sequence[Step], check: Callable[[], None]) -> dict[ObjectKey, DeviceObject | None]:
         """Make these steps true by one declaration; what the device then holds of each object. `check` is asked before it.
@@ -158,9 +158,11 @@ class Tenant:
 
     def _observed(self, steps: Iterable[Step]) -> dict[ObjectKey, DeviceObject | None]:
         """What the device holds of what was declared. Drifted where it shows something else."""
-        found, last = self.standing(), {step.key: step.after for step in steps}
+        last = {step.key: step.after for step in steps}
+        touched = {key.kind for key in last}
+        found = self.standing({Kind.POLICY if kind is Kind.ATTACHMENT else kind for kind in touched})
         objects: dict[ObjectKey, DeviceObject | None] = {**found.objects}
-        if any(key.kind is Kind.ATTACHMENT for key in last):
+        if Kind.ATTACHMENT in touched:
             tiers = self.bound(found.policies).tiers(found.objects, self._names)
             objects.update({one.key: one for one in map(attachment, tiers)})
         wrong = [key for key, after in last.items() if objects.get(key) != after]

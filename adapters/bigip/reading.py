@@ -1,6 +1,6 @@
 """Reading: what is ours, and the names of what only looks so. Nothing that cannot be read stops the rest: it is set aside by name."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,7 +15,7 @@ from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Foreign
 
 _RULES = (Kind.RULE_LIST, Kind.POLICY)
-_LISTED = (Kind.GROUP, Kind.PORTS, Kind.RULE_LIST, Kind.POLICY)
+LISTED = (Kind.GROUP, Kind.PORTS, Kind.RULE_LIST, Kind.POLICY)
 _UNMARKED = "stands in our folder without our mark"
 _NAMED = "has our name prefix and is not ours"
 
@@ -36,10 +36,10 @@ class Reader:
         self._client = client
         self._translator = translator
 
-    def everything(self, partition: str = "") -> Found:
+    def everything(self, partition: str = "", kinds: Collection[Kind] = LISTED) -> Found:
         """All objects of ours, everything that could be mistaken for ours, and every policy: of the device, or of one partition."""
         found = Found()
-        for kind in _LISTED:
+        for kind in kinds:
             for raw in self._client.items(COLLECTIONS[kind], expand=kind in _RULES, partition=partition):
                 self._take(kind, raw, found)
                 if kind is Kind.POLICY:
