@@ -4,7 +4,7 @@ scope:
   routeDomain: /Common/0    # the route domain that pod addresses belong to: its path, or its number; default: that of attach.namespace
   activation: security/firewall/container-stat/stats   # where to ask what is compiled, or none: stored counts as active
   loginProvider: tmos
-  tokenSeconds: 36000       # lifetime asked for a token; the device gives 36000 at most
+  tokenSeconds: 1200        # lifetime asked for a token, 36000 at most; one that is left behind by a crash counts against the 100 of a user
   pageSize: 500
   bandwidth: []             # the iRules of /Common that rules may name to limit their rate; none unless told
   fqdn: bridge              # who resolves names: bridge, or device, whose firewall needs a resolver for that
@@ -39,7 +39,7 @@ class Scope:
     route_domain: int | str = places.DEFAULT_DOMAIN
     activation: str = ACTIVATION
     provider: str = "tmos"
-    token_seconds: int = 36_000
+    token_seconds: int = 1200
     page_size: int = 500
     transaction_size: int = 400
     bandwidth: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Scope:
             route_domain=scope.get("routeDomain", places.pod_domain(attach)),
             activation="" if activation in (None, "none") else str(activation).removeprefix("/mgmt/tm/").strip("/"),
             provider=str(scope.get("loginProvider", "tmos")),
-            token_seconds=int(scope.get("tokenSeconds", 36_000)),
+            token_seconds=int(scope.get("tokenSeconds", 1200)),
             page_size=int(scope.get("pageSize", 500)),
             transaction_size=int(scope.get("transactionSize", 400)),
             bandwidth=tuple(scope.get("bandwidth", ())),

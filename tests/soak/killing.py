@@ -83,6 +83,8 @@ def stand(order: Order) -> Iterator[Stand]:
         server = stack.enter_context(EmbeddedPostgres(order.folder / "data", durable=False))
         made = stack.enter_context(cluster(CLUSTER))
         posts = stack.enter_context(estate_in_files(order.folder))
+        assert isinstance(posts[0].rig, BigipRig)
+        posts[0].rig.device.tokens.limit = 1000  # each kill leaves one behind, and twenty minutes are many kills
         town = Town(made, Random(random.random()))
         for _ in range(80):
             town.step()
