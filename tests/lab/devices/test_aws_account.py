@@ -78,7 +78,12 @@ def test_only_what_is_permitted(account: Aws, ec2: Untyped) -> None:
     assert code(ec2.delete_managed_prefix_list, PrefixListId=name, DryRun=True) == "UnauthorizedOperation"
     assert code(ec2.modify_managed_prefix_list, PrefixListId=name, MaxEntries=3, DryRun=True) == "DryRunOperation"
     assert account.state().prefix_list(name) is not None
-    assert code(ec2.describe_instances) == "InvalidAction"
+    terminate = {"InstanceIds": ["i-0123456789abcdef0"], "DryRun": True}
+    assert code(ec2.terminate_instances, **terminate) == "UnauthorizedOperation"
+    account.permitted.add("TerminateInstances")
+    assert code(ec2.terminate_instances, **terminate) == "DryRunOperation"
+    with pytest.raises(Refusal, match="InvalidAction"):
+        account.call("DescribeColours", {})
 
 
 def test_unknown_and_missing_parameters_are_refused(account: Aws) -> None:

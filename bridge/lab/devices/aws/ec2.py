@@ -1,58 +1,58 @@
-"""The actions that this EC2 serves, and the names of parameters that each takes."""
+"""The actions that this EC2 serves: ours where moto is too kind, else moto's."""
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import botocore.session
-from botocore.model import ListShape, Shape, StructureShape
+from moto.core.request import Request as MotoRequest
+from moto.ec2.responses import EC2Response
 
-from bridge.lab.devices.aws.answers import Refusal
+from bridge.lab.devices.aws.backend import Backend
+from bridge.lab.devices.aws.desk import Desk, Told
 from bridge.lab.devices.aws.groups import SecurityGroups
 from bridge.lab.devices.aws.prefixlists import PrefixLists
+from bridge.lab.devices.aws.store import Author
 from bridge.lab.devices.aws.tags import Tags
 
+if TYPE_CHECKING:
+    from bridge.lab.devices.aws.simulator import Aws
+
 _WORD = re.compile(r"(?:^|&)Action=([A-Za-z0-9]+)(?:&|$)")
-_COMMON = frozenset({"Action", "Version"})
 
-WRITES = frozenset(
-    {
-        "AuthorizeSecurityGroupEgress",
-        "AuthorizeSecurityGroupIngress",
-        "CreateManagedPrefixList",
-        "CreateSecurityGroup",
-        "CreateTags",
-        "DeleteManagedPrefixList",
-        "DeleteSecurityGroup",
-        "DeleteTags",
-        "ModifyManagedPrefixList",
-        "ModifySecurityGroupRules",
-        "RestoreManagedPrefixListVersion",
-        "RevokeSecurityGroupEgress",
-        "RevokeSecurityGroupIngress",
-        "UpdateSecurityGroupRuleDescriptionsEgress",
-        "UpdateSecurityGroupRuleDescriptionsIngress",
-    }
-)
-READS = frozenset(
-    {
-        "DescribeAccountAttributes",
-        "DescribeManagedPrefixLists",
-        "DescribeRegions",
-        "DescribeSecurityGroupRules",
-        "DescribeSecurityGroups",
-        "DescribeSubnets",
-        "DescribeTags",
-        "DescribeVpcs",
-        "GetManagedPrefixListAssociations",
-        "GetManagedPrefixListEntries",
-    }
-)
+_Desk = TypeVar("_Desk", bound=Desk)
+_Handler = Callable[["Aws", Author, Mapping[str, Any]], Told]
 
 
-class Ec2(PrefixLists, SecurityGroups, Tags):
-    """What answers one call: ours where moto is too kind, else moto's."""
+def _at(desk: type[_Desk], act: Callable[[_Desk], Told]) -> _Handler:
+    return lambda device, author, given: act(desk(device, author, given))
+
+
+HANDLERS: dict[str, _Handler] = {
+    "AuthorizeSecurityGroupEgress": _at(SecurityGroups, SecurityGroups.authorize_egress),
+    "AuthorizeSecurityGroupIngress": _at(SecurityGroups, SecurityGroups.authorize_ingress),
+    "CreateManagedPrefixList": _at(PrefixLists, PrefixLists.create),
+    "CreateSecurityGroup": _at(SecurityGroups, SecurityGroups.create),
+    "CreateTags": _at(Tags, Tags.create),
+    "DeleteManagedPrefixList": _at(PrefixLists, PrefixLists.delete),
+    "DeleteSecurityGroup": _at(SecurityGroups, SecurityGroups.delete),
+    "DeleteTags": _at(Tags, Tags.delete),
+    "ModifyManagedPrefixList": _at(PrefixLists, PrefixLists.modify),
+    "ModifySecurityGroupRules": _at(SecurityGroups, SecurityGroups.modify_rules),
+    "RestoreManagedPrefixListVersion": _at(PrefixLists, PrefixLists.restore),
+    "RevokeSecurityGroupEgress": _at(SecurityGroups, SecurityGroups.revoke_egress),
+    "RevokeSecurityGroupIngress": _at(SecurityGroups, SecurityGroups.revoke_ingress),
+    "UpdateSecurityGroupRuleDescriptionsEgress": _at(SecurityGroups, SecurityGroups.describe_egress),
+    "UpdateSecurityGroupRuleDescriptionsIngress": _at(SecurityGroups, SecurityGroups.describe_ingress),
+    "DescribeManagedPrefixLists": _at(PrefixLists, PrefixLists.describe),
+    "DescribeSecurityGroupRules": _at(SecurityGroups, SecurityGroups.show_rules),
+    "DescribeSecurityGroups": _at(SecurityGroups, SecurityGroups.show),
+    "DescribeTags": _at(Tags, Tags.describe),
+    "GetManagedPrefixListAssociations": _at(PrefixLists, PrefixLists.associations),
+    "GetManagedPrefixListEntries": _at(PrefixLists, PrefixLists.entries),
+}
+_OF_MOTO = frozenset({"DescribeAccountAttributes", "DescribeRegions", "DescribeSubnets", "DescribeVpcs"})
+READS = _OF_MOTO | {action for action in HANDLERS if action.startswith(("Describe", "Get"))}
+WRITES = HANDLERS.keys() - READS
 
 
 def action_of(body: bytes) -> str:
@@ -61,53 +61,14 @@ def action_of(body: bytes) -> str:
     return found.group(1) if found else ""
 
 
-def check_parameters(action: str, form: Mapping[str, str]) -> None:
-    """Refusal for a parameter that the API does not know, at whatever depth, and for one that it needs and does not get."""
-    shape = _input(action)
-    for key in form:
-        if key not in _COMMON and not _known(shape, key.split(".")):
-            raise Refusal("UnknownParameter", f"The parameter {key} is not recognized")
-    for path in _missing(shape, form, ""):
-        raise Refusal("MissingParameter", f"The request must contain the parameter {path}")
-
-
-@cache
-def _model() -> Any:  # noqa: ANN401 - botocore is not typed
-    return botocore.session.Session().get_service_model("ec2")
-
-
-@cache
-def _input(action: str) -> StructureShape:
-    return _model().operation_model(action).input_shape
-
-
-def _wire_name(name: str, member: Shape) -> str:
-    said = member.serialization
-    if "queryName" in said:
-        return str(said["queryName"])
-    first = str(said.get("name", name))
-    return first[0].upper() + first[1:]
-
-
-@cache
-def _members(shape: StructureShape) -> dict[str, Shape]:
-    return {_wire_name(name, member): member for name, member in shape.members.items()}
-
-
-def _known(shape: Shape, path: list[str]) -> bool:
-    if not path:
-        return True
-    if isinstance(shape, ListShape):
-        return path[0].isdecimal() and _known(shape.member, path[1:])
-    if isinstance(shape, StructureShape):
-        member = _members(shape).get(path[0])
-        return member is not None and _known(member, path[1:])
-    return False
-
-
-def _missing(shape: StructureShape, form: Mapping[str, str], prefix: str) -> Iterator[str]:
-    needed = [_wire_name(name, shape.members[name]) for name in shape.required_members]
-    for name in needed:
-        path = f"{prefix}{name}"
-        if not any(key == path or key.startswith(f"{path}.") for key in form):
-            yield path
+def by_moto(backend: Backend, form: dict[str, str]) -> bytes:
+    """What moto answers, in the account of the backend."""
+    host = f"ec2.{backend.region}.amazonaws.com"
+    headers = {
+        "x-moto-account-id": backend.account,
+        "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+        "Host": host,
+    }
+    request = MotoRequest.from_values(method="POST", base_url=f"https://{host}", data=form, headers=headers)
+    _status, _headers, body = EC2Response.dispatch(request)
+    return body.encode() if isinstance(body, str) else bytes(body)

@@ -1,22 +1,18 @@
 """From an HTTP call to the actions and back: who calls, may he, is it too fast, is it well formed."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
-from uuid import uuid4
-
-from moto.core.request import Request as MotoRequest
 
 from bridge.lab.devices.aws import signature
 from bridge.lab.devices.aws.answers import XML, Refusal, forbidden, identity, refused
-from bridge.lab.devices.aws.ec2 import READS, WRITES, Ec2, action_of, check_parameters
+from bridge.lab.devices.aws.ec2 import HANDLERS, READS, WRITES, action_of, by_moto
 from bridge.lab.devices.aws.limits import rate_of
 from bridge.lab.devices.aws.store import Author
+from bridge.lab.devices.aws.wire import answered, is_action, parameters
 from bridge.lab.devices.message import Answer, Request
 
 if TYPE_CHECKING:
     from bridge.lab.devices.aws.simulator import Aws
-
-_TRUE = ("true", "True", "1")
 
 
 def address(request: Request) -> str:
@@ -61,30 +57,18 @@ class Frontend:
     def perform(self, form: dict[str, str], author: Author) -> Answer:
         """One action by its parameters on the wire; the lock is held."""
         device, action = self._device, author.action
-        if action not in WRITES and action not in READS:
+        if not is_action(action):
             raise Refusal("InvalidAction", f"The action {action} is not valid for this web service.")
         if action not in device.permitted:
             raise forbidden(action)
         narrowed = any(key.startswith(("Filter.", "MaxResults", "GroupId.")) for key in form)
         device.throttle.take(action, rate_of(action, writes=action in WRITES, narrowed=narrowed))
-        check_parameters(action, form)
-        if form.get("DryRun") in _TRUE:
+        given = parameters(action, form)
+        if given.get("DryRun"):
             raise Refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-        desk = Ec2()
-        desk.device, desk.author = device, author
-        desk.setup_class(self._request(form))
-        status, _headers, body = desk.call_action()
-        text = (body if isinstance(body, str) else body.decode()).replace(">request-id<", f">{uuid4()}<")
-        return Answer(int(status), text.encode(), XML)
-
-    def _request(self, form: dict[str, str]) -> Any:  # noqa: ANN401 - moto's own
-        """The call as moto takes it, in our account."""
-        backend = self._device.backend
-        headers = {
-            "x-moto-account-id": backend.account,
-            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
-            "Host": f"ec2.{backend.region}.amazonaws.com",
-        }
-        return MotoRequest.from_values(
-            method="POST", base_url=f"https://ec2.{backend.region}.amazonaws.com", data=form, headers=headers
-        )
+        if action in HANDLERS:
+            told = HANDLERS[action](device, author, given)
+            return Answer(200, answered(action, told), XML)
+        if action in READS:
+            return Answer(200, by_moto(device.backend, form), XML)
+        raise Refusal("UnsupportedOperation", f"{action} is not simulated: it can be permitted and tried, not done.")

@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models.security_groups import SecurityGroupRule
 
 from bridge.lab.devices.aws.answers import Refusal, invalid, no_group, no_list
-from bridge.lab.devices.aws.desk import Desk
-from bridge.lab.devices.aws.item import Rule, SecurityGroup, peer_kind
+from bridge.lab.devices.aws.desk import Desk, Told
+from bridge.lab.devices.aws.item import Rule, SecurityGroup, peer_kind, shown_tags
 from bridge.lab.devices.aws.paging import filtered, page
-from bridge.lab.devices.aws.values import check_description, check_name, check_prefix, check_tags, check_way
+from bridge.lab.devices.aws.values import check_description, check_name, check_prefix, check_way
 from bridge.lab.devices.aws.weights import fits
 
 _PEERS = (
@@ -31,7 +30,7 @@ _ONE_PEER = {
 class SecurityGroups(Desk):
     """The actions on security groups."""
 
-    def create_security_group(self) -> ActionResult:
+    def create(self) -> Told:
         """Names are unique in a VPC, whatever their case."""
         given, state, limits = self.given, self.device.store.state, self.device.limits
         name = check_name(given.get("GroupName") or "", "groupName", "sg-")
@@ -43,14 +42,12 @@ class SecurityGroups(Desk):
             raise Refusal("InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc}'")
         if sum(1 for _ in state.groups()) >= limits.groups:
             raise Refusal("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
-        tags = self._parse_tag_specification().get("security-group", {})
-        check_tags([{"Key": key, "Value": value} for key, value in tags.items()], limits.tags)
-        known = {one.id for one in state.groups()}
-        result = super().create_security_group()
-        self.touch(*(one for one in self.device.backend.ids() if one.startswith("sg-") and one not in known))
-        return result
+        tags = self.tags("security-group")
+        made = self.device.backend.moto.create_security_group(name, given["Description"], vpc_id=vpc, tags=tags)
+        self.touch(made.id)
+        return {"GroupId": made.id, "SecurityGroupArn": made.arn, "Tags": shown_tags(tags)}
 
-    def delete_security_group(self) -> ActionResult:
+    def delete(self) -> Told:
         """Not while an interface wears it or another group's rule refers to it."""
         group = self._group(self.given)
         if group.default:
@@ -62,33 +59,33 @@ class SecurityGroups(Desk):
             raise Refusal("DependencyViolation", f"resource {group.id} has a dependent object")
         self.device.backend.moto.delete_security_group(group_id=group.id)
         self.touch(group.id)
-        return ActionResult({"Return": True, "GroupId": group.id})
+        return {"Return": True, "GroupId": group.id}
 
-    def authorize_security_group_ingress(self) -> ActionResult:
+    def authorize_ingress(self) -> Told:
         """New rules, all or none."""
         return self._authorize(egress=False)
 
-    def authorize_security_group_egress(self) -> ActionResult:
+    def authorize_egress(self) -> Told:
         """New rules, all or none."""
         return self._authorize(egress=True)
 
-    def revoke_security_group_ingress(self) -> ActionResult:
+    def revoke_ingress(self) -> Told:
         """Rules by their ids or by what they say, all or none."""
         return self._revoke(egress=False)
 
-    def revoke_security_group_egress(self) -> ActionResult:
+    def revoke_egress(self) -> Told:
         """Rules by their ids or by what they say, all or none."""
         return self._revoke(egress=True)
 
-    def update_security_group_rule_descriptions_ingress(self) -> ActionResult:
+    def describe_ingress(self) -> Told:
         """Other descriptions of rules that are there."""
         return self._describe_anew(egress=False)
 
-    def update_security_group_rule_descriptions_egress(self) -> ActionResult:
+    def describe_egress(self) -> Told:
         """Other descriptions of rules that are there."""
         return self._describe_anew(egress=True)
 
-    def modify_security_group_rules(self) -> ActionResult:
+    def modify_rules(self) -> Told:
         """Other rules under the same ids; a rule keeps the kind of its peer."""
         group = self._group(self.given)
         there = {rule.id: rule for rule in self.device.store.state.rules(group.id)}
@@ -106,9 +103,9 @@ class SecurityGroups(Desk):
             if held.id in changed:
                 _rewrite(held, changed[held.id])
         self.touch(group.id)
-        return ActionResult({"Return": True})
+        return {"Return": True}
 
-    def describe_security_groups(self) -> ActionResult:
+    def show(self) -> Told:
         """In pages, where the call asks for pages."""
         given, state = self.given, self.device.store.state
         wanted, named = given.get("GroupIds") or [], given.get("GroupNames") or []
@@ -124,9 +121,9 @@ class SecurityGroups(Desk):
         rules: dict[str, list[Rule]] = {}
         for rule in state.rules():
             rules.setdefault(rule.group, []).append(rule)
-        return ActionResult({"SecurityGroups": [one.show(rules.get(one.id, ())) for one in found], "NextToken": token})
+        return {"SecurityGroups": [one.show(rules.get(one.id, ())) for one in found], "NextToken": token}
 
-    def describe_security_group_rules(self) -> ActionResult:
+    def show_rules(self) -> Told:
         """In pages of 1000 at most."""
         given, state = self.given, self.device.store.state
         wanted = given.get("SecurityGroupRuleIds") or []
@@ -138,15 +135,14 @@ class SecurityGroups(Desk):
         rules = (one for one in state.rules() if not wanted or one.id in wanted)
         most = self.device.limits.group_page
         found, token = page(filtered(rules, given), given, 5, most, most)
-        return ActionResult({"SecurityGroupRules": [one.show() for one in found], "NextToken": token})
+        return {"SecurityGroupRules": [one.show() for one in found], "NextToken": token}
 
     # ---- rules
 
-    def _authorize(self, *, egress: bool) -> ActionResult:
+    def _authorize(self, *, egress: bool) -> Told:
         group = self._group(self.given)
         coming = list(self._rules(group, egress=egress))
-        tags = self._parse_tag_specification().get("security-group-rule", {})
-        check_tags([{"Key": key, "Value": value} for key, value in tags.items()], self.device.limits.tags)
+        tags = self.tags("security-group-rule")
         there = list(self.device.store.state.rules(group.id))
         known = {rule.matches for rule in there}
         for rule in coming:
@@ -163,7 +159,7 @@ class SecurityGroups(Desk):
         self.touch(group.id)
         state = self.device.store.state
         shown = [found.show() for name in made if isinstance(found := state.get(name), Rule)]
-        return ActionResult({"Return": True, "SecurityGroupRules": shown})
+        return {"Return": True, "SecurityGroupRules": shown}
 
     def _put(self, moto: Any, rule: Rule, tags: Mapping[str, str]) -> str:  # noqa: ANN401 - moto's own
         """The rule in moto, with the description that moto would forget beside a prefix list; its id."""
@@ -184,7 +180,7 @@ class SecurityGroups(Desk):
         (moto.add_egress_rule if rule.egress else moto.add_ingress_rule)(made)
         return str(made.id)
 
-    def _revoke(self, *, egress: bool) -> ActionResult:
+    def _revoke(self, *, egress: bool) -> Told:
         group = self._group(self.given)
         wanted = self.given.get("SecurityGroupRuleIds") or []
         there = [rule for rule in self.device.store.state.rules(group.id) if rule.egress is egress]
@@ -207,9 +203,9 @@ class SecurityGroups(Desk):
         side = "egress_rules" if egress else "ingress_rules"
         setattr(moto, side, [rule for rule in getattr(moto, side) if rule.id not in names])
         self.touch(group.id)
-        return ActionResult({"Return": True})
+        return {"Return": True}
 
-    def _describe_anew(self, *, egress: bool) -> ActionResult:
+    def _describe_anew(self, *, egress: bool) -> Told:
         group = self._group(self.given)
         there = {rule.matches: rule for rule in self.device.store.state.rules(group.id)}
         words: dict[str, str] = {}
@@ -229,7 +225,7 @@ class SecurityGroups(Desk):
             if held.id in words:
                 (held.source_group if held.source_group else held.ip_range)["Description"] = words[held.id]
         self.touch(group.id)
-        return EmptyResult() if not words else ActionResult({"Return": True})
+        return {"Return": True}
 
     # ---- checks
 

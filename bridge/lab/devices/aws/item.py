@@ -1,6 +1,6 @@
 """What an account holds, as values: prefix lists, security groups and their rules, by their ids."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -38,7 +38,7 @@ class PrefixList:
             "Version": self.version,
             "State": self.state,
             "StateMessage": self.message or None,
-            "Tags": _tags(self.tags),
+            "Tags": shown_tags(dict(self.tags)),
         }
 
     def filters(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class Rule:
             "ToPort": self.high,
             _PEERS[kind]: {"GroupId": self.peer, "UserId": self.owner} if kind == "group" else self.peer,
             "Description": self.description or None,
-            "Tags": _tags(self.tags),
+            "Tags": shown_tags(dict(self.tags)),
         }
 
     def filters(self) -> dict[str, str]:
@@ -118,7 +118,7 @@ class SecurityGroup:
             "OwnerId": self.owner,
             "IpPermissions": list(ways[False].values()),
             "IpPermissionsEgress": list(ways[True].values()),
-            "Tags": _tags(self.tags),
+            "Tags": shown_tags(dict(self.tags)),
         }
 
     def filters(self) -> dict[str, str]:
@@ -209,5 +209,6 @@ def _way(rule: Rule) -> Shown:
     return way
 
 
-def _tags(tags: Tags) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags]
+def shown_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """As the API has them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

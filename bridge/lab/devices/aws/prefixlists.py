@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moto.core.responses import ActionResult
-
 from bridge.lab.devices.aws.answers import Refusal, invalid, no_list
 from bridge.lab.devices.aws.backend import OWNED_BY_AWS
-from bridge.lab.devices.aws.desk import Desk
+from bridge.lab.devices.aws.desk import Desk, Told
 from bridge.lab.devices.aws.item import PrefixList
 from bridge.lab.devices.aws.paging import filtered, page
 from bridge.lab.devices.aws.store import Author
-from bridge.lab.devices.aws.values import check_description, check_name, check_prefix, check_tags
+from bridge.lab.devices.aws.values import check_description, check_name, check_prefix
 from bridge.lab.devices.aws.weights import overloaded
 
 _RESERVED = "com.amazonaws"
@@ -30,7 +28,7 @@ class Pending:
 class PrefixLists(Desk):
     """The actions on managed prefix lists."""
 
-    def create_managed_prefix_list(self) -> ActionResult:
+    def create(self) -> Told:
         """Refused where it breaks a rule; the same again for a repeated ClientToken."""
         given, limits = self.given, self.device.limits
         family, size = given.get("AddressFamily"), int(given.get("MaxEntries") or 0)
@@ -41,8 +39,7 @@ class PrefixLists(Desk):
         entries = self._entries(given.get("Entries") or [], family)
         if len(entries) > size:
             raise _too_many(size)
-        tags = self._parse_tag_specification().get("prefix-list", {})
-        check_tags([{"Key": key, "Value": value} for key, value in tags.items()], limits.tags)
+        tags = self.tags("prefix-list")
         known = self._repeated()
         if known is None:
             own = [one for one in self.device.store.state.prefix_lists() if one.owner != OWNED_BY_AWS]
@@ -51,7 +48,7 @@ class PrefixLists(Desk):
             known = self._create(given, entries, tags, size)
         return self._shown(known)
 
-    def modify_managed_prefix_list(self) -> ActionResult:
+    def modify(self) -> Told:
         """Entries, or the size, or the name; one at a time."""
         given = self.given
         found, held = self._own(given)
@@ -75,7 +72,7 @@ class PrefixLists(Desk):
 
         return self._begin(found, "modify", end)
 
-    def restore_managed_prefix_list_version(self) -> ActionResult:
+    def restore(self) -> Told:
         """The entries of an earlier version, as a new one."""
         given = self.given
         found, held = self._own(given)
@@ -85,7 +82,7 @@ class PrefixLists(Desk):
             raise invalid(f"The version {given['PreviousVersion']} does not exist.")
         return self._begin(found, "restore", lambda: self._end(found, None, None, entries, "restore"))
 
-    def delete_managed_prefix_list(self) -> ActionResult:
+    def delete(self) -> Told:
         """Not while a security group refers to it."""
         found, held = self._own(self.given)
         users = sorted({rule.group for rule in self.device.store.state.rules() if rule.peer == held.id})
@@ -94,7 +91,7 @@ class PrefixLists(Desk):
         lists = self.device.backend.moto.managed_prefix_lists
         return self._begin(found, "delete", lambda: lists.pop(held.id))
 
-    def describe_managed_prefix_lists(self) -> ActionResult:
+    def describe(self) -> Told:
         """In pages."""
         given = self.given
         wanted = given.get("PrefixListIds") or []
@@ -104,9 +101,9 @@ class PrefixLists(Desk):
         lists = (one for one in self.device.store.state.prefix_lists() if not wanted or one.id in wanted)
         most = self.device.limits.list_page
         found, token = page(filtered(lists, given), given, 1, most, most)
-        return ActionResult({"PrefixLists": [one.show() for one in found], "NextToken": token})
+        return {"PrefixLists": [one.show() for one in found], "NextToken": token}
 
-    def get_managed_prefix_list_entries(self) -> ActionResult:
+    def entries(self) -> Told:
         """In pages, of the latest version or of the one that is asked for."""
         given = self.given
         found = self.device.backend.prefix_list(given.get("PrefixListId") or "")
@@ -117,16 +114,16 @@ class PrefixLists(Desk):
             raise invalid(f"The version {version} of the prefix list does not exist.")
         most = self.device.limits.entry_page
         entries, token = page(list(found.entries.get(version, ())), given, 1, most, most)
-        return ActionResult({"Entries": entries, "NextToken": token})
+        return {"Entries": entries, "NextToken": token}
 
-    def get_managed_prefix_list_associations(self) -> ActionResult:
+    def associations(self) -> Told:
         """The security groups whose rules refer to it."""
         given = self.given
         _, held = self._own(given)
         users = dict.fromkeys(rule.group for rule in self.device.store.state.rules() if rule.peer == held.id)
         found, token = page(list(users), given, 5, 255, 255)
         told = [{"ResourceId": name, "ResourceOwner": self.device.backend.account} for name in found]
-        return ActionResult({"PrefixListAssociations": told, "NextToken": token})
+        return {"PrefixListAssociations": told, "NextToken": token}
 
     # ---- checks
 
@@ -223,11 +220,12 @@ class PrefixLists(Desk):
         self._begin(made, "create", lambda: setattr(made, "state", "create-complete"))
         return made
 
-    def _begin(self, found: Any, what: str, end: Callable[[], None]) -> ActionResult:  # noqa: ANN401 - moto's own
-        """The change is accepted, and ends later."""
+    def _begin(self, found: Any, what: str, end: Callable[[], None]) -> Told:  # noqa: ANN401 - moto's own
+        """The change is accepted, and ends later: at once after the answer where nothing takes time, and then it is one write."""
         self._check_state(found)
         found.state, found.state_message = f"{what}-in-progress", None
-        self.touch(found.id)
+        if self.device.settling:
+            self.touch(found.id)
         self.device.pend(found.id, end, self.author)
         return self._shown(found)
 
@@ -258,9 +256,9 @@ class PrefixLists(Desk):
             found.entries.pop(found.version - self.device.limits.versions, None)
         found.state = f"{what}-complete"
 
-    def _shown(self, found: Any) -> ActionResult:  # noqa: ANN401 - moto's own
-        held = self.device.store.state.prefix_list(found.id)
-        return ActionResult({"PrefixList": held.show() if held else None})
+    def _shown(self, found: Any) -> Told:  # noqa: ANN401 - moto's own
+        (held,) = self.device.backend.observe([found.id])
+        return {"PrefixList": held.show() if isinstance(held, PrefixList) else None}
 
 
 def _wire(entries: Mapping[str, str]) -> list[dict[str, str]]:

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 
-from moto.core.responses import ActionResult, EmptyResult
-
 from bridge.lab.devices.aws.answers import Refusal, no_group, no_list
 from bridge.lab.devices.aws.backend import OWNED_BY_AWS
-from bridge.lab.devices.aws.desk import Desk
+from bridge.lab.devices.aws.desk import Desk, Told
 from bridge.lab.devices.aws.item import Item, PrefixList
 from bridge.lab.devices.aws.paging import page
 from bridge.lab.devices.aws.values import check_tags
@@ -17,7 +15,7 @@ _KINDS = {"pl": "prefix-list", "sg": "security-group", "sgr": "security-group-ru
 class Tags(Desk):
     """The actions on tags of prefix lists, security groups and their rules."""
 
-    def create_tags(self) -> ActionResult:
+    def create(self) -> Told:
         """New tags, and other values of those that are there."""
         tags = self.given.get("Tags") or []
         found = [self._tagged(name) for name in self.given.get("Resources") or []]
@@ -26,9 +24,9 @@ class Tags(Desk):
         for one in found:
             self.device.backend.moto.tags[one.id].update({tag["Key"]: tag.get("Value") or "" for tag in tags})
         self.touch(*(one.id for one in found))
-        return ActionResult({"Return": True})
+        return {"Return": True}
 
-    def delete_tags(self) -> ActionResult:
+    def delete(self) -> Told:
         """Tags by their keys, by key and value, or all; what is not there is gone already."""
         found = [self._tagged(name) for name in self.given.get("Resources") or []]
         for one in found:
@@ -37,9 +35,9 @@ class Tags(Desk):
                 if self._leaves(key, held):
                     del held[key]
         self.touch(*(one.id for one in found))
-        return EmptyResult()
+        return {"Return": True}
 
-    def describe_tags(self) -> ActionResult:
+    def describe(self) -> Told:
         """Of what is kept here, in pages."""
         wanted = {one["Name"]: one.get("Values") or [] for one in self.given.get("Filters") or []}
         told = [
@@ -52,7 +50,7 @@ class Tags(Desk):
             raise Refusal("InvalidParameterValue", f"The filter '{min(unknown)}' is invalid")
         told = [one for one in told if all(one[fields[name]] in values for name, values in wanted.items())]
         found, token = page(told, self.given, 5, 1000, 1000)
-        return ActionResult({"Tags": found, "NextToken": token})
+        return {"Tags": found, "NextToken": token}
 
     def _leaves(self, key: str, held: Mapping[str, str]) -> bool:
         tags = self.given.get("Tags")
