@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from adapters.bigip import canonical, wire
+from adapters.bigip import canonical, resolver, wire
 from adapters.bigip.attach import Slots
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.domains import Domains
@@ -15,7 +15,6 @@ from adapters.bigip.names import NAME_LENGTH, Names
 from adapters.bigip.pair import Pair
 from adapters.bigip.reading import Found, Reader, compiled, places, serial
 from adapters.bigip.records import LONG_NAMES, Records
-from adapters.bigip.resolver import refuse_unresolved
 from adapters.bigip.scope import Scope, problems
 from adapters.bigip.tokens import Tokens
 from adapters.bigip.transaction import Transactions
@@ -83,8 +82,8 @@ class BigipAdapter:
 
     def read(self, scope: ReadScope) -> Snapshot:
         """Everything of ours, or the named objects. A full read takes one call per page of each kind and seven to ten more."""
-        if self._pair and self._pair.follow():
-            self._known.forget()
+        if self._pair:
+            self._follow(self._pair, whole=scope.everything)
         fence, foreign = self._read_fence()
         if scope.keys is not None:
             return self._read_named(scope.keys, fence, foreign)
@@ -154,7 +153,6 @@ class BigipAdapter:
             return Outcome({}, active)
         calls = self._client.calls
         self._begin()
-        refuse_unresolved(self._client, plan)
         observed: dict[ObjectKey, DeviceObject | None] = {}
         refused: dict[ObjectKey, str] = {}
         for phase in plan.phases:
@@ -181,8 +179,15 @@ class BigipAdapter:
             self._pair.bring()
 
     def examine(self) -> Sequence[Finding]:
-        """Nine calls and the login."""
-        return list(examine(self._client, self._config.credentials))
+        """Nine calls and the login; of several units, the active one."""
+        if self._pair:
+            self._follow(self._pair, whole=False)
+        found = list(examine(self._client, self._config.credentials))
+        if self._pair:
+            found.append(self._pair.examined())
+        if self._scope.fqdn:
+            found.append(resolver.examined(self._client))
+        return found
 
     def flows(self, sources: Collection[str]) -> Sequence[Flow]:
         """One call for each address."""
@@ -197,6 +202,12 @@ class BigipAdapter:
     def close(self) -> None:
         """Give back the token and the connection."""
         self._client.close()
+
+    def _follow(self, pair: Pair, *, whole: bool) -> None:
+        if pair.follow():
+            self._known.forget()
+        if whole:
+            pair.reads_whole()
 
     def _begin(self) -> None:
         """Before something is written: to the unit that carries the traffic, and to no other."""

@@ -19,6 +19,7 @@ from adapters.bigip import wire
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.redundancy import Redundancy
 from bridge.errors import Busy, Denied, Drifted
+from bridge.model.examination import Finding, doubtful, fine
 
 _IN_STEP = frozenset({"In Sync", "Standalone"})
 _ADVICE = re.compile(r"Recommended action: Synchronize (\S+) to group (\S+)")
@@ -43,6 +44,7 @@ class Pair:
         self._patience = patience
         self._sleep = sleep
         self._followed = ""  # the name of the unit that was found last
+        self._whole = ""  # … that was read whole: plans are about what stands there
         self._ours = False  # whether all that the group waits for is ours
         self._automatic: bool | None = None
 
@@ -58,14 +60,28 @@ class Pair:
             self._client.turn()
         raise Busy(self._client.device, f"no unit says that it is active ({'; '.join(said)})")
 
+    def reads_whole(self) -> None:
+        """The unit that was found is read whole now: plans from now on are about what stands there."""
+        self._whole = self._followed
+
     def check(self) -> None:
-        """Drifted where the unit that was followed is not the active one any more: the other is to be read first."""
+        """Drifted where the unit that was read is not the active one any more: the other is to be read first."""
         name, state = self._own()
-        if state != "active" or (self._followed and name != self._followed):
+        if state != "active" or (self._whole and name != self._whole):
             raise Drifted(
                 self._client.device, f"{name} is {state or 'in no known state'}: another unit carries the traffic"
             )
-        self._followed = name
+
+    def examined(self) -> Finding:
+        """Whether the units of the group hold the same, for a person. Raises Busy, Denied."""
+        status, units = self._synchronization(), self.identity()
+        told = f"{self._settings.group}, units {units or 'unknown'}: {status.text or 'no status'}"
+        if status.text in _IN_STEP:
+            return fine("group", told)
+        return doubtful(
+            "group",
+            f"{told}; {'the bridge pushes changes of its own alone' if self._settings.push else 'nobody pushes'}",
+        )
 
     def begin(self) -> None:
         """To be called before writing: notes whether anything of others waits for a synchronization."""

@@ -10,6 +10,7 @@ from adapters.bigip.known import Known
 from adapters.bigip.reading import Reader
 from adapters.bigip.records import LONG_NAMES, Records
 from adapters.bigip.refusals import blamed, is_creation, means_exists, means_gone
+from adapters.bigip.resolver import refuse_unresolved
 from adapters.bigip.transaction import Failed, Transactions
 from adapters.bigip.translate import Translator
 from adapters.bigip.writes import Change, Shape, Write, batches, change_of, index_after
@@ -35,6 +36,7 @@ class Writer:
         Raises every error of the contract.
         """
         self._check_owned(steps)
+        refuse_unresolved(self._client, steps)
         if self._known.indexed is None and any(self._known.names.is_long(step.key) for step in steps):
             self._known.learn_index(self._records.read(LONG_NAMES))
         translator = self._known.translator()

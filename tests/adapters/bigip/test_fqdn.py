@@ -5,6 +5,7 @@ import pytest
 from adapters.bigip import BigipAdapter
 from bridge.errors import Rejected, Unsupported
 from bridge.lab.devices.bigip import Bigip
+from bridge.model.examination import Condition
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import EVERYTHING, DeviceObject, Group
 from tests.adapters.bigip.site import BANK, CART, FOLDER, open_adapter, planned, reconcile, shop, wanted
@@ -54,6 +55,13 @@ def test_without_a_resolver_the_group_is_refused_by_name_and_not_written(device:
         reconcile(adapter, named("pay.example.com"))
     assert set(refused.value.objects) == {str(BANK)}
     assert not device.objects("security/firewall/address-list")
+
+
+def test_a_look_at_the_device_tells_of_the_resolver(device: Bigip, adapter: BigipAdapter) -> None:
+    for name, condition in (("/Common/lab-dns", Condition.OK), ("none", Condition.ERROR)):
+        device.change_object("security/firewall/global-fqdn-policy", {"dnsResolver": name})
+        (found,) = (one for one in adapter.examine() if one.subject == "resolver")
+        assert found.condition is condition
 
 
 def test_a_name_that_somebody_else_wrote_is_taken_out(device: Bigip, adapter: BigipAdapter) -> None:

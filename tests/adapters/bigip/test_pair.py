@@ -9,7 +9,8 @@ from adapters.bigip import BigipAdapter, factory
 from bridge.errors import Busy, Denied, Drifted
 from bridge.lab.devices.bigip import Bigip, Pair
 from bridge.lab.devices.bigip.system import SyncStatus
-from bridge.model.intent import EVERYTHING
+from bridge.model.examination import Condition
+from bridge.model.intent import EVERYTHING, ReadScope
 from tests.adapters.bigip.site import (
     CART,
     FENCE,
@@ -227,6 +228,28 @@ def test_a_change_of_one_member_costs_two_questions_more(pair: Pair) -> None:
     reconcile(adapter, shop("10.0.0.1"))
     plan = planned(adapter, adapter.read(EVERYTHING).objects, wanted(adapter, shop("10.0.0.2")))
     assert adapter.apply(plan, FENCE).calls == 4
+
+
+def test_a_plan_is_for_the_unit_that_was_read_and_no_other(pair: Pair) -> None:
+    adapter = opened(pair)
+    have = adapter.read(EVERYTHING).objects
+    pair.failover()
+    assert adapter.read(ReadScope(frozenset())).complete is False
+    with pytest.raises(Drifted):
+        adapter.apply(planned(adapter, have, wanted(adapter, shop("10.0.0.1"))), FENCE)
+    assert not any(touched(unit) for unit in pair.units)
+
+
+def test_a_look_at_the_group_tells_who_answers_and_whether_it_is_in_step(pair: Pair) -> None:
+    adapter = opened(pair, first=1)
+    found = {one.subject: one for one in adapter.examine()}
+    assert "bigip1" in found["device"].message
+    assert found["group"].condition is Condition.OK
+    assert all(unit.identity.serial in found["group"].message for unit in pair.units)
+    pair.active.put_object(LISTS, THEIRS)
+    (changed,) = (one for one in adapter.examine() if one.subject == "group")
+    assert changed.condition is Condition.WARNING
+    assert "Changes Pending" in changed.message
 
 
 @pytest.mark.parametrize(
