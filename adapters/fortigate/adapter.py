@@ -6,6 +6,7 @@ from dataclasses import replace
 from adapters.fortigate import sessions
 from adapters.fortigate.canonical import RULES, UNUSED, normalize
 from adapters.fortigate.client import Client, Refusal, place
+from adapters.fortigate.examination import examine
 from adapters.fortigate.feeds_moves import Moves
 from adapters.fortigate.feeds_pushed import Feeds
 from adapters.fortigate.fence import Keeper
@@ -178,8 +179,8 @@ class FortigateAdapter:
         return sessions.close(self._client, flows, lambda: self._keeper.check(fence))
 
     def examine(self) -> Sequence[Finding]:
-        """Nothing that is told yet."""
-        return ()
+        """A dozen calls, each a read."""
+        return list(examine(self._client, self._scope))
 
     def close(self) -> None:
         """End the connection."""
