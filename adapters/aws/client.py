@@ -146,12 +146,12 @@ class Client:
     # ---- one call
 
     def _pages(self, operation: str, wanted: str, **given: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401
-        token = ""
+        more: dict[str, Any] = {}
         while True:
-            told = self._ask(operation, wanted, **given, **({"NextToken": token} if token else {}))
+            told = self._ask(operation, wanted, **given, **more)
             yield from told[wanted]
-            token = str(told.get("NextToken") or "")
-            if not token:
+            more = {"NextToken": told.get("NextToken")}
+            if not more["NextToken"]:
                 return
 
     def _change(self, operation: str, wanted: str, **given: Any) -> Mapping[str, Any]:  # noqa: ANN401
@@ -159,26 +159,29 @@ class Client:
 
     def _ask(self, operation: str, wanted: str, *, change: bool = False, **given: Any) -> Mapping[str, Any]:  # noqa: ANN401
         """One call, again while it is throttled. Busy where the answer is not one of EC2, or lacks what is wanted."""
-        call = getattr(self._session.client(), operation)
-        for pause in (*_PAUSES, None):
-            if change:
-                self._config.permit()
-            told = self._sent(call, given)
-            if not isinstance(told, Exception):
+        told = self._sent(operation, given, change=change)
+        for pause in _PAUSES:
+            if not isinstance(told, _Throttled):
                 break
-            if pause is None or not isinstance(told, _Throttled):
-                raise told.error if isinstance(told, _Throttled) else told
             time.sleep(pause)
+            told = self._sent(operation, given, change=change)
+        if isinstance(told, _Throttled):
+            raise Busy(self.device, str(told), retry_after=_LONG_PAUSE)
+        if isinstance(told, Exception):
+            raise told
         answer: Mapping[str, Any] = told
         if not answer.get("ResponseMetadata", {}).get("RequestId") or (wanted and wanted not in answer):
             raise Busy(self.device, f"what answers {operation} is not EC2, or not all of it; read again")
         return answer
 
-    def _sent(self, call: Any, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    def _sent(self, operation: str, given: Mapping[str, Any], *, change: bool) -> Any:  # noqa: ANN401
         """The answer, or what went wrong as an error to raise."""
+        call = getattr(self._session.client(), operation)
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra, and slow to import
         from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
+        if change:
+            self._config.permit()
         self.calls += 1
         try:
             return call(**given)
@@ -199,7 +202,7 @@ class Client:
         code, words = (self._plain(str(told.get("Error", {}).get(name, ""))) for name in ("Code", "Message"))
         error = raised(self.device, status, code, words)
         if judged(status, code) is Meaning.THROTTLED:
-            return _Throttled(Busy(self.device, f"throttled: {code}", retry_after=_LONG_PAUSE))
+            return _Throttled(f"throttled: {code}")
         return error
 
     def _plain(self, text: str) -> str:
@@ -216,10 +219,6 @@ class Client:
 
 class _Throttled(Exception):
     """The call was refused because there were too many, and not done."""
-
-    def __init__(self, error: Busy) -> None:
-        self.error = error
-        super().__init__(str(error))
 
 
 def _permission(way: Way, peer: str, description: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ for whether EC2 removes first is not documented. So members leave first where, a
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from adapters.aws.client import Client
 from adapters.aws.errors import Refusal
@@ -65,7 +66,7 @@ class Lists:
                 if change is None:
                     del left[spot]
                 else:
-                    told = self._asked(spot, lambda spot=spot, change=change: self._send(spot, change))
+                    told = self._asked(spot, partial(self._send, spot, change))
                     sent[told.id] = (spot, change)
             if sent:
                 self._settle(sent)

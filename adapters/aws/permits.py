@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 
 from adapters.aws.client import Client
 from adapters.aws.compiled import Entry, compiled
@@ -39,12 +40,12 @@ class Permits:
                 going[entry.group].append(rule.id)
         blamed = [key for key in changed if key.kind in _BLAMED] or list(changed)
         for group in sorted({*missing, *going}):
-            steps = [
-                lambda group=group: self._grant(group, missing[group], blamed),
-                lambda group=group: self._revoke(group, going[group], blamed),
-            ]
-            for step in reversed(steps) if self._full(group, wanted | there.keys(), objects) else steps:
-                step()
+            full = self._full(group, wanted | there.keys(), objects)
+            if full:
+                self._revoke(group, going[group], blamed)
+            self._grant(group, missing[group], blamed)
+            if not full:
+                self._revoke(group, going[group], blamed)
         if missing or going:
             self._known.rules = tuple(self._reader.rules())
 
@@ -87,13 +88,13 @@ class Permits:
         most = self._known.scope.changes
         for at in range(0, len(wanted), most):
             part = wanted[at : at + most]
-            self._asked(lambda part=part: self._client.authorize(group, part, names.entry_tags), blamed)
+            self._asked(partial(self._client.authorize, group, part, names.entry_tags), blamed)
 
     def _revoke(self, group: str, rules: Collection[str], blamed: Iterable[ObjectKey]) -> None:
         most, wanted = self._known.scope.changes, sorted(rules)
         for at in range(0, len(wanted), most):
             part = wanted[at : at + most]
-            self._asked(lambda part=part: self._client.revoke(group, part), blamed)
+            self._asked(partial(self._client.revoke, group, part), blamed)
 
     def _asked(self, call: Callable[[], None], blamed: Iterable[ObjectKey]) -> None:
         try:

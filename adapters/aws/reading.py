@@ -45,18 +45,18 @@ class Reader:
 
     def settled(self, concerns: Callable[[PrefixList], bool]) -> list[PrefixList]:
         """Every list, as soon as none that concerns us is being changed. Busy where that takes longer than the settings allow."""
-        waited = 0.0
-        for turn in range(1_000_000):
+        waited, pauses = 0.0, iter(_PAUSES)
+        while True:
             found = self._client.lists()
             moving = [one.id for one in found if one.moving and concerns(one)]
             if not moving:
                 return found
-            pause = _PAUSES[min(turn, len(_PAUSES) - 1)]
-            waited += pause
-            if waited > self._scope.wait:
-                break
+            if waited >= self._scope.wait:
+                reason = f"{', '.join(moving)}: not complete after {self._scope.wait:g} seconds"
+                raise Busy(self._client.device, reason)
+            pause = next(pauses, _PAUSES[-1])
             time.sleep(pause)
-        raise Busy(self._client.device, f"{', '.join(moving)}: not complete after {self._scope.wait:g} seconds")
+            waited += pause
 
     def rules(self) -> list[Rule]:
         """The entries of the named security groups, and ours wherever they are."""

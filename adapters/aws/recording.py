@@ -63,7 +63,7 @@ class Recording:
                 raise Drifted(self._client.device, "the register was changed meanwhile")
             self._known.register = told
             left = {one: words for one, words in self._known.entries.items() if one not in going}
-            self._known.entries = left | coming
+            self._known.entries = {**left, **coming}
             self._known.moved()
             self._reader.keep(told, self._known.entries)
             return
