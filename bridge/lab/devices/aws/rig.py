@@ -24,10 +24,6 @@ from bridge.policy.evaluate import Packet, Verdict
 
 _BEHIND = ("198.51.100.1/32", "198.51.100.2/32", "2001:db8:f::1/128")
 _OWNER, _OBJECT = "fusionbridge.io/owner", "fusionbridge.io/object"
-_SLOW = frozenset(
-    f"{verb}ManagedPrefixList{of}"
-    for verb, of in (("Create", ""), ("Modify", ""), ("Delete", ""), ("Restore", "Version"))
-)
 _LISTS = 200  # more than an account has by default, so that the suite's own sites fit
 _CANNED = {
     Trouble.UNAUTHORIZED: "unauthorized",
@@ -151,18 +147,8 @@ class AwsRig:
     def moments(self) -> Sequence[Moment]:
         """The states are made when they are asked for."""
         interfaces = dict(self.device.interfaces)
-        numbers = (number for number in self._done() if number > self._since)
+        numbers = (write.number for write in self.device.writes() if write.number > self._since)
         return [AwsMoment(self.device, number, interfaces) for number in numbers]
-
-    def _done(self) -> Iterator[int]:
-        """The writes that changed something for traffic: a change of a list is noted when it begins, and once more when it is made."""
-        begun = set[tuple[str, ...]]()
-        for write in self.device.writes():
-            if write.path in _SLOW and write.touched not in begun:
-                begun.add(write.touched)
-                continue
-            begun.discard(write.touched)
-            yield write.number
 
     def disturb(self, trouble: Trouble, *, skip: int = 0, times: int | None = None, writes: bool = False) -> None:
         """A fault in the way of actions."""
