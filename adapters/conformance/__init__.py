@@ -12,7 +12,10 @@ What it checks, and how to write a rig, is in docs/conformance.md.
 
 import pytest
 
-_CHECKS = ("applying", "bench", "between", "examining", "forms", "limits", "ownership", "stopping", "suite", "troubles")
+_CHECKS = (
+    *("applying", "bench", "between", "examining", "flowing", "forms"),
+    *("limits", "ownership", "permits", "stopping", "suite", "troubles"),
+)
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _CHECKS))
 
 # After the line above, so that a failed check shows its values.

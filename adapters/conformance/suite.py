@@ -3,6 +3,7 @@
 from adapters.conformance.applying import Applying
 from adapters.conformance.between import Between
 from adapters.conformance.examining import Examining
+from adapters.conformance.flowing import Flowing
 from adapters.conformance.forms import Forms
 from adapters.conformance.limits import Limits
 from adapters.conformance.ownership import Ownership
@@ -11,7 +12,7 @@ from adapters.conformance.stopping import Stopping
 from adapters.conformance.troubles import Troubles
 
 
-class Conformance(Applying, Stopping, Between, Ownership, Limits, Troubles, Permits, Forms, Examining):
+class Conformance(Applying, Stopping, Between, Ownership, Limits, Troubles, Permits, Forms, Examining, Flowing):
     """What an adapter and its device have to show; bound by a subclass whose name begins with Test."""
 
     def test_skips_are_exactly_what_is_not_declared(self) -> None:

@@ -175,7 +175,9 @@ class FortigateAdapter:
         return sessions.flows(self._client, sources)
 
     def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:
-        """One by one; the fence is looked at before each."""
+        """One by one; the fence is looked at first, and before each."""
+        if flows:
+            self._keeper.check(fence)
         return sessions.close(self._client, flows, lambda: self._keeper.check(fence))
 
     def examine(self) -> Sequence[Finding]:

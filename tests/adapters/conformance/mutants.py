@@ -9,6 +9,7 @@ from bridge.contract import DeviceConfig
 from bridge.errors import Busy, DeviceError, Drifted, LostLease, Rejected
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.examination import Finding, wrong
+from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import (
     EVERYTHING,
@@ -484,3 +485,18 @@ class TakesARefusalForAFinding(MemoryAdapter):
             return super().examine()
         except DeviceError as error:
             return [wrong("device", str(error))]
+
+
+# ---- flowing
+
+
+@caught_by("test_without_a_source_nothing_is_asked_or_closed")
+class LooksForNobodysFlows(MemoryAdapter):
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:
+        self.ask()
+        return super().flows(sources)
+
+
+@caught_by("test_after_a_take_over_nothing_is_closed")
+class ClosesFlowsForWhoeverAsks(MemoryAdapter):
+    can = replace(MemoryAdapter.can, close_flows=True)
