@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bridge.cli.trial import FEATURES, GROUP, MEMBERS, OTHER, Site, dangling, several, site_of
+from bridge.cli.trial import FEATURES, GROUP, HALVES, MEMBERS, OTHER, PLACE, Site, several, site_of
 from bridge.clock import Clock
 from bridge.contract import Adapter, AdapterFactory, DeviceConfig
 from bridge.errors import DeviceError, FencedOff, LostLease, Refused, Stopped
@@ -164,19 +164,21 @@ class Canary:
             raise NotSo(f"what is read is not what was written: {', '.join(map(str, other[:3]))}")
 
     def _at_once(self, adapter: Adapter) -> str:
-        """Two groups and a rule that names a third, which is nowhere: all of it is refused, or it is not at once."""
+        """Two new groups, and the end of one that a rule names, which most refuse: all of it is done, or nothing."""
         before = adapter.read(EVERYTHING).objects
-        steps = tuple(Step(Op.CREATE, key, None, one) for key, one in dangling().items())
+        steps = (*(Step(Op.CREATE, one.key, None, one) for one in HALVES), Step(Op.DELETE, PLACE, before[PLACE], None))
+        wanted = {**before, **{one.key: one for one in HALVES}}
+        del wanted[PLACE]
         try:
             adapter.apply(Plan(adapter.device, (steps,)), self._fence)
         except DeviceError:
-            left = self._fresh().objects
-        else:
-            raise NotSo("a rule that names a group that is nowhere was taken")
-        if left != before:
-            raise NotSo(f"a part of a refused change stands there: {', '.join(map(str, left.keys() - before.keys()))}")
+            wanted = dict(before)
+        left = self._fresh().objects
+        if left.keys() != wanted.keys():
+            other = sorted(left.keys() ^ wanted.keys())
+            raise NotSo(f"a change was done in part: {', '.join(map(str, other))}")
         made = self._holds(adapter, several())
-        return f"of a refused change nothing stands there; else {made}"
+        return f"what cannot all be done is not done in part; {made}"
 
     def _active(self, adapter: Adapter) -> str:
         began = self._clock.elapsed()

@@ -25,11 +25,8 @@ GROUP, EMPTY, PLACE = (
     _key(Kind.GROUP, "nobody"),
     _key(Kind.GROUP, "there", Scope.EXTERNAL),
 )
-_NOWHERE, _PORTS, _LIST = (
-    _key(Kind.GROUP, "nowhere"),
-    _key(Kind.PORTS, "there.tcp", Scope.EXTERNAL),
-    _key(Kind.RULE_LIST),
-)
+_PORTS, _LIST = _key(Kind.PORTS, "there.tcp", Scope.EXTERNAL), _key(Kind.RULE_LIST)
+HALVES = tuple(Group(_key(Kind.GROUP, f"half-{number}"), frozenset({"192.0.2.40"})) for number in (1, 2))
 
 
 def site_of(*more: RuleEntry, members: frozenset[str] = frozenset(MEMBERS)) -> Site:
@@ -51,14 +48,6 @@ def several() -> Site:
     """The site with several more groups: enough for one change of many writes."""
     groups = (Group(_key(Kind.GROUP, f"more-{number}"), frozenset({f"192.0.2.{number}"})) for number in range(20, 30))
     return site_of() | {group.key: group for group in groups}
-
-
-def dangling() -> Site:
-    """Two groups, and a list of which a line names a group that is nowhere."""
-    groups = [Group(_key(Kind.GROUP, f"half-{number}"), frozenset({"192.0.2.40"})) for number in (1, 2)]
-    key = _key(Kind.RULE_LIST, scope=Scope.NAMESPACE)
-    line = RuleEntry("nowhere", Action.ALLOW, (groups[0].key,), (_NOWHERE,), Protocol.TCP)
-    return {**{group.key: group for group in groups}, key: RuleList(key, (line,))}
 
 
 def _line(

@@ -1,0 +1,54 @@
+"""The same trial on every kind of device: each holds what its adapter claims, and nothing of the trial stays."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+import adapters.bigip
+import adapters.fortigate
+import bridge.lab.devices.memory
+from bridge.cli.canary import Canary, Leave
+from bridge.contract import AdapterFactory
+from bridge.lab.devices.bigip.rig import bigip_rig
+from bridge.lab.devices.memory.rig import memory_rig
+from bridge.model.capabilities import Form
+from bridge.model.examination import Condition
+from tests.adapters.fortigate.rig import fortigate_rig, single_calls
+from tests.adapters.nftables.rig import flat_rig, nftables_rig, rigged
+from tests.cli.test_canary import Hurried
+
+Lend = Callable[[], AbstractContextManager[Any]]
+FLEET: dict[str, tuple[AdapterFactory, Lend]] = {
+    "bigip": (adapters.bigip.factory, bigip_rig),
+    "fortigate": (adapters.fortigate.factory, fortigate_rig),
+    "fortigate, call by call": (adapters.fortigate.factory, single_calls),
+    "memory, flat": (bridge.lab.devices.memory.factory, memory_rig(Form.FLAT)),
+    "memory, allow-only": (bridge.lab.devices.memory.factory, memory_rig(Form.ALLOW_ONLY)),
+    "nftables": (rigged, nftables_rig),
+    "nftables, flat": (rigged, flat_rig),
+}
+
+
+@pytest.mark.parametrize("kind", FLEET)
+def test_each_claim_holds_and_nothing_stays(kind: str) -> None:
+    factory, lend = FLEET[kind]
+    with lend() as rig:
+        rig.reset()
+        rig.plant()
+        before = dict(rig.contents())
+        clock = Hurried()
+        config = rig.config(owner="fb")
+        found = list(Canary(factory, config, Leave(clock, 120.0, lambda: None), clock).run())
+        assert {one.subject: one.message for one in found if one.condition is not Condition.OK} == {}
+        assert {one.subject for one in found} >= {
+            "create",
+            "restart",
+            "member change",
+            "fenced off",
+            "delete",
+            "foreign",
+        }
+        after = dict(rig.contents())
+        assert {name: after.get(name) for name in before} == before, "what others own was changed"
