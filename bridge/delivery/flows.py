@@ -52,15 +52,16 @@ class LiveFlows:
         self._stood: list[Objects] = []  # what was in force and is not compared yet, oldest first
         self._queue: dict[str, None] = {}  # addresses to be asked for
         self._court: Court | None = None
-        self._due = 0.0
+        self._compared = 0.0  # when the next comparison may begin
+        self._asked = 0.0  # when the device may be asked again
         self._failures = 0
 
     @property
     def wait(self) -> float:
         """Seconds until there is something to do; infinite while there is not."""
-        if not (self._stood or self._queue):
-            return math.inf
-        return max(0.0, self._due - self._clock.elapsed())
+        compare = self._compared if self._stood else math.inf
+        ask = self._asked if self._queue else math.inf
+        return max(0.0, min(compare, ask) - self._clock.elapsed())
 
     def found(self, objects: Objects, attached: Mapping[Tier, bool]) -> None:
         """The device was read whole and holds this, by whoever's hand; `attached` says which policies are enforced."""
@@ -80,11 +81,9 @@ class LiveFlows:
 
     def close(self, fence: Fence) -> None:
         """Do a part of what there is to do, once everything stored is enforced. Raises FencedOff and what the permit raises."""
-        if self.wait > 0:
-            return
-        if self._stood:
+        if self._stood and self._clock.elapsed() >= self._compared:
             self._compare()
-        if not self._queue:
+        if not self._queue or self._clock.elapsed() < self._asked:
             return
         asked = tuple(islice(self._queue, _TOGETHER))
         try:
@@ -109,8 +108,7 @@ class LiveFlows:
                 self._queue.update(dict.fromkeys(senders(before, now)))
         self._stood.clear()
         ended = self._clock.elapsed()
-        if not self._queue:
-            self._due = ended + _REST * (ended - began)
+        self._compared = ended + _REST * (ended - began)
 
     def _close(self, asked: Sequence[str], fence: Fence) -> None:
         if self._court is None:
@@ -131,8 +129,9 @@ class LiveFlows:
     def _failed(self, error: DeviceError, asked: Sequence[str], fence: Fence) -> None:
         self._failures += 1
         log.warning("live flows not closed", device=self.device, error=str(error), attempt=self._failures)
+        told = error.retry_after if isinstance(error, Busy) else None
         if isinstance(error, Busy | Drifted) and self._failures < _TRIES:
-            self._due = self._clock.elapsed() + max(_WAIT * 2 ** (self._failures - 1), error.retry_after or 0.0)
+            self._asked = self._clock.elapsed() + max(_WAIT * 2 ** (self._failures - 1), told or 0.0)
             return
         self._failures = 0
         self._forget(asked)
