@@ -26,7 +26,7 @@ MOST = 256  # of one VDOM (Fortinet's pages)
 ENTRIES_MOST = 300_000  # of all feeds of a unit from 7.4.4 on; before, 131,072 of each
 _ENTRIES_PER_CALL = 20_000  # of several commands; a single one goes out whole
 _RESOURCE = "https://fusion-bridge.invalid/pushed"  # must be given, and is never asked for
-_BOTH = 1  # parts of a group that stands there in both forms: nothing ever wants it so, and the next plan settles it
+_ODD = 1
 
 
 class Configured(msgspec.Struct, rename="kebab"):
@@ -104,9 +104,9 @@ def _member(one: Entry) -> str:
         return f"invalid {one.entry}"
 
 
-def both(group: Group) -> Group:
-    """A group that stands there as a feed and as objects: a move was interrupted."""
-    return Group(group.key, group.members, group.fqdns, _BOTH, pushed=True)
+def odd(group: Group) -> Group:
+    """A feed that somebody has made something else of, whatever it holds: nothing ever wants a feed in parts."""
+    return Group(group.key, group.members, shards=_ODD, pushed=True)
 
 
 def delta(feed: str, before: Collection[str], after: Collection[str]) -> Iterator[Command]:

@@ -57,7 +57,11 @@ class Moves:
         for group in coming:
             if _stands_as_objects(known, group.key):
                 self._to_feed(group, known, fence, write)
-        back = [Step(Op.CREATE, step.key, None, step.after) for step in leaving if step.after is not None]
+        back = [
+            Step(Op.DELETE if step.after is None else Op.CREATE, step.key, None, step.after)
+            for step in leaving
+            if step.after is not None or _stands_as_objects(known, step.key)
+        ]
         observed: Observed = dict(write([*others, *back])) if others or back else {}
         for step in leaving:
             self._from_feed(step, known, fence)

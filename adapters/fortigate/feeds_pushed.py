@@ -7,6 +7,7 @@ refused.
 
 import time
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 from adapters.fortigate import feeds
 from adapters.fortigate.client import EXISTS, IN_USE, Client, Refusal, place
@@ -60,11 +61,16 @@ class Feeds:
         return self._held.keys()
 
     def over(self, key: ObjectKey, value: DeviceObject | None) -> DeviceObject | None:
-        """A group as it stands, `value` being what of it stands as objects."""
+        """A group as it stands, `value` being what of it stands as objects.
+
+        In both forms, after a move that was interrupted, it is those objects and the name of the feed, which nobody ever wants.
+        """
         if key not in self._held:
             return value
+        if isinstance(value, Group):
+            return replace(value, fqdns=value.fqdns | {self.name(key)})
         seen = Group(key, self._held[key], pushed=True)
-        return feeds.both(seen) if value is not None or key in self._amiss else seen
+        return feeds.odd(seen) if key in self._amiss else seen
 
     def like(self, group: Group, objects: Objects) -> Group:
         """A group in the form of a feed, with the members of its parts."""

@@ -13,7 +13,7 @@ from adapters.fortigate.known import Known
 from adapters.fortigate.rows import Row, Rows, layout
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.services import SERVICE
-from bridge.model.identity import ObjectKey
+from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Group, Ports, Shard
 from bridge.model.plan import Step
 
@@ -148,7 +148,8 @@ class Draft:
             for spot in filter(known.standing, self._forms.places(key)):
                 self._count(spot, None)
                 self.touched.add(spot)
-                self.late.append(Write(key, "DELETE", place(*spot)))
+                first = 0 if key.kind is Kind.GROUP else len(self.late)  # what nests parts goes before those
+                self.late.insert(first, Write(key, "DELETE", place(*spot)))
         maybe = {spot for spot, more in self._delta.items() if more < 0} | (before - after)
         maybe |= known.unused().keys() if leftover else set()
         for spot in sorted(maybe):
