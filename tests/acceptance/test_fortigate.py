@@ -9,8 +9,8 @@ import pytest
 from adapters.fortigate import factory
 from tests.acceptance.fortigate import ADDRESS, ANCHOR, GROUP, GROUP6, POLICY, SERVICE, Box, box
 from tests.acceptance.site import OWNER, eventually, stays
+from tests.adapters.fortigate.test_call_by_call import TestFortigateCallByCall as CallByCall
 from tests.adapters.fortigate.test_conformance import TestFortigate as Suite
-from tests.adapters.fortigate.test_conformance import TestFortigateCallByCall as CallByCall
 
 PROVIDER, OUTSIDE, UNKNOWN = "192.0.2.1", "203.0.113.1", "10.244.255.77"
 SHOP, SIX, BANK = "10.244.1.1", "fd00:10:244::1", "10.244.2.1"

@@ -1,7 +1,7 @@
 """A simulated FortiGate in the hands of the conformance suite, with what depends on how the adapter names things."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,9 +114,9 @@ class Rig(FortigateRig):
 
 
 @contextmanager
-def fortigate_rig(**scope: object) -> Iterator[Rig]:
+def fortigate_rig(*, tls: bool = True, **scope: object) -> Iterator[Rig]:
     """A rig around a simulated box that runs as long as the context."""
-    device = Fortigate()
+    device = Fortigate(tls=tls)
     device.start()
     try:
         rig = Rig(device, **scope)
@@ -126,9 +126,6 @@ def fortigate_rig(**scope: object) -> Iterator[Rig]:
         device.stop()
 
 
-def single_calls() -> Any:  # noqa: ANN401 - a context manager
+def single_calls() -> AbstractContextManager[Rig]:
     """The same, for a box without transactions."""
-    return fortigate_rig(transactions=False)
-
-
-__all__ = ["Rig", "Sequence", "fortigate_rig", "single_calls"]
+    return fortigate_rig(tls=False, transactions=False)

@@ -1,0 +1,133 @@
+"""From one order of policies to another: what is done call by call ends right, and on the way nothing decides that neither end does."""
+
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.fortigate.block import Block, Write, longest_rising
+from adapters.fortigate.names import Names
+from adapters.fortigate.rows import Placed, Row, Rows, gathered, layout
+from adapters.fortigate.scope import Scope
+from bridge.model.identity import Kind, ObjectKey
+from bridge.model.identity import Scope as KeyScope
+from bridge.model.intent import DeviceObject, Policy, RuleEntry, RuleList
+from bridge.model.policy import Action, Tier
+from bridge.model.tiers import attachment, policy_key
+
+ROWS = Rows(Names("fb"), Scope(policies=True, anchor="site"))
+GROUPS = [ObjectKey(Kind.GROUP, "prod", KeyScope.SERVICE, "shop", name) for name in ("cart", "web")]
+KEYS = [ObjectKey(Kind.RULE_LIST, "prod", KeyScope.NAMESPACE, name) for name in ("bank", "shop")]
+THEIRS, ANCHOR = 1, 2
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> dict[ObjectKey, DeviceObject]:
+    """A few lists with a few lines in one tier, which is attached or not."""
+    objects: dict[ObjectKey, DeviceObject] = {}
+    for key in draw(st.lists(st.sampled_from(KEYS), unique=True)):
+        names = draw(st.lists(st.sampled_from("abc"), unique=True))
+        actions = st.sampled_from([Action.ALLOW, Action.DENY])
+        made = [RuleEntry(name, draw(actions), (draw(st.sampled_from(GROUPS)),), (GROUPS[1],)) for name in names]
+        objects[key] = RuleList(key, tuple(made))
+    if draw(st.booleans()):
+        named = draw(st.permutations(list(objects)))
+        policy = Policy(policy_key(Tier.NAMESPACE), tuple(named))
+        objects[policy.key] = policy
+        if draw(st.booleans()):
+            one = attachment(Tier.NAMESPACE)
+            objects[one.key] = one
+    return objects
+
+
+class Box:
+    """A list of policies that does what the calls say."""
+
+    def __init__(self) -> None:
+        self.order = [THEIRS, ANCHOR]
+        self.rows: dict[int, Row] = {}
+        self.states: list[tuple[str, ...]] = []
+
+    def placed(self) -> list[Placed]:
+        return [Placed(one, self.rows[one].about, self.rows[one].live, self.rows[one]) for one in self.order if one > 2]
+
+    def become(self, wanted: Sequence[Row], *, at_once: bool) -> None:
+        block = Block(ROWS, self.placed(), self.order, ANCHOR, before=True, at_once=at_once)
+        bodies = {ROWS.body(row)["name"]: row for row in wanted}
+        self.states = [self.deciding()]
+        for write in block.become(wanted):
+            self._do(write, bodies)
+            self.states.append(self.deciding())
+
+    def deciding(self) -> tuple[str, ...]:
+        """What decides, in its order."""
+        rows = (self.rows.get(one) for one in self.order)
+        return tuple(f"{row.key} {ROWS.content(row)}" for row in rows if row and row.entry and row.live)
+
+    def _do(self, write: Write, bodies: dict[str, Row]) -> None:
+        number = int(write.path.rpartition("/")[2]) if write.method != "POST" else 0
+        body = write.body or {}
+        if write.method == "POST":
+            number = int(body["policyid"])
+            assert number not in self.order
+            row = bodies[body["name"]]
+            self.rows[number] = Row(row.key, row.entry, body["status"] == "enable")
+            self.order.append(number)
+        elif write.method == "DELETE":
+            self.order.remove(number)
+            del self.rows[number]
+        elif write.query:
+            self.order.remove(number)
+            side = "after" if "after" in write.query else "before"
+            self.order.insert(self.order.index(int(write.query[side])) + (side == "after"), number)
+        else:
+            row = bodies[body["name"]] if "name" in body else self.rows[number]
+            live = body["status"] == "enable" if "status" in body else self.rows[number].live
+            self.rows[number] = Row(row.key, row.entry, live)
+
+
+def is_prefix_over_old(state: Sequence[str], old: Sequence[str], new: Sequence[str]) -> bool:
+    """Whether the first match of any packet is that of the new lines or of the old: new lines from the top, then old ones in order."""
+    for cut in range(len(new) + 1):
+        if list(state[:cut]) == list(new[:cut]):
+            rest = iter(old)
+            if all(line in rest for line in state[cut:]):
+                return True
+    return False
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(blocks(), min_size=2, max_size=4), st.booleans())
+def test_a_block_becomes_another(sites: list[dict[ObjectKey, DeviceObject]], at_once: bool) -> None:
+    box = Box()
+    for objects in sites:
+        wanted = layout(objects)
+        box.become(wanted, at_once=at_once)
+        assert [box.rows[one] for one in box.order if one > 2] == wanted
+        assert box.order[0] == THEIRS
+        assert box.order[-1] == ANCHOR
+        assert gathered(box.placed()) == objects
+        again = Block(ROWS, box.placed(), box.order, ANCHOR, before=True, at_once=at_once)
+        assert again.become(wanted) == []
+
+
+def test_new_lines_come_from_the_top_and_old_ones_go_from_the_bottom() -> None:
+    def site(*lines: tuple[str, Action]) -> dict[ObjectKey, DeviceObject]:
+        made = tuple(
+            RuleEntry(name, action, (GROUPS[number % 2],), (GROUPS[1],)) for number, (name, action) in enumerate(lines)
+        )
+        policy, one = Policy(policy_key(Tier.NAMESPACE), (KEYS[0],)), attachment(Tier.NAMESPACE)
+        return {KEYS[0]: RuleList(KEYS[0], made), policy.key: policy, one.key: one}
+
+    box = Box()
+    box.become(layout(site(("a", Action.DENY), ("b", Action.ALLOW), ("c", Action.DENY))), at_once=False)
+    assert len(box.deciding()) == 3
+    box.become(layout(site(("x", Action.ALLOW), ("y", Action.DENY))), at_once=False)
+    old, new = box.states[0], box.states[-1]
+    assert len(new) == 2
+    assert all(is_prefix_over_old(state, old, new) for state in box.states), box.states
+
+
+def test_nothing_moves_that_need_not() -> None:
+    assert longest_rising([]) == []
+    assert longest_rising([3, 1, 2, 0, 4]) == [1, 2, 4]
