@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from adapters.bigip import canonical, resolver, wire
+from adapters.bigip import abilities, canonical, resolver, wire
 from adapters.bigip.attach import Slots
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.domains import Domains
@@ -11,7 +11,7 @@ from adapters.bigip.examination import examine
 from adapters.bigip.fence import Keeper
 from adapters.bigip.flows import Connections
 from adapters.bigip.known import Known
-from adapters.bigip.names import NAME_LENGTH, Names
+from adapters.bigip.names import Names
 from adapters.bigip.pair import Pair
 from adapters.bigip.reading import Found, Reader, compiled, places, serial
 from adapters.bigip.records import LONG_NAMES, Records
@@ -23,7 +23,7 @@ from adapters.bigip.writer import Writer
 from adapters.bigip.writes import rest
 from bridge.contract import DeviceConfig
 from bridge.errors import DeviceError, NotOwned, Rejected
-from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.capabilities import Capabilities, Limits
 from bridge.model.examination import Finding
 from bridge.model.flows import Flow
 from bridge.model.identity import Kind, ObjectKey
@@ -60,12 +60,12 @@ class BigipAdapter:
     @property
     def capabilities(self) -> Capabilities:
         """What it can express and guarantee."""
-        return _capabilities(self._scope)
+        return abilities.capabilities(self._scope)
 
     @property
     def limits(self) -> Limits:
         """How much it takes."""
-        return _limits(self._config)
+        return abilities.limits(self._config)
 
     @property
     def calls(self) -> int:
@@ -272,11 +272,11 @@ class BigipFactory:
 
     def capabilities(self, config: DeviceConfig) -> Capabilities:
         """As the adapter would say."""
-        return _capabilities(Scope.of(config))
+        return abilities.capabilities(Scope.of(config))
 
     def limits(self, config: DeviceConfig) -> Limits:
         """As the adapter would say."""
-        return _limits(config)
+        return abilities.limits(config)
 
     def problems(self, config: DeviceConfig) -> dict[str, str]:
         """What is wrong with the settings, by path."""
@@ -294,29 +294,3 @@ def _client(config: DeviceConfig, scope: Scope) -> Client:
     provider, seconds = scope.provider, scope.token_seconds
     units = [(one, Tokens(one, config.credentials, provider=provider, seconds=seconds)) for one in transports]
     return Client(*units[0], scope.page_size, config.permit, units[1:])
-
-
-def _capabilities(scope: Scope) -> Capabilities:
-    """What AFM can express, and what iControl REST guarantees."""
-    return Capabilities(
-        form=Form.TIERED,
-        fqdn=scope.fqdn,
-        icmp_types=True,
-        protocols=True,
-        atomic=True,
-        dry_run=True,
-        close_flows=True,
-        bandwidth=scope.bandwidth,
-        compiles_later=bool(scope.activation),
-    )
-
-
-def _limits(config: DeviceConfig) -> Limits:
-    """How much one device takes; figures that no source gives are ours, and small."""
-    return Limits(
-        shard_members=128,
-        name_length=NAME_LENGTH,
-        batch=Scope.of(config).transaction_size,
-        calls_in_flight=1,
-        call_seconds=config.timeout,
-    )
