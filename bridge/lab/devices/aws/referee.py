@@ -6,6 +6,7 @@ what no rule matches stays out.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from bridge.lab.devices.aws.item import Rule, State, peer_kind
@@ -84,6 +85,7 @@ def _carries(rule: Rule, packet: Packet) -> bool:
     return True
 
 
+@lru_cache(maxsize=65_536)
 def _within(prefix: str, address: str) -> bool:
     network, one = ip_network(prefix), ip_address(address)
     return network.version == one.version and one in network
