@@ -140,7 +140,7 @@ def test_adapters_and_simulators_are_found_by_entry_point() -> None:
     assert "bigip" in lab_devices()
     with pytest.raises(SettingsError, match="no adapter for fortigat; there are bigip"):
         InstalledAdapters().factory("fortigat")
-    with pytest.raises(SettingsError, match="no simulator for toaster; there are bigip"):
+    with pytest.raises(SettingsError, match="no simulator for toaster; there are aws, bigip, fortigate"):
         lab_device("toaster")
 
 
