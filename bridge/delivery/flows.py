@@ -24,18 +24,20 @@ from bridge.model.plan import Fence
 from bridge.model.policy import Tier
 from bridge.model.rendering import line_of
 from bridge.policy.live import Court, in_force, senders
-from bridge.policy.reach_lines import Line
 from bridge.state.desired import AuditEntry
 
 log = structlog.get_logger(__name__)
 
 FLOWS = "flows"  # what the audit calls it, beside the operations of steps
 
-_TOGETHER = 16  # addresses asked for in one go
+_TOGETHER = 16  # addresses asked for in one go, at most
+_BUDGET = 0.2  # seconds for that: changes of policy wait no longer
+_MOST = 5_000  # addresses that one comparison has asked for
 _STATES = 8  # remembered at most
 _REST = 4  # times as long as a comparison took, until the next
 _TOLD = 20  # flows named in one entry
 _TRIES = 5
+_REVOKED = "permission was revoked"
 _WAIT = 1.0  # before the second try; then twice as long each time
 
 
@@ -55,6 +57,7 @@ class LiveFlows:
         self._compared = 0.0  # when the next comparison may begin
         self._asked = 0.0  # when the device may be asked again
         self._failures = 0
+        self._fence = ""
 
     @property
     def wait(self) -> float:
@@ -81,17 +84,18 @@ class LiveFlows:
 
     def close(self, fence: Fence) -> None:
         """Do a part of what there is to do, once everything stored is enforced. Raises FencedOff and what the permit raises."""
+        self._fence = f"epoch {fence.epoch} of {fence.installation}"
         if self._stood and self._clock.elapsed() >= self._compared:
             self._compare()
         if not self._queue or self._clock.elapsed() < self._asked:
             return
-        asked = tuple(islice(self._queue, _TOGETHER))
+        asked: list[str] = []
         try:
-            self._close(asked, fence)
+            self._close(self._found(asked), fence)
         except FencedOff:
             raise
         except DeviceError as error:
-            self._failed(error, asked, fence)
+            self._failed(error, asked)
             return
         self._failures = 0
         self._forget(asked)
@@ -105,28 +109,47 @@ class LiveFlows:
         now = in_force(self._enforcement.objects, self._attached)
         for before in self._stood:
             if before != now:
-                self._queue.update(dict.fromkeys(senders(before, now)))
+                self._enqueue(senders(before, now))
         self._stood.clear()
         ended = self._clock.elapsed()
         self._compared = ended + _REST * (ended - began)
 
-    def _close(self, asked: Sequence[str], fence: Fence) -> None:
+    def _enqueue(self, addresses: Sequence[str]) -> None:
+        self._queue.update(dict.fromkeys(addresses[:_MOST]))
+        if len(addresses) > _MOST:
+            log.warning("too many to ask for their live flows", device=self.device, left_out=len(addresses) - _MOST)
+            outcome = f"live flows of {len(addresses) - _MOST} addresses were not looked for: more than {_MOST} at once"
+            self._note(ObjectKey.fence(), _REVOKED, outcome, self._fence)
+
+    def _found(self, asked: list[str]) -> list[Flow]:
+        """The flows of the next few addresses, which are put into `asked`; fewer where the device is slow."""
+        found: list[Flow] = []
+        until = self._clock.elapsed() + _BUDGET
+        for address in islice(tuple(self._queue), _TOGETHER):
+            asked.append(address)
+            found += self._enforcement.adapter.flows((address,))
+            if self._clock.elapsed() >= until:
+                break
+        return found
+
+    def _close(self, found: Sequence[Flow], fence: Fence) -> None:
         if self._court is None:
             self._court = Court(in_force(self._enforcement.objects, self._attached))
-        adapter = self._enforcement.adapter
         for_line: dict[tuple[ObjectKey, str], list[Flow]] = {}
-        for flow, line in self._court.stopped(adapter.flows(asked)):
-            for_line.setdefault(_name(line), []).append(flow)
+        for flow, line in self._court.stopped(found):
+            for_line.setdefault((line.key, line.entry.name), []).append(flow)
         for (key, name), flows in for_line.items():
-            closed = adapter.close_flows(flows, fence)
-            metrics.device(self.device).flows_closed.inc(closed)
-            log.info("live flows closed", device=self.device, line=f"{key} {name}", closed=closed, found=len(flows))
-            stands = line_of(self._enforcement.objects.get(key))
-            self._note(
-                key, f"denied now by {name}", f"closed {closed} of {len(flows)} live flows: {_told(flows)}", stands
-            )
+            outcome = f"broke off while {len(flows)} live flows were closed"
+            try:
+                closed = self._enforcement.adapter.close_flows(flows, fence)
+                metrics.device(self.device).flows_closed.inc(closed)
+                outcome = f"closed {closed} of {len(flows)} live flows"
+            finally:
+                log.info("live flows", device=self.device, list=str(key), line=name, outcome=outcome)
+                stands = line_of(self._enforcement.objects.get(key))
+                self._note(key, f"denied now by {name}", f"{outcome}: {_told(flows)}", stands)
 
-    def _failed(self, error: DeviceError, asked: Sequence[str], fence: Fence) -> None:
+    def _failed(self, error: DeviceError, asked: Sequence[str]) -> None:
         self._failures += 1
         log.warning("live flows not closed", device=self.device, error=str(error), attempt=self._failures)
         told = error.retry_after if isinstance(error, Busy) else None
@@ -136,8 +159,7 @@ class LiveFlows:
         self._failures = 0
         self._forget(asked)
         who = ", ".join(asked[:_TOLD])
-        stands = f"epoch {fence.epoch} of {fence.installation}"
-        self._note(ObjectKey.fence(), "permission was revoked", f"live flows of {who} were not closed: {error}", stands)
+        self._note(ObjectKey.fence(), _REVOKED, f"live flows of {who} were not closed: {error}", self._fence)
 
     def _forget(self, asked: Sequence[str]) -> None:
         for address in asked:
@@ -145,10 +167,6 @@ class LiveFlows:
 
     def _note(self, key: ObjectKey, cause: str, outcome: str, stands: str) -> None:
         self._ledger.note(Note((AuditEntry(key, FLOWS, cause, stands, stands, outcome),)), self._clock.now())
-
-
-def _name(line: Line) -> tuple[ObjectKey, str]:
-    return line.key, line.entry.name
 
 
 def _told(flows: Sequence[Flow]) -> str:

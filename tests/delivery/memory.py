@@ -37,6 +37,8 @@ class MemoryDevice:
     closed: list[Flow] = field(default_factory=list)
     asked: list[frozenset[str]] = field(default_factory=list)  # whose flows were asked for
     unable: list[Exception] = field(default_factory=list)  # raised one a question about flows
+    unclosed: list[Exception] = field(default_factory=list)  # raised one a closing of flows
+    seconds: Callable[[], None] = field(default=lambda: None)  # called with each question about flows: time passes
     attached: dict[Tier, bool] = field(default_factory=dict)
 
 
@@ -111,6 +113,7 @@ class MemoryAdapter:
     def flows(self, sources: Collection[str]) -> Sequence[Flow]:
         """Those that the test put there."""
         self.memory.asked.append(frozenset(sources))
+        self.memory.seconds()
         if self.memory.unable:
             raise self.memory.unable.pop(0)
         return [flow for flow in self.memory.flows if flow.source in sources]
@@ -120,6 +123,8 @@ class MemoryAdapter:
         self.permit()
         if not fence.passes(self.memory.fence):
             raise FencedOff(self.device, "a higher epoch stands on the device")
+        if self.memory.unclosed:
+            raise self.memory.unclosed.pop(0)
         found = [flow for flow in self.memory.flows if flow in flows]
         self.memory.flows = [flow for flow in self.memory.flows if flow not in flows]
         self.memory.closed += found

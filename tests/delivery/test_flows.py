@@ -171,13 +171,42 @@ def test_many_are_looked_up_a_few_at_a_time_and_changes_go_first() -> None:
     bench = _shop(members=40)
     bench.state.move(leave=named(PAY, addresses(40)))
     bench.turn()
-    assert len(bench.memory.asked) == 1
+    assert len(bench.memory.asked) == 16
     bench.state.move(named(PAY, ["10.0.9.9"]))
     bench.turn()
     assert bench.members(PAY) == {"10.0.9.9"}
     bench.settle()
     assert {flow.source for flow in bench.memory.closed} == set(addresses(40))
-    assert max(map(len, bench.memory.asked)) <= 16
+    assert len(bench.memory.asked) == 40
+
+
+def test_a_slow_device_is_asked_for_fewer() -> None:
+    bench = _shop(members=4)
+    bench.memory.seconds = lambda: setattr(bench.clock, "seconds", bench.clock.seconds + 0.3)
+    bench.state.move(leave=named(PAY, addresses(4)))
+    bench.turn()
+    assert len(bench.memory.asked) == 1
+    bench.settle()
+    assert {flow.source for flow in bench.memory.closed} == set(addresses(4))
+
+
+def test_more_than_can_be_asked_for_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.delivery.flows._MOST", 10)
+    bench = _shop(members=12)
+    bench.state.move(leave=named(PAY, addresses(12)))
+    bench.settle()
+    assert len(bench.memory.closed) == 10
+    assert "live flows of 2 addresses were not looked for" in " ".join(entry.outcome for entry in _told(bench))
+
+
+def test_what_breaks_off_while_closing_is_told() -> None:
+    bench = _shop()
+    bench.memory.unclosed = [Busy("edge", "in the middle")]
+    bench.state.move(leave=named(PAY, addresses(1)))
+    bench.settle()
+    first, second = _told(bench)
+    assert first.outcome.startswith("broke off while 1 live flows were closed")
+    assert second.outcome.startswith("closed 1 of 1")
 
 
 def test_who_may_again_meanwhile_keeps_his_flows() -> None:
