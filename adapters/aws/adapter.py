@@ -28,17 +28,6 @@ from bridge.model.plan import Fence, Outcome, Plan, Step
 from bridge.model.policy import Tier
 from bridge.model.tiers import attachment
 
-_CAPABILITIES = Capabilities(
-    form=Form.ALLOW_ONLY,
-    deny=False,
-    reject=False,
-    log=False,
-    icmp_types=True,
-    protocols=True,
-    compare_and_swap=True,
-    member_deltas=True,
-)
-
 
 class AwsAdapter:
     """One account and region. Remembers it as it was last read; used by one thread at a time."""
@@ -60,7 +49,7 @@ class AwsAdapter:
     @property
     def capabilities(self) -> Capabilities:
         """What it can express and guarantee."""
-        return _CAPABILITIES
+        return _capabilities(self._scope)
 
     @property
     def limits(self) -> Limits:
@@ -237,9 +226,9 @@ class AwsFactory:
 
     kind = "aws"
 
-    def capabilities(self, config: DeviceConfig) -> Capabilities:  # noqa: ARG002
+    def capabilities(self, config: DeviceConfig) -> Capabilities:
         """As the adapter would say."""
-        return _CAPABILITIES
+        return _capabilities(Scope.of(config))
 
     def limits(self, config: DeviceConfig) -> Limits:
         """As the adapter would say."""
@@ -252,6 +241,21 @@ class AwsFactory:
     def open(self, config: DeviceConfig) -> AwsAdapter:
         """An adapter; no call is made before the first read."""
         return AwsAdapter(config)
+
+
+def _capabilities(scope: Scope) -> Capabilities:
+    return Capabilities(
+        form=Form.ALLOW_ONLY,
+        deny=False,
+        reject=False,
+        log=False,
+        icmp_types=True,
+        protocols=True,
+        sctp_ports=False,
+        blocks=tuple(tuple(one for held in place.behind.values() for one in held) for place in scope.places),
+        compare_and_swap=True,
+        member_deltas=True,
+    )
 
 
 def _limits(config: DeviceConfig) -> Limits:

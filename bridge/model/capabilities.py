@@ -25,6 +25,10 @@ class Capabilities:
     ipv6: bool = True
     icmp_types: bool = False
     protocols: bool = False  # any IP protocol by its number
+    sctp_ports: bool = True
+    blocks: tuple[
+        tuple[str, ...], ...
+    ] = ()  # stands in front of these destinations, and lets through to all of one or to none of it
     bandwidth: tuple[str, ...] = ()  # the names of limits of the rate that its settings let rules use
     atomic: bool = False  # many writes become visible at once, or none
     compare_and_swap: bool = False

@@ -1,11 +1,12 @@
 """Which rules count on one device, which of them it cannot hold, and what waits because of those (SEMANTICS 4)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from bridge.model.addresses import covers, overlap
 from bridge.model.capabilities import Capabilities, Form
-from bridge.model.policy import Action, ExternalService, Ref, Rule, Traffic
+from bridge.model.policy import Action, ExternalService, Protocol, Ref, Rule, Traffic
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.memory import Memory
 from bridge.policy.overlap import rules_overlap
@@ -126,6 +127,7 @@ def _missing(rule: Rule, services: list[ExternalService], can: Capabilities) -> 
         _missing_of_names(services, can)
         or _missing_of_traffic([one for service in services for one in service.traffic], can)
         or _missing_of_addresses(services, can)
+        or (_missing_to_let_through(services, can) if rule.action is Action.ALLOW else "")
     )
 
 
@@ -156,3 +158,22 @@ def _missing_of_addresses(services: Iterable[ExternalService], can: Capabilities
     if not can.ipv6 and any(":" in member for service in services for member in service.addresses):
         return "the device takes no IPv6 destinations"
     return ""
+
+
+def _missing_to_let_through(services: Iterable[ExternalService], can: Capabilities) -> str:
+    """What would let more through than an Allow says: of a device in front of several destinations each entry is for all of them."""
+    for service in services:
+        if not can.sctp_ports and any(one.protocol is Protocol.SCTP and one.ports for one in service.traffic):
+            return f"the device cannot tell the ports of SCTP in {service.ref} apart; state it without ports"
+        for part, whole in _cut(service, can.blocks):
+            return f"{service.ref} is a part of what stands behind one place ({part} of {whole}); state all of it"
+    return ""
+
+
+def _cut(service: ExternalService, blocks: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    """The addresses of a service that are a part of a block, each family by itself, and the block."""
+    for block in blocks:
+        for v6 in (False, True):
+            there, behind = ([one for one in some if (":" in one) is v6] for some in (service.addresses, block))
+            if overlap(there, behind) and not covers(there, behind):
+                yield ", ".join(there), ", ".join(behind)

@@ -135,7 +135,7 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_adapters_and_simulators_are_found_by_entry_point() -> None:
-    assert InstalledAdapters().kinds == ("bigip", "fortigate", "memory", "nftables")
+    assert InstalledAdapters().kinds == ("aws", "bigip", "fortigate", "memory", "nftables")
     assert InstalledAdapters().factory("bigip").kind == "bigip"
     assert "bigip" in lab_devices()
     with pytest.raises(SettingsError, match="no adapter for fortigat; there are bigip"):
