@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import msgspec
-
 from adapters.bigip import wire
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.redundancy import Redundancy
@@ -116,7 +114,7 @@ class Pair:
                 self._client.device, f"there is no device group {self._settings.group}: name it in ha.deviceGroup"
             )
         members = {
-            msgspec.json.decode(raw, type=wire.Named).name.rpartition("/")[2]
+            self._client.decoded(raw, wire.Named).name.rpartition("/")[2]
             for raw in self._client.items(f"{group}/devices")
         }
         return "+".join(sorted(unit.chassis_id for unit in self._units() if unit.name in members and unit.chassis_id))

@@ -1,5 +1,6 @@
 """A group of two units: the active one is found and followed, and our changes, and nothing else, are brought to the other."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -228,6 +229,33 @@ def test_a_change_of_one_member_costs_two_questions_more(pair: Pair) -> None:
     reconcile(adapter, shop("10.0.0.1"))
     plan = planned(adapter, adapter.read(EVERYTHING).objects, wanted(adapter, shop("10.0.0.2")))
     assert adapter.apply(plan, FENCE).calls == 4
+
+
+@pytest.mark.parametrize(
+    "path", ["cm/device", "cm/device-group/~Common~failover", "cm/device-group/~Common~failover/devices"]
+)
+@pytest.mark.parametrize("body", ["[]", '{"items": [3]}', '{"items": [{}]}', '{"items": [{"name": 4}]}', "null"])
+def test_whatever_the_units_answer_is_no_crash(pair: Pair, path: str, body: str) -> None:
+    adapter = opened(pair)
+    for unit in pair.units:
+        unit.faults.add("answer", path=f"/mgmt/tm/{path}", status=200, body=body, content_type="application/json")
+    with contextlib.suppress(Busy, Denied):
+        adapter.read(EVERYTHING)
+    assert not any(touched(unit) for unit in pair.units)
+
+
+@pytest.mark.parametrize(
+    "body", ["[]", "{}", '{"entries": 3}', '{"entries": {"a": {"nestedStats": {"entries": {"status": {}}}}}}']
+)
+def test_a_status_of_another_shape_pushes_nothing(pair: Pair, body: str) -> None:
+    adapter = opened(pair, "push")
+    reconcile(adapter, shop("10.0.0.1"))
+    pair.active.faults.add(
+        "answer", path="/mgmt/tm/cm/sync-status", status=200, body=body, content_type="application/json"
+    )
+    with pytest.raises((Busy, Denied)):
+        adapter.save()
+    assert not any(pushes(unit) for unit in pair.units)
 
 
 def test_a_plan_is_for_the_unit_that_was_read_and_no_other(pair: Pair) -> None:
