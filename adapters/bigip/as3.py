@@ -94,9 +94,10 @@ class As3Adapter(BigipAdapter):
         return {**objects, **attachments(objects, self._as3_scope)}
 
     def read(self, scope: ReadScope) -> Snapshot:
-        """Everything of ours, or the named objects. A full read takes a page of virtual servers and three more calls to AS3."""
+        """Everything of ours, or the named objects. A full read takes a page of virtual servers and four more calls to AS3."""
         if scope.everything:
             self._check_as3()
+            self._tenant.look()
         snapshot = super().read(scope)
         if scope.keys is None:
             tiers = {tier for tier, there in snapshot.attached.items() if there}
@@ -153,12 +154,15 @@ class As3Adapter(BigipAdapter):
 
 
 def runs(phases: Iterable[Sequence[Step]]) -> Iterator[tuple[bool, list[list[Step]]]]:
-    """Neighbouring steps that AS3 carries out, or does not, phase by phase; new address lists first, to which nothing refers yet."""
+    """Neighbouring steps that AS3 carries out, or does not, phase by phase.
+
+    New address lists come first, to which nothing refers yet, and those that go last, to which nothing refers any more.
+    """
     way: bool | None = None
     run: list[list[Step]] = []
     for phase in phases:
         run.append([])
-        for step in sorted(phase, key=lambda one: one.op is not Op.CREATE or one.key.kind in _BY_AS3):
+        for step in sorted(phase, key=_turn):
             by_as3 = step.key.kind in _BY_AS3
             if way is not None and by_as3 != way:
                 yield way, [part for part in run if part]
@@ -167,6 +171,10 @@ def runs(phases: Iterable[Sequence[Step]]) -> Iterator[tuple[bool, list[list[Ste
             run[-1].append(step)
     if way is not None:
         yield way, [part for part in run if part]
+
+
+def _turn(step: Step) -> int:
+    return 1 if step.key.kind in _BY_AS3 else {Op.CREATE: 0, Op.UPDATE: 1, Op.DELETE: 2}[step.op]
 
 
 def merged(steps: Iterable[Step]) -> list[Step]:

@@ -32,12 +32,21 @@ _GONE = ("was not found", "non-existent", "do not point at an item", "does not e
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A tenant as it was declared last: the items of our application, what else was declared in it, and the optimistic lock."""
+    """A tenant as it was declared last, whole and without its optimistic lock, which is `key`; empty where there is none."""
 
-    items: Mapping[str, Any] = field(default_factory=dict)
-    rest: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
     ours: bool = True
+
+    @property
+    def items(self) -> dict[str, Any]:
+        """The items of our application."""
+        return {name: one for name, one in self.body.get(APPLICATION, {}).items() if name not in ("class", "template")}
+
+    @property
+    def rest(self) -> dict[str, Any]:
+        """What else was declared in it."""
+        return {name: one for name, one in self.body.items() if name not in _OUR_OWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +76,17 @@ class Tenant:
         self._names = words.names
         self._known = known
         self._records = records
+        self._last: Mapping[str, Any] | None = None
+
+    def look(self) -> None:
+        """Before everything is read: what is declared by then is what the next declaration supposes."""
+        self._last = self._declared().body
 
     def bound(self, policies: Iterable[RuleHolder]) -> Bound:
         """What is enforced on every virtual server that the settings name, as these say it; `policies` are those of the device."""
         declared = self._declared()
         enforced = next((one for one in policies if one.full_path == self._names.enforced), None)
-        if declared is None or enforced is None or not self._as_wanted(declared):
+        if enforced is None or not self._as_wanted(declared):
             return NOTHING
         lists = tuple(rule.rule_list if rule.status == "enabled" else "" for rule in enforced.rules_reference.items)
         return Bound(told_tiers(enforced.description, self._names), lists)
@@ -87,37 +101,39 @@ class Tenant:
         Raises every error of the contract.
         """
         declared = self._declared()
+        if self._last is not None and declared.body != self._last:
+            raise Drifted(self._client.device, "our tenant was declared anew by somebody else: read again")
         self._check_free(declared, steps)
         self._remember(steps, check)
         check()
+        body = self._body(declared, steps)
         try:
-            self._as3.deploy(self._words.scope.tenant, self._body(declared or Declared(), steps))
+            self._as3.deploy(self._words.scope.tenant, body)
         except Refused as refused:
             why = refused.text
         else:
+            self._last = _as_kept(body[self._words.scope.tenant])
             observed = self._observed(steps)
             self._forget(steps, check)
             return observed
-        raise self._explained(why, steps, declared or Declared())
+        raise self._explained(why, steps, declared)
 
     # ---- what stands
 
-    def _declared(self) -> Declared | None:
+    def _declared(self) -> Declared:
         tenant = self._as3.declared(self._words.scope.tenant)
         if tenant is None:
-            return None
-        own = tenant.get(APPLICATION, {})
-        items = {name: one for name, one in own.items() if name not in ("class", "template")}
-        rest = {name: one for name, one in tenant.items() if name not in _OUR_OWN}
-        return Declared(items, rest, str(tenant.get("optimisticLockKey", "")), tenant.get("remark") == self._words.mark)
+            return Declared()
+        key, ours = str(tenant.get("optimisticLockKey", "")), tenant.get("remark") == self._words.mark
+        return Declared(_as_kept(tenant), key, ours)
 
     def _body(self, declared: Declared, steps: Iterable[Step]) -> Json:
         return self._words.declaration(self._words.edited(declared.items, steps), declared.rest, declared.key)
 
-    def _check_free(self, declared: Declared | None, steps: Iterable[Step]) -> None:
+    def _check_free(self, declared: Declared, steps: Iterable[Step]) -> None:
         """Refuse to declare where that would take away what is not ours."""
         tenant = self._words.scope.tenant
-        if declared is None:
+        if not declared.body:
             if any(key.kind in DECLARED for key in self._known.owned):
                 raise Drifted(self._client.device, f"AS3 knows no tenant {tenant} any more: read again")
             if self._client.find(f"auth/partition/{tenant}", Item) is not None:
@@ -126,16 +142,30 @@ class Tenant:
         strange = [f"/{tenant}"] if not declared.ours else sorted(self._strange(declared))
         if strange:
             raise self._not_owned(strange, steps)
+        theirs = self._theirs(declared)
+        taken = {str(step.key): sorted(self._paths(step) & theirs) for step in steps}
+        names = {path for paths in taken.values() for path in paths}
+        if names:
+            why = {key: f"{', '.join(paths)} is declared by somebody else" for key, paths in taken.items() if paths}
+            raise NotOwned(self._client.device, sorted(names), why)
+
+    def _paths(self, step: Step) -> set[str]:
+        """What a step declares."""
+        if step.key.kind is Kind.ATTACHMENT:
+            return {self._names.enforced, *(f"{self._names.application}/{name}" for name in self._words.services())}
+        return {self._names.path(step.key)}
+
+    def _theirs(self, declared: Declared) -> set[str]:
+        """What others declared in our application."""
+        items = declared.items.items()
+        return {f"{self._names.application}/{name}" for name, one in items if not self._words.is_ours(name, one)}
 
     def _strange(self, declared: Declared) -> set[str]:
         """What stands in the partition and is neither ours nor declared by others."""
         ours = {f"{self._names.application}/{name}" for name in self._services(declared)}
         found = {one.name for one in self.standing().foreign} | (self._virtuals().keys() - ours)
-        theirs = {
-            f"{self._names.application}/{n}" for n, one in declared.items.items() if not self._words.is_ours(n, one)
-        }
         applications = tuple(f"/{self._words.scope.tenant}/{name}/" for name in declared.rest)
-        return {path for path in found - theirs if not path.startswith(applications)}
+        return {path for path in found - self._theirs(declared) if not path.startswith(applications)}
 
     def _virtuals(self) -> dict[str, str]:
         """The policy of each virtual server in the partition, by its path."""
@@ -230,3 +260,9 @@ class Tenant:
     def _not_owned(self, names: Sequence[str], steps: Iterable[Step]) -> NotOwned:
         why = f"AS3 would take {', '.join(names)} out of its tenant, which is not ours"
         return NotOwned(self._client.device, names, {str(step.key): why for step in steps})
+
+
+def _as_kept(tenant: Mapping[str, Any]) -> dict[str, Any]:
+    """A declared tenant as AS3 keeps it: without its lock, and not at all where it declares nothing."""
+    kept = {name: one for name, one in tenant.items() if name != "optimisticLockKey"}
+    return kept if kept.keys() != {"class"} else {}

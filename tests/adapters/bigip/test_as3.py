@@ -295,6 +295,21 @@ def test_applications_that_others_declared_in_our_tenant_stay(device: Bigip, ada
     assert not device.objects(RULES, "/fb_egress/firewall/")
 
 
+@pytest.mark.parametrize("name", ["fb_prod_service_shop", "egress", "fb_enforced"])
+def test_what_others_declared_under_a_name_of_ours_stops_what_would_stand_there(
+    device: Bigip, adapter: As3Adapter, name: str
+) -> None:
+    reconcile(adapter, {CART: Group(CART, frozenset({"10.0.0.1"})), HTTPS: Ports(HTTPS, (PortRange(1, 2),))})
+    tenant = dict(device.as3.declared(TENANT) or {})
+    theirs = {"class": "Firewall_Rule_List", "remark": "theirs", "rules": []}
+    another(device, fb_egress=tenant | {"firewall": tenant["firewall"] | {name: theirs}})
+    with pytest.raises(NotOwned) as caught:
+        reconcile(adapter, shop("10.0.0.1"))
+    assert caught.value.names == (f"/fb_egress/firewall/{name}",)
+    assert (str(SHOP) in caught.value.objects) == (name == "fb_prod_service_shop")
+    assert declared(device)[name] == theirs
+
+
 def test_an_object_that_lost_its_mark_stops_declarations_until_it_is_adopted(
     device: Bigip, adapter: As3Adapter
 ) -> None:
@@ -323,6 +338,18 @@ def test_a_tenant_that_was_declared_anew_meanwhile_is_read_again(
     monkeypatch.setattr(adapter._as3, "deploy", late)
     with pytest.raises(Drifted, match="declared anew"):
         adapter.apply(made, FENCE)
+
+
+def test_a_tenant_that_was_declared_anew_since_it_was_read_is_read_again(device: Bigip, adapter: As3Adapter) -> None:
+    reconcile(adapter, shop("10.0.0.1"))
+    tenant = dict(device.as3.declared(TENANT) or {})
+    emptied = tenant["firewall"] | {"fb_prod_service_shop": tenant["firewall"]["fb_prod_service_shop"] | {"rules": []}}
+    more = shop("10.0.0.1", extra=[Ports(HTTPS, (PortRange(1, 9),))])
+    made = site.planned(adapter, adapter.read(EVERYTHING).objects, site.wanted(adapter, more))
+    another(device, fb_egress=tenant | {"firewall": emptied})
+    with pytest.raises(Drifted, match="somebody else"):
+        adapter.apply(made, FENCE)
+    assert reconcile(adapter, more) == site.wanted(adapter, more)
 
 
 def test_nothing_is_declared_after_a_higher_epoch(device: Bigip, adapter: As3Adapter) -> None:
