@@ -56,8 +56,8 @@ class Cost:
 
     @property
     def writes(self) -> int:
-        """How many calls were no question."""
-        return sum(one.method != "GET" for one in self.calls)
+        """How many calls were no question; where every call is a POST, the log says which ask."""
+        return sum(one.method != "GET" and not one.path.startswith("/read/") for one in self.calls)
 
     @property
     def waiting(self) -> float:
