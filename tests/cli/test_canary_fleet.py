@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+import adapters.aws
 import adapters.bigip
 import adapters.fortigate
 import bridge.lab.devices.memory
 from bridge.cli.canary import Canary, Leave
 from bridge.contract import AdapterFactory
+from bridge.lab.devices.aws.rig import aws_rig
 from bridge.lab.devices.bigip.rig import bigip_rig
 from bridge.lab.devices.memory.rig import memory_rig
 from bridge.model.capabilities import Form
@@ -21,6 +23,7 @@ from tests.cli.test_canary import Hurried
 
 Lend = Callable[[], AbstractContextManager[Any]]
 FLEET: dict[str, tuple[AdapterFactory, Lend]] = {
+    "aws": (adapters.aws.factory, aws_rig),
     "bigip": (adapters.bigip.factory, bigip_rig),
     "fortigate": (adapters.fortigate.factory, fortigate_rig),
     "fortigate, call by call": (adapters.fortigate.factory, single_calls),
