@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from adapters.aws import factory
 from bridge.contract import Adapter, DeviceConfig
 from bridge.lab.device import Exchange
-from bridge.lab.devices.aws import Aws
 from tests.bench import programming
 from tests.bench.programming import Bed, Subject, policy
 from tests.bench.row import Row
+
+if TYPE_CHECKING:
+    from bridge.lab.devices.aws import Aws
 
 _RULES = 800  # with their groups as many as fit a hundred lists, and sixty rules of each security group
 _BEHIND = 20
@@ -27,6 +30,8 @@ def _fresh(*, rates: bool = False) -> Iterator[tuple[Adapter, Callable[[], Seque
 
     A list of ten thousand is no source of a rule at these quotas: where the policy is small, nothing is attached.
     """
+    from bridge.lab.devices.aws import Aws  # slow to import: only where its rows are measured
+
     with Aws(tls=False) as device:
         places = [
             {"id": device.create_group(f"front-{at}", prefix), "destinations": [prefix]}
@@ -52,7 +57,7 @@ def _fresh(*, rates: bool = False) -> Iterator[tuple[Adapter, Callable[[], Seque
 
 
 class _Keys:
-    def __init__(self, device: Aws) -> None:
+    def __init__(self, device: "Aws") -> None:
         self._device = device
 
     def value(self, name: str) -> str:
