@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from bridge.lab.devices.bigip import Bigip, Pair
+from tests.lab.devices.conftest import Untyped
 
 LIST = "security/firewall/address-list"
 ENTRY = {"name": "a", "partition": "Common", "addresses": [{"name": "192.0.2.1"}]}
@@ -48,7 +49,8 @@ def test_each_unit_knows_itself_and_the_other(pair: Pair) -> None:
         assert own == [unit.identity.hostname]
         assert get(unit, f"cm/device/~Common~{own[0]}")["chassisId"] == unit.identity.serial
         assert get(unit, "cm/device-group/~Common~failover")["autoSync"] == "disabled"
-        assert {one["name"] for one in get(unit, "cm/device-group/~Common~failover/devices")["items"]} == set(listed)
+        members = get(unit, "cm/device-group/~Common~failover/devices")["items"]
+        assert {one["name"] for one in members} == {f"/Common/{name}" for name in listed}
     pair.failover()
     states = {one["name"]: one["failoverState"] for one in get(pair.active, "cm/device")["items"]}
     assert states == {"bigip1.lab.example": "standby", "bigip2.lab.example": "active"}
@@ -94,3 +96,27 @@ def test_an_automatic_group_is_in_step_at_once() -> None:
         assert set(first.objects(LIST)) == set(second.objects(LIST)) == {"/Common/a", "/Common/b"}
         assert told(first)[0] == "In Sync"
         assert get(first, "cm/device-group")["items"][0]["autoSync"] == "enabled"
+
+
+def test_the_vendor_sdk_finds_the_group_and_brings_one_unit_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    from f5.bigip import ManagementRoot
+
+    with Pair() as pair:
+        first, second = pair.units
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+            monkeypatch.setenv(name, str(first.ca))
+        port = httpx.URL(first.url).port
+        root: Untyped = ManagementRoot("127.0.0.1", first.username, first.password, port=port, verify=first.ca)
+        with root.icrs.session:
+            group = root.tm.cm.device_groups.device_group.load(name="failover", partition="Common")
+            assert group.autoSync == "disabled"
+            assert len(group.devices_s.get_collection()) == 2
+            states = {one.name: one.failoverState for one in root.tm.cm.devices.get_collection()}
+            assert states == {"bigip1.lab.example": "active", "bigip2.lab.example": "standby"}
+            first.put_object(LIST, ENTRY)
+            status = root.tm.cm.sync_status
+            status.refresh()
+            assert "Recommended action: Synchronize bigip1.lab.example to group failover" in str(status.entries)
+            root.tm.cm.exec_cmd("run", utilCmdArgs="config-sync to-group failover")
+        assert second.digest() == first.digest()
+        assert second.objects(LIST)

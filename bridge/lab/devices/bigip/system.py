@@ -130,15 +130,26 @@ class System:
             "name": group.name.rpartition("/")[2],
             "partition": "Common",
             "fullPath": group.name,
+            "generation": 1,
+            "selfLink": f"{_HOST}/cm/device-group/{group.name.replace('/', '~')}?ver={VERSION}",
             "type": "sync-failover",
             "autoSync": "enabled" if group.automatic else "disabled",
             "networkFailover": "enabled",
         }
 
     def _members(self, group: Group) -> Json:
-        kind = "tm:cm:device-group:devices:devicesstate"
-        items = [{"kind": kind, "name": one.hostname, "fullPath": f"/Common/{one.hostname}"} for one in group.members()]
-        return {"kind": "tm:cm:device-group:devices:devicescollectionstate", "items": items}
+        kind, link = "tm:cm:device-group:devices", f"{_HOST}/cm/device-group/{group.name.replace('/', '~')}/devices"
+        items = [
+            {
+                "kind": f"{kind}:devicesstate",
+                "name": f"/Common/{one.hostname}",
+                "fullPath": f"/Common/{one.hostname}",
+                "generation": 1,
+                "selfLink": f"{link}/~Common~{one.hostname}?ver={VERSION}",
+            }
+            for one in group.members()
+        ]
+        return {"kind": f"{kind}:devicescollectionstate", "selfLink": f"{link}?ver={VERSION}", "items": items}
 
     def _devices(self) -> Json:
         link = f"{_HOST}/cm/device?ver={VERSION}"
