@@ -18,8 +18,9 @@ from adapters.bigip.attach import Places, Slots
 from adapters.bigip.client import Client
 from adapters.bigip.names import DECLARED, Names
 from bridge.contract import DeviceConfig
-from bridge.errors import Busy, Unsupported
+from bridge.errors import Busy, Denied, Unsupported
 from bridge.model.capabilities import Capabilities, Form, Limits
+from bridge.model.examination import Finding, fine, wrong
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
@@ -143,6 +144,14 @@ class As3Adapter(BigipAdapter):
         for phase in phases:
             observed.update(self._writer.phase(phase, check))
         return observed
+
+    def examine(self) -> Sequence[Finding]:
+        """As without AS3, and whether it is there."""
+        found = super().examine()
+        try:
+            return [*found, fine("AS3", f"{self._as3.version()}, tenant {self._as3_scope.tenant}")]
+        except Denied as error:
+            return [*found, wrong("AS3", str(error).removeprefix(f"{self.device}: "))]
 
     def _check_as3(self) -> None:
         """Busy while a declaration of ours is being carried out: what is read or written meanwhile might be undone by it."""
