@@ -6,7 +6,7 @@ beside the work: no failure of it delays anything, and what it could not do is t
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 import structlog
@@ -42,13 +42,22 @@ _WAIT = 1.0  # before the second try; then twice as long each time
 
 
 class LiveFlows:
-    """Used by the worker's thread. Does nothing unless `close` and the device can."""
+    """Used by the worker's thread. Does nothing unless `close` and the device can. `holders` tells who holds an address now."""
 
-    def __init__(self, enforcement: Enforcement, ledger: Ledger, clock: Clock, *, close: bool) -> None:
+    def __init__(
+        self,
+        enforcement: Enforcement,
+        ledger: Ledger,
+        clock: Clock,
+        holders: Callable[[], Iterable[str]],
+        *,
+        close: bool,
+    ) -> None:
         self.device = enforcement.device
         self._enforcement = enforcement
         self._ledger = ledger
         self._clock = clock
+        self._holders = holders
         self._closes = close and enforcement.adapter.capabilities.close_flows
         self._attached: Mapping[Tier, bool] = {}
         self._stood: list[Objects] = []  # what was in force and is not compared yet, oldest first
@@ -109,7 +118,7 @@ class LiveFlows:
         now = in_force(self._enforcement.objects, self._attached)
         for before in self._stood:
             if before != now:
-                self._enqueue(senders(before, now))
+                self._enqueue(senders(before, now, self._holders))
         self._stood.clear()
         ended = self._clock.elapsed()
         self._compared = ended + _REST * (ended - began)

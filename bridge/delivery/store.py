@@ -52,6 +52,10 @@ class Store(Protocol):
         """Which of these joins follow from a removal elsewhere that no event proved."""
         ...
 
+    def holders(self, clusters: Collection[str]) -> Collection[str]:
+        """The addresses that workloads of these clusters hold now."""
+        ...
+
     def verified(self, device: str) -> Mapping[ObjectKey, str]:
         """The digests of what the device was last seen to hold."""
         ...

@@ -92,7 +92,9 @@ class Worker:
             self._take_over,
             write=self._settings.write,
         )
-        self._flows = LiveFlows(self._enforcement, self._ledger, clock, close=self._settings.close_flows)
+        self._flows = LiveFlows(
+            self._enforcement, self._ledger, clock, lambda: store.holders(clusters), close=self._settings.close_flows
+        )
         self.pacing = Pacing(self._settings.pacing)
         self._revisions: dict[str, int] = {}
         self._complete = True

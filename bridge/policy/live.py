@@ -3,7 +3,7 @@
 Only what is certain counts. What a name stands for nobody knows here, so a flow that a line by name may let through is not stopped.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bridge.model.flows import Flow
 from bridge.model.intent import Group, Objects, Shard
@@ -24,13 +24,16 @@ def in_force(objects: Objects, attached: Mapping[Tier, bool]) -> Objects:
     return {key: value for key, value in objects.items() if key not in out}
 
 
-def senders(before: Objects, now: Objects) -> tuple[str, ...]:
-    """The addresses from which something is stopped now that was not before, as far as some group names them; in order."""
+def senders(before: Objects, now: Objects, known: Callable[[], Iterable[str]] = tuple) -> tuple[str, ...]:
+    """The addresses from which something is stopped now that was not before, in order.
+
+    Whom a prefix stands for is told by the groups that name him, and by `known`, which is asked only then.
+    """
     shifts = [shift for shift in difference(before, now, {}).shifts if shift.turn in _TAKEN]
     found = {source for shift in shifts for source in shift.sources}
     rest = merged(span for shift in shifts for span in reach_spans.spans(shift.rest))
     if rest:
-        found.update(address for address in _named((before, now)) if _within(rest, address))
+        found.update(address for address in (*_named((before, now)), *known()) if _within(rest, address))
     return tuple(sorted(found, key=reach_spans.point))
 
 

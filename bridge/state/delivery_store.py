@@ -150,6 +150,12 @@ class DeliveryStore:
         with self._database.transaction() as connection:
             return held_lists.doubtful(connection, joins)
 
+    def holders(self, clusters: Collection[str]) -> list[str]:
+        """The addresses that workloads of these clusters hold now."""
+        query = "SELECT host(address) FROM lease_open WHERE cluster = ANY(%(clusters)s)"
+        with self._database.transaction(snapshot=True) as connection:
+            return [row[0] for row in connection.execute(query, {"clusters": list(clusters)})]
+
     def verified(self, device: str) -> dict[ObjectKey, str]:
         """The digest of every object that the device was last seen to hold, as its audit has it."""
         with self._database.transaction(snapshot=True) as connection:

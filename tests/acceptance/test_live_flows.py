@@ -23,7 +23,7 @@ from tests.delivery.bench import FakeClock, bank, group, line, named, rules
 from tests.delivery.state import State
 from tests.packets.network import inside, network
 
-PROVIDER, ELSEWHERE = "192.0.2.1", "198.51.100.7"
+PROVIDER, ELSEWHERE, RESOLVER = "192.0.2.1", "198.51.100.7", "192.0.2.53"
 ONE, TWO, THREE = "10.244.1.1", "10.244.1.2", "10.244.1.3"
 
 
@@ -33,6 +33,8 @@ def _connections(site: World) -> set[Connection]:
 
 def _shop(site: World) -> None:
     site.team("shop", ONE, TWO, THREE)
+    site.external("", "dns", RESOLVER, port=53)
+    site.cluster_rule("everyone-resolves", "dns", "Allow")
     site.bridge.start()
     eventually("in force", lambda: not site.allowed("10.244.9.9", OUTSIDE) and site.allowed(ONE, PROVIDER))
     site.await_in_step()
@@ -40,6 +42,7 @@ def _shop(site: World) -> None:
         site.device.connections.open += [
             Connection(source, 40000 + number, PROVIDER, 443),
             Connection(source, 50000, "10.96.0.10", 53, "udp"),  # nothing of ours is about what lies inside
+            Connection(source, 60000, RESOLVER, 53),
         ]
     site.device.connections.open.append(Connection("203.0.113.5", 40000, PROVIDER, 443))
 
@@ -57,17 +60,20 @@ def test_of_a_bigip(tmp_path: Path) -> None:
         site.external("shop", "provider", ELSEWHERE)
         gone |= {Connection(ONE, 40000, PROVIDER, 443), Connection(THREE, 40002, PROVIDER, 443)}
         eventually("those to what a rule reaches no longer are closed", lambda: _connections(site) == before - gone)
+        site.store.delete("clusteregressrules", None, "everyone-resolves")
+        gone |= {Connection(source, 60000, RESOLVER, 53) for source in (ONE, THREE)}
+        eventually("those of everybody are closed", lambda: _connections(site) == before - gone)
         stays("and nothing else is", lambda: _connections(site) == before - gone, 1.0)
         (report,) = site.bridge.cli("report", codes=(0, 1))["byDevice"]
         assert report["closesFlows"]
-        assert report["changes"]["flowsClosed"] == 3
+        assert report["changes"]["flowsClosed"] == 5
         told = [one for one in report["changes"]["latest"] if one["op"] == "flows"]
         assert sum(one["outcome"].startswith("closed") for one in told) == len(told) >= 2
         assert f"TCP {TWO}:40001 -> {PROVIDER}:443" in " ".join(one["outcome"] for one in told)
         site.bridge.cli("audit", "verify")
-        assert value(site.bridge, "device_flows_closed_total", device=DEVICE) == 3
+        assert value(site.bridge, "device_flows_closed_total", device=DEVICE) == 5
         closing = [one for one in site.device.requests() if one.method == "DELETE" and "connection" in one.path]
-        assert len(closing) == 3
+        assert len(closing) == 5
         assert all("cs-client-addr" in one.query for one in closing)
 
 

@@ -48,6 +48,7 @@ class State:
     health: list[DeviceHealth] = field(default_factory=list)
     recognized: Recognition = field(default_factory=Recognition)
     heard_until: datetime | None = START
+    holding: set[str] = field(default_factory=set)  # addresses that workloads hold
 
     # ---- what intake does
 
@@ -251,6 +252,10 @@ class State:
         self._fail()
         found = {key: frozenset(a for a in some if (key, a) in self.doubted) for key, some in joins.items()}
         return {key: addresses for key, addresses in found.items() if addresses}
+
+    def holders(self, clusters: Collection[str]) -> list[str]:
+        self._fail()
+        return list(self.holding)
 
     def control(self, device: str, clusters: Collection[str]) -> Control:
         self._fail()
