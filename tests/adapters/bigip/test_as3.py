@@ -1,10 +1,12 @@
 """AS3: what is declared, when it is waited for, what stops it, and what the device's owner sees of it."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from adapters.bigip import As3Adapter, factory
 from adapters.bigip.as3 import merged, runs
@@ -446,6 +448,12 @@ def test_a_part_is_read_with_its_attachment(adapter: As3Adapter) -> None:
 )
 def test_settings_that_cannot_be_are_named(device: Bigip, changes: dict[str, Any], path: str) -> None:
     assert path in factory.problems(site.config(device, **changes))
+
+
+def test_the_settings_of_the_page_are_taken(device: Bigip) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "bigip-as3.md").read_text()
+    (shown,) = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])["devices"]
+    assert factory.problems(site.config(device, scope=shown["scope"]["bigip"], attach=shown["attach"])) == {}
 
 
 def test_settings_of_both_modes_are_taken(device: Bigip) -> None:
