@@ -24,7 +24,7 @@ from bridge.policy.evaluate import Packet, Verdict
 
 _BEHIND = ("198.51.100.1/32", "198.51.100.2/32", "2001:db8:f::1/128")
 _OWNER, _OBJECT = "fusionbridge.io/owner", "fusionbridge.io/object"
-_LISTS = 200  # more than an account has by default, so that the suite's own sites fit
+_LISTS, _RULES = 200, 100_000  # more than an account has, so that whatever the suite builds fits
 _CANNED = {
     Trouble.UNAUTHORIZED: "unauthorized",
     Trouble.FORBIDDEN: "forbidden",
@@ -72,13 +72,18 @@ class AwsMoment:
 
 
 class AwsRig:
-    """The controls of one account, in the suite's words. Behind each address of `_BEHIND` stands a security group of its own."""
+    """The controls of one account, in the suite's words. Before each prefix of `behind` stands a security group of its own.
+
+    `rules` is the quota of each, of which only what stands above the default is told to the adapter.
+    """
 
     troubles = frozenset(Trouble)
     limits: Mapping[str, int] = {"groups": 6}
 
-    def __init__(self, device: Aws) -> None:
+    def __init__(self, device: Aws, behind: Sequence[str] = _BEHIND, rules: int = Limits().rules) -> None:
         self.device = device
+        self._behind = tuple(behind)
+        self._rules = rules
         self._since = 0
         self._waiting: list[Fault] = []
         self._groups: dict[str, str] = {}
@@ -86,7 +91,8 @@ class AwsRig:
 
     def config(self, *, owner: str = "fb", batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
         """The first owner's entries stand in the security groups; small calls where few changes are asked for."""
-        scope: dict[str, Any] = {"region": self.device.region, "prefixLists": _LISTS}
+        scope: dict[str, Any] = {"region": self.device.region, "prefixLists": _LISTS, "rulesPerGroup": _RULES}
+        scope |= {"rulesPerGroup": self._rules} if self._rules != Limits().rules else {}
         scope |= {"changesPerCall": max(1, batch)} if batch else {}
         places = [{"id": name, "destinations": [prefix]} for prefix, name in self._groups.items()]
         attach = {"mode": "ifEmpty" if owner == "fb" else "none", "securityGroups": places}
@@ -108,9 +114,11 @@ class AwsRig:
         wide = Limits()
         for name in Limits.__slots__:
             setattr(self.device.limits, name, getattr(wide, name))
-        self.device.limits.prefix_lists = _LISTS
+        self.device.limits.prefix_lists, self.device.limits.rules = _LISTS, self._rules
         self.device.wipe()
-        self._groups = {prefix: self.device.create_group(f"front-{at}", prefix) for at, prefix in enumerate(_BEHIND)}
+        self._groups = {
+            prefix: self.device.create_group(f"front-{at}", prefix) for at, prefix in enumerate(self._behind)
+        }
         self._since = self.device.writes()[-1].number
 
     def plant(self) -> Collection[str]:
@@ -121,7 +129,7 @@ class AwsRig:
         copy = device.create_list("copy", "192.0.2.98/32", tags=tags)
         device.create_list("unrelated", "192.0.2.99/32")
         permission = {"IpProtocol": "tcp", "FromPort": "443", "ToPort": "443", "IpRanges.1.CidrIp": "172.16.0.0/12"}
-        front = self._groups[_BEHIND[0]]
+        front = self._groups[self._behind[0]]
         form = {"GroupId": front} | {f"IpPermissions.1.{name}": value for name, value in permission.items()}
         device.call("AuthorizeSecurityGroupIngress", form)
         own = next(rule.id for rule in device.rules(front) if not rule.egress)
