@@ -21,6 +21,7 @@ from bridge.model.plan import Fence, Step
 
 _DROPPED = 424  # of a transaction that is over
 _BETWEEN_CHECKS = 25  # single writes after which the fence is looked at again
+_AT_ONCE = 200  # calls in a transaction, from which on those that change nothing by themselves go apart
 
 
 class Writer:
@@ -96,15 +97,30 @@ class Writer:
             raise self._not_owned({deleted[spot]: spot for spot in lost})
 
     def _perform(self, draft: Draft, fence: Fence) -> None:
-        if draft.at_once and len(draft.writes) > 1:
-            try:
-                self._transactions.run(draft.writes, fence)
-            except Failed as error:
-                failed = error
-            else:
-                return
-            raise self._explained(failed.refusal, failed.write, draft)
-        for number, write in enumerate(draft.writes):
+        writes = draft.writes
+        if not draft.at_once or len(writes) < 2:
+            self._singly(writes, draft, fence)
+            return
+        made, gone = self._inert(draft) if len(writes) > _AT_ONCE else ([], [])
+        self._singly(made, draft, fence)
+        apart = {id(write) for write in (*made, *gone)}
+        try:
+            self._transactions.run([write for write in writes if id(write) not in apart], fence)
+        except Failed as error:
+            failed = error
+        else:
+            self._singly(gone, draft, fence)
+            return
+        self._undo(draft, made)
+        raise self._explained(failed.refusal, failed.write, draft)
+
+    def _inert(self, draft: Draft) -> tuple[list[Write], list[Write]]:
+        """Shared entries that are new, and those that go: nothing names them meanwhile, and a transaction has only so much time."""
+        made = [write for write in draft.early if write.method == "POST" and _new(write) in draft.words]
+        return made, [write for write in draft.late if _spot(write) in draft.going]
+
+    def _singly(self, writes: Sequence[Write], draft: Draft, fence: Fence) -> None:
+        for number, write in enumerate(writes):
             if number % _BETWEEN_CHECKS == 0:
                 self._check(fence)
             try:
@@ -117,7 +133,7 @@ class Writer:
                 continue
             if refusal.error == IN_USE and self._keeps(write, draft):
                 continue
-            self._undo(draft, draft.writes[:number])
+            self._undo(draft, writes[:number])
             raise self._explained(refusal, write, draft)
 
     def _alone(self, write: Write) -> None:

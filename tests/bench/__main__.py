@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import bigip, compiling, decoding, failover, history, pipeline
+from tests.bench import aws, bigip, compiling, decoding, failover, fortigate, history, pipeline
 from tests.bench.row import Row
 
 _LONG = ("history",)  # minutes to fill the database: only when asked for
@@ -27,10 +27,18 @@ def main() -> None:
         "growth": lambda: pipeline.growth(pods, seconds),
         "start": lambda: pipeline.start(pods, options.services),
         "failover": lambda: failover.rows(pods, options.services),
+        "aws": aws.rows,
         "bigip": bigip.rows,
+        "fortigate": fortigate.rows,
         "history": lambda: history.rows(options.leases),
     }
-    sizes = {"bigip": "", "history": f"--leases {options.leases}", "policy": f"--pods {pods} --rules {options.rules}"}
+    sizes = {
+        "aws": "",
+        "bigip": "",
+        "fortigate": "",
+        "history": f"--leases {options.leases}",
+        "policy": f"--pods {pods} --rules {options.rules}",
+    }
     chosen = options.only or [name for name in measures if name not in _LONG]
     rows = []
     print("| row | goal | figure | |\n| --- | --- | --- | --- |", flush=True)
@@ -59,7 +67,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=["decode", "policy", "sustained", "latency", "growth", "start", "failover", "bigip", *_LONG],
+        choices=[
+            "decode",
+            "policy",
+            "sustained",
+            "latency",
+            "growth",
+            "start",
+            "failover",
+            "aws",
+            "bigip",
+            "fortigate",
+            *_LONG,
+        ],
     )
     parser.add_argument("--pods", type=int, default=150_000)
     parser.add_argument("--services", type=int, default=10_000)
