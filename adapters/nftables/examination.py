@@ -1,7 +1,7 @@
 """A look at a Linux gateway before it is written to: nft and its version, and what we may there.
 
-Each command is one that the adapter runs anyway, or one of `uname`, `id` and `test`; nothing is changed. nft 1.0.6 is the version whose
-behaviour this adapter was built on and is tested against.
+Each command is one that the adapter runs anyway, asks for a version, or is `uname`, `id` or `test`; nothing is changed. nft 1.0.6 is the
+version whose behaviour this adapter was built on and is tested against.
 """
 
 import re
@@ -24,6 +24,7 @@ def examine(client: Client, way: Transport, scope: Scope, table: str) -> Iterato
     yield fine("reading", f"{len(client.tables())} tables can be listed")
     yield _writing(client, table)
     yield _breadth(way, scope)
+    yield _flows(way, scope.conntrack)
     if scope.persist:
         yield _persistence(way, scope.persist)
 
@@ -54,6 +55,13 @@ def _breadth(way: Transport, scope: Scope) -> Finding:
     if user == "0":
         return doubtful("rights", "root: far more than the bridge needs; an account that may run nft by sudo is enough")
     return fine("rights", f"user {user or 'unknown'}, without sudo")
+
+
+def _flows(way: Transport, program: str) -> Finding:
+    told = _said(way, program, "--version")
+    if not told:
+        return doubtful("flows", f"{program} is not there, or not for us: no flow can be closed")
+    return fine("flows", told.splitlines()[0])
 
 
 def _persistence(way: Transport, path: str) -> Finding:

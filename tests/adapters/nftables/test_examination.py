@@ -17,6 +17,7 @@ _SAYS = {
     ("nft", "-jn", "list", "tables"): '{"nftables": [{"table": {"family": "ip", "name": "filter", "handle": 1}}]}',
     ("nft", "-c", "-j", "-f", "-"): "",
     ("id", "-u"): "990\n",
+    ("conntrack", "--version"): "conntrack v1.4.7 (conntrack-tools)\n",
     ("test", "-w", "/etc/nftables.d"): "",
 }
 
@@ -76,6 +77,10 @@ def test_a_kernel_that_would_refuse_and_a_folder_that_cannot_be_written() -> Non
     gateway.refuses = "Error: No such file or directory"
     assert look(gateway)["writing"].condition is Condition.ERROR
     assert look(without("test", "-w", "/etc/nftables.d"))["persist"].condition is Condition.ERROR
+
+
+def test_without_conntrack_no_flow_can_be_closed() -> None:
+    assert look(without("conntrack", "--version"))["flows"].condition is Condition.WARNING
 
 
 def test_who_may_not_even_list_is_denied() -> None:
