@@ -23,7 +23,7 @@ class Known:
     `words` are the shared entries that are ours, by table and name, each with what it stands for, empty where that is not what its name
     says; `used` counts the groups that name an entry, `ruled` are those that policies name, `kept` those that others do. `strange` are
     entries under names of ours that do not carry our mark. `halves` are objects of which some entries are there and some are not: they
-    do not count as there. `numbers` are those of all policies, in their order.
+    do not count as there. `theirs` is what groups hold that only look like ours. `numbers` are those of all policies, in their order.
     """
 
     forms: Forms
@@ -42,6 +42,7 @@ class Known:
     ruled: frozenset[Place] = frozenset()
     kept: set[Place] = field(default_factory=set)
     halves: set[ObjectKey] = field(default_factory=set)
+    theirs: dict[Place, frozenset[str]] = field(default_factory=dict)
     foreign: list[Foreign] = field(default_factory=list)
     policy_names: dict[str, int] = field(default_factory=dict)
 

@@ -23,6 +23,7 @@ from bridge.model.intent import Foreign
 _UNMARKED = "has our name prefix and is not ours"
 _MISNAMED = "has our mark and another name"
 _AT_ONCE = 40  # names in one filter, so that the address stays short
+_MANY = 120  # names from which on all that is ours in a table is read instead
 _FORMATS: Mapping[str, str] = {
     ADDRESS: "name|type|comment|subnet|start-ip|end-ip|fqdn",
     ADDRESS6: "name|type|comment|ip6|start-ip|end-ip|fqdn",
@@ -74,22 +75,23 @@ class Reader:
     def again(self, known: Known, places: Iterable[Place]) -> None:
         """Read these entries of groups and services anew; `settle` makes objects of them."""
         for table, names in _by_table(places).items():
+            if len(names) > _MANY:
+                self._forget(known, table, {*names, *(known.ports if table == SERVICE else known.groups[table])})
+                self._take(known, table, self._ours())
+                continue
             for some in _chunks(names):
                 self._forget(known, table, some)
-                query = {"filter": ",".join(f"name=={name}" for name in some)}
-                if table == SERVICE:
-                    list(self._services(known, query))
-                else:
-                    list(self._groups(table, known, query))
+                self._take(known, table, _named(some))
 
     def unmarked(self, places: Iterable[Place]) -> set[Place]:
         """Which of these entries stand there right now without a mark of ours."""
         found: set[Place] = set()
         for table, names in _by_table(places).items():
-            for some in _chunks(names):
-                query = {"filter": ",".join(f"name=={name}" for name in some), "format": "name|comment"}
-                listed = self._client.entries(table, wire.Address, query)
+            queries = [self._ours()] if len(names) > _MANY else map(_named, _chunks(names))
+            for query in queries:
+                listed = self._client.entries(table, wire.Address, query | {"format": "name|comment"})
                 found.update((table, one.name) for one in listed if self._names.marked(one.comment) is None)
+            found = {spot for spot in found if spot[0] != table or spot[1] in set(names)}
         return found
 
     def rules(self, known: Known) -> None:
@@ -111,6 +113,10 @@ class Reader:
     def _ours(self) -> dict[str, str]:
         """Whatever has our prefix in its name or our mark; what only holds it in between is sorted out here."""
         return {"filter": f"name=@{self._names.prefix},comment=@{self._names.mark_prefix}"}
+
+    def _take(self, known: Known, table: str, query: Mapping[str, str]) -> None:
+        """Read entries of groups or services."""
+        list(self._services(known, query) if table == SERVICE else self._groups(table, known, query))
 
     def _addresses(self, table: str, known: Known) -> None:
         for one in self._client.entries(table, wire.Address, self._ours() | {"format": _FORMATS[table]}):
@@ -151,7 +157,8 @@ class Reader:
             key, members = self._names.key(one.comment), frozenset(member.name for member in one.member)
             if key is None or (table, one.name) not in self._forms.places(key):
                 self._strange(table, one.name, _UNMARKED if key is None else _MISNAMED, known)
-                known.use(HOLDS[table], (), members)
+                known.use(HOLDS[table], known.theirs.get((table, one.name), ()), members)
+                known.theirs[table, one.name] = members
                 continue
             sound = one.type == "default" and one.exclude == "disable"
             known.groups[table][one.name] = Standing(one.comment, members, sound)
@@ -170,7 +177,9 @@ class Reader:
         known.placed.append(Placed(head.policyid, about, head.status == "enable", row, astray, uses(shown)))
 
     def _strange(self, table: str, name: str, why: str, known: Known) -> None:
-        known.foreign.append(Foreign(f"{table} {name}", why))
+        one = Foreign(f"{table} {name}", why)
+        if one not in known.foreign:
+            known.foreign.append(one)
         if name.startswith(self._names.prefix):
             known.strange.add((table, name))
 
@@ -194,6 +203,10 @@ def _by_table(places: Iterable[Place]) -> dict[str, list[str]]:
     for table, name in places:
         found.setdefault(table, []).append(name)
     return found
+
+
+def _named(names: Iterable[str]) -> dict[str, str]:
+    return {"filter": ",".join(f"name=={name}" for name in names)}
 
 
 def _chunks(names: Iterable[str]) -> Iterator[list[str]]:

@@ -10,6 +10,11 @@ import msgspec
 from bridge.lab.devices.bigip import rig as bigip
 from bridge.lab.devices.bigip.item import Item, State
 from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, RULE_LIST
+from bridge.lab.devices.fortigate.item import POLICY
+from bridge.lab.devices.fortigate.item import Item as Entry
+from bridge.lab.devices.fortigate.item import State as Tables
+from bridge.lab.devices.fortigate.rig import verdict as fortigate_verdict
+from bridge.lab.devices.fortigate.simulator import Fortigate
 from bridge.lab.devices.memory import referee as memory
 from bridge.lab.devices.memory.contents import AddressSet, Contents, EntrySet
 from bridge.model.addresses import networks
@@ -121,6 +126,43 @@ def bigip_judges(state: State) -> Callable[[str], Judge]:
         return lambda packet: bigip.verdict(kept, packet)
 
     return narrow
+
+
+def fortigate_judges(device: Fortigate) -> Callable[[str], Judge]:
+    """The referee of the simulated FortiGate."""
+    state, now = device.state(), device.clock.now()
+    policies = state.tables["root", POLICY]
+    senders = Senders({name: list(_addresses(state, name)) for name in _sources_of(policies.values())})
+
+    def narrow(sender: str) -> Judge:
+        holding, side = senders.holding(sender), "srcaddr6" if ":" in sender else "srcaddr"
+        kept = {number: one for number, one in policies.items() if not holding.isdisjoint(one.body[side])}
+        court = device.court(Tables({**state.tables, ("root", POLICY): kept}), default="unmatched")
+        return lambda packet: fortigate_verdict(court, packet, at=now)
+
+    return narrow
+
+
+def _sources_of(policies: Iterable[Entry]) -> set[str]:
+    return {name for one in policies for side in ("srcaddr", "srcaddr6") for name in one.body[side]}
+
+
+def _addresses(state: Tables, name: str) -> Iterator[str]:
+    """What an address or a group of either family stands for; names stand for nothing here."""
+    for table in ("firewall/address", "firewall/address6", "firewall/addrgrp", "firewall/addrgrp6"):
+        one = state.get(("root", table, name))
+        if one is None:
+            continue
+        kind = one.body.get("type", "")
+        if table.startswith("firewall/addrgrp"):
+            for nested in one.body["member"]:
+                yield from _addresses(state, nested)
+        elif kind == "ipmask":
+            yield one.body["subnet"].replace(" ", "/")
+        elif kind == "iprange":
+            yield f"{one.body['start-ip']}-{one.body['end-ip']}"
+        elif kind == "ipprefix":
+            yield one.body["ip6"]
 
 
 def _members(lists: Mapping[str, Item], path: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from adapters.bigip import factory as bigip_factory
+from adapters.fortigate import factory as fortigate_factory
 from adapters.nftables import factory as nftables_factory
 from bridge.contract import Adapter, AdapterFactory, DeviceConfig
 from bridge.lab.devices.bigip.rig import bigip_rig
@@ -20,7 +21,15 @@ from bridge.model.plan import Fence
 from bridge.policy.diff import diff, plan
 from bridge.policy.evaluate import Verdict
 from tests.adapters.forms.fleet import Fleet, Question, drawn, questions
-from tests.adapters.forms.judges import Judge, bigip_judges, decided, memory_judges, nftables_judges
+from tests.adapters.forms.judges import (
+    Judge,
+    bigip_judges,
+    decided,
+    fortigate_judges,
+    memory_judges,
+    nftables_judges,
+)
+from tests.adapters.fortigate.rig import fortigate_rig
 from tests.adapters.nftables.machine import kernel, namespace, nft
 from tests.adapters.nftables.rig import TABLE, config
 from tests.policy.world import World
@@ -44,6 +53,12 @@ def bigip() -> Iterator[Device]:
     with bigip_rig() as rig:
         rig.reset()
         yield Device(bigip_factory, rig.config(), lambda: bigip_judges(rig.device.state()))
+
+
+@contextmanager
+def fortigate() -> Iterator[Device]:
+    with fortigate_rig(tls=False) as rig:
+        yield Device(fortigate_factory, rig.config(), lambda: fortigate_judges(rig.device))
 
 
 def memory(form: Form) -> Callable[[], AbstractContextManager[Device]]:
@@ -71,6 +86,7 @@ DEVICES = [
     pytest.param(bigip, 100, id="tiered: BIG-IP"),
     pytest.param(nftables(Form.TIERED), 200, id="tiered: nftables", marks=kernel),
     pytest.param(nftables(Form.FLAT), 200, id="flat: nftables", marks=kernel),
+    pytest.param(fortigate, 100, id="flat: FortiGate"),
     pytest.param(memory(Form.FLAT), 400, id="flat: memory"),
     pytest.param(memory(Form.ALLOW_ONLY), 1000, id="allow-only: memory"),
 ]

@@ -7,6 +7,7 @@ case. `start` and `count` count entries that the filters left.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -90,22 +91,41 @@ def _comparable(value: Any) -> tuple[int, int, str]:  # noqa: ANN401 - JSON
 
 
 def _any(entry: Json, text: str) -> bool:
-    return any(_holds(entry, part) for part in _COMMA.split(text))
+    return any(_holds(entry, part) for part in _parts(text))
 
 
-def _holds(entry: Json, text: str) -> bool:
-    parsed = _FILTER.match(text)
-    if parsed is None:
-        raise FortiError(400)
-    pattern = re.sub(r"\\(.)", r"\1", parsed["pattern"])
-    found = list(_values(entry, parsed["key"].split(".")))
-    op = parsed["op"]
-    if op.startswith("!"):
-        return not any(_compare(one, "=" + op[1], pattern) for one in found)
-    return any(_compare(one, op, pattern) for one in found)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One condition: what stands at the path, compared with a pattern in small letters."""
+
+    path: tuple[str, ...]
+    op: str
+    pattern: str
 
 
-def _values(entry: object, path: list[str]) -> Iterable[object]:
+@lru_cache(maxsize=64)
+def _parts(text: str) -> tuple[_Part, ...]:
+    """The conditions of a filter, of which one must hold; 400 for what is none."""
+    found = []
+    for part in _COMMA.split(text):
+        parsed = _FILTER.match(part)
+        if parsed is None:
+            raise FortiError(400)
+        pattern = re.sub(r"\\(.)", r"\1", parsed["pattern"])
+        found.append(_Part(tuple(parsed["key"].split(".")), parsed["op"], pattern.lower()))
+    return tuple(found)
+
+
+def _holds(entry: Json, one: _Part) -> bool:
+    if len(one.path) == 1 and one.op == "==" and isinstance(held := entry.get(one.path[0]), str):
+        return held.lower() == one.pattern
+    found = list(_values(entry, one.path))
+    if one.op.startswith("!"):
+        return not any(_compare(held, "=" + one.op[1], one.pattern) for held in found)
+    return any(_compare(held, one.op, one.pattern) for held in found)
+
+
+def _values(entry: object, path: Sequence[str]) -> Iterable[object]:
     """What stands at the path; lists are entered."""
     if isinstance(entry, list):
         for one in entry:
@@ -120,7 +140,7 @@ def _values(entry: object, path: list[str]) -> Iterable[object]:
 
 
 def _compare(value: object, op: str, pattern: str) -> bool:
-    held, wanted = str(value).lower(), pattern.lower()
+    held, wanted = str(value).lower(), pattern
     if op in ("==", "=*"):
         return held == wanted
     if op == "=@":
