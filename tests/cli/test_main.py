@@ -138,7 +138,7 @@ def test_adapters_and_simulators_are_found_by_entry_point() -> None:
     assert InstalledAdapters().kinds == ("aws", "bigip", "fortigate", "memory", "nftables")
     assert InstalledAdapters().factory("bigip").kind == "bigip"
     assert "bigip" in lab_devices()
-    with pytest.raises(SettingsError, match="no adapter for fortigat; there are bigip"):
+    with pytest.raises(SettingsError, match="no adapter for fortigat; there are aws, bigip"):
         InstalledAdapters().factory("fortigat")
     with pytest.raises(SettingsError, match="no simulator for toaster; there are aws, bigip, fortigate"):
         lab_device("toaster")
