@@ -15,16 +15,20 @@ import pytest
 
 from adapters.conformance import Conformance
 from adapters.nftables import factory as nftables_factory
+from bridge.lab.devices.fortigate import Fortigate
+from bridge.lab.devices.fortigate.rig import verdict as fortigate_verdict
 from bridge.lab.devices.memory import AddressSet, Bundle, Entry, EntrySet, MemoryDevice
 from bridge.model.capabilities import Form
 from bridge.model.policy import Protocol
 from bridge.policy.evaluate import Packet, Verdict
+from tests.acceptance.fortigate import ANCHOR, POLICY
 from tests.acceptance.site import CLUSTER, OWNER, Bridge, ClusterEntry, eventually
 from tests.acceptance.world import Cluster, cluster
 from tests.adapters.bigip.test_conformance import TestBigip as BigipSuite
 from tests.adapters.conformance.mutants import MUTANTS
 from tests.adapters.forms import test_forms
 from tests.adapters.forms.fleet import drawn, questions
+from tests.adapters.fortigate.test_conformance import TestFortigate as FortigateSuite
 from tests.adapters.memory.test_conformance import TestAllowOnly as AllowOnlySuite
 from tests.adapters.memory.test_conformance import TestFlat as FlatSuite
 from tests.adapters.nftables.machine import MISSING, kernel, namespace, nft
@@ -76,7 +80,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as stack:
         made = stack.enter_context(cluster())
         spaces = {name: stack.enter_context(namespace()) for name in ("tiers", "lines") if KERNEL}
-        listed = [_memory("cloud", memory["cloud"], "allow-only"), _memory("list", memory["list"], "flat")]
+        box = stack.enter_context(Fortigate())
+        listed = [_memory("cloud", memory["cloud"], "allow-only"), _memory("list", memory["list"], "flat"), _box(box)]
         if KERNEL:
             # The user of ssh is a credential; a gateway of this machine has no use for one.
             listed.append(
@@ -85,7 +90,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             listed.append(
                 _device("lines", "nftables", "ssh://lines.example", networkNamespace=spaces["lines"], form="flat")
             )
-        environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "WHO": "gatekeeper"}
+        environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "WHO": "gatekeeper", "TOKEN": box.password}
         ssh = folder / "ssh"
         ssh.write_text(SSH)
         ssh.chmod(0o755)
@@ -93,6 +98,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         bridge.write_settings({"devices": listed})
         stack.callback(bridge.stop)
         judges: dict[str, Callable[[Packet], Verdict]] = {name: one.verdict for name, one in memory.items()}
+        judges["box"] = _boxed(box)
         judges.update({name: _gateway(space) for name, space in spaces.items()})
         found = Site(made.name, made.store, made.api, bridge, judges, memory, spaces, ssh)
         _write(found)
@@ -117,6 +123,23 @@ def _device(name: str, kind: str, url: str, **own: object) -> dict[str, Any]:
         "scope": {"clusters": {CLUSTER: {"default": default}}, kind: own},
         "attach": "ifEmpty",
     }
+
+
+def _box(device: Fortigate) -> dict[str, Any]:
+    """A FortiGate that keeps our policies before one of the site's own, which never matches."""
+    nobody = {"srcaddr": [{"name": "none"}], "dstaddr": [{"name": "none"}], "service": [{"name": "ALL"}]}
+    everywhere = {"srcintf": [{"name": "any"}], "dstintf": [{"name": "any"}], "schedule": "always"}
+    device.put_object(POLICY, {"name": ANCHOR, **nobody, **everywhere}, user="site")
+    settings = _device("box", "fortigate", device.url, mode="policies", policies={"before": ANCHOR})
+    more = {"credentials": {"token": {"env": "TOKEN"}}, "tls": {"caFile": str(device.ca)}}
+    return settings | more
+
+
+def _boxed(device: Fortigate) -> Callable[[Packet], Verdict]:
+    def verdict(packet: Packet) -> Verdict:
+        return fortigate_verdict(device.court(default="unmatched"), packet, at=device.clock.now())
+
+    return verdict
 
 
 def _gateway(space: str) -> Callable[[Packet], Verdict]:
@@ -267,6 +290,7 @@ def test_atomic_and_flat(site: Site) -> None:
 
 SUITES: Mapping[str, tuple[type[Conformance], str]] = {
     "BIG-IP": (BigipSuite, "tests/adapters/bigip/test_conformance.py::TestBigip"),
+    "FortiGate": (FortigateSuite, "tests/adapters/fortigate/test_conformance.py::TestFortigate"),
     "nftables, tiered": (NftablesSuite, "tests/adapters/nftables/test_conformance.py::TestNftables"),
     "nftables, flat": (FlatNftablesSuite, "tests/adapters/nftables/test_flat.py::TestFlatNftables"),
     "memory, allow-only": (AllowOnlySuite, "tests/adapters/memory/test_conformance.py::TestAllowOnly"),
@@ -330,7 +354,7 @@ def test_points(check: str) -> None:
 
 @pytest.mark.parametrize("kind", [pytest.param(name, marks=kernel) if "nftables" in name else name for name in SUITES])
 @pytest.mark.acceptance(
-    "conformance: BIG-IP, the Linux gateway on the real kernel and the device in memory pass it, the last two in both forms"
+    "conformance: BIG-IP, FortiGate, the Linux gateway on the real kernel and the device in memory pass it, the last two in both forms"
 )
 def test_conformance(kind: str) -> None:
     """Some of its checks; the whole of it runs where it is bound, with the tests of the adapter."""
