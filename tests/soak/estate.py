@@ -7,9 +7,12 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from adapters.aws import factory as aws_factory
 from adapters.bigip import factory as bigip_factory
 from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.lab.device import Moment, Rig
+from bridge.lab.devices.aws import Aws
+from bridge.lab.devices.aws.rig import AwsMoment, AwsRig
 from bridge.lab.devices.bigip import Bigip
 from bridge.lab.devices.bigip.rig import BigipMoment, BigipRig
 from bridge.lab.devices.memory import MemoryDevice, memory_device
@@ -19,11 +22,14 @@ from bridge.model.capabilities import Form
 from tests.adapters.nftables.machine import MISSING, nft
 from tests.adapters.nftables.rig import TABLE, NftablesRig, nftables_rig, rigged
 from tests.adapters.nftables.rig import Stood as StoodGateway
+from tests.soak.town import DESTINATIONS, DESTINATIONS6
 from tests.soak.ways import Track, WatchedFactory
 
 T = TypeVar("T")
 Lock = Callable[[], AbstractContextManager[object]]
 _BATCH = 4  # steps at once: with more, what is atomic would have no moments in between
+_RULES = 1000  # of a security group: a quota that sites can have
+_ELSEWHERE = ("203.0.113.1",)  # destinations of acceptance, which the town has not
 _PATIENCE = 3.0  # seconds for one call: what is silent longer is taken for gone
 
 
@@ -77,10 +83,12 @@ def sampled(listed: Sequence[T], most: int, random: Random) -> list[T]:
 
 @contextmanager
 def estate() -> Iterator[list[Post]]:
-    """A BIG-IP, the device in memory in both forms, and the Linux gateway in both where root allows."""
+    """A BIG-IP, an AWS account, the device in memory in both forms, and the Linux gateway in both where root allows."""
     with ExitStack() as stack:
         devices = (memory_device(f"soak-{form.value}", form) for form in (Form.ALLOW_ONLY, Form.FLAT))
-        yield _settled(stack, devices)
+        cloud = _aws(stack.enter_context(Aws(tls=False, keep=5_000)))
+        cloud.settle()
+        yield [*_settled(stack, devices), cloud]
 
 
 @contextmanager
@@ -113,6 +121,24 @@ def _bigip(device: Bigip) -> Post:
         return BigipMoment(device, device.writes()[-1].number)
 
     return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, Track(drain), now, lambda: device.changed)
+
+
+def _aws(device: Aws) -> Post:
+    """A security group before each destination, and a quota by which each takes the whole town."""
+    behind = [*(f"{to}/32" for to in (*DESTINATIONS, *_ELSEWHERE)), *(f"{to}/128" for to in DESTINATIONS6)]
+    rig = AwsRig(device, behind, _RULES)
+    last = [0]
+
+    def drain() -> list[Moment]:
+        numbers = [write.number for write in device.writes() if write.number > last[0]]
+        last[0] = max(numbers, default=last[0])
+        interfaces = dict(device.interfaces)
+        return [AwsMoment(device, number, interfaces) for number in numbers]
+
+    def now() -> Moment:
+        return AwsMoment(device, device.writes()[-1].number, dict(device.interfaces))
+
+    return Post("cloud", Form.ALLOW_ONLY, rig, aws_factory, Track(drain), now, lambda: device.changed)
 
 
 def _memory(device: MemoryDevice) -> Post:
