@@ -157,6 +157,7 @@ class As3Adapter(BigipAdapter):
         """Busy while a declaration of ours is being carried out: what is read or written meanwhile might be undone by it."""
         if self._pair and self._pair.follow():
             self._known.forget()
+            self._installed = ""  # of another unit
         self._installed = self._installed or self._as3.version()
         if self._as3.busy_with(self._words.id):
             raise Busy(self.device, "AS3 still carries out a declaration of ours", _RUNNING_WAIT)

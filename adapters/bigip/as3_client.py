@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from adapters.bigip import as3_wire as wire
+from adapters.bigip.as3_declare import SCHEMA
 from adapters.bigip.client import Client
 from adapters.bigip.tokens import retry_after
 from bridge.errors import Busy, Denied, DeviceError, Drifted
@@ -53,11 +54,14 @@ class As3:
         return self._client.device
 
     def version(self) -> str:
-        """The version that is installed. Denied where there is none."""
+        """The version that is installed. Denied where there is none, or one that is too old."""
         answer = self._get("info")
         if answer.status_code in (400, 404):
             raise Denied(self.device, "AS3 does not answer: install it on each unit, or choose scope.mode: rest")
-        return self._decoded(self._fine("info", answer), wire.Info).version
+        version = self._decoded(self._fine("info", answer), wire.Info).version
+        if _numbers(version) < _numbers(SCHEMA):
+            raise Denied(self.device, f"its AS3 is {version or 'of no version'}; at least {SCHEMA} is needed, on each unit")
+        return version
 
     def declared(self, tenant: str) -> Mapping[str, Any] | None:
         """The tenant as it was declared last, its optimistic lock with it; None where AS3 knows none of that name."""
@@ -159,3 +163,7 @@ class As3:
         except msgspec.MsgspecError as error:
             reason = str(error)
         raise Busy(self.device, f"an answer is cut or not what AS3 says: {reason}")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())

@@ -24,6 +24,7 @@ from bridge.policy.evaluate import Packet, Verdict
 from tests.acceptance.fortigate import ANCHOR, POLICY
 from tests.acceptance.site import CLUSTER, OWNER, Bridge, ClusterEntry, eventually
 from tests.acceptance.world import Cluster, cluster
+from tests.adapters.bigip.test_as3_conformance import TestBigipAs3 as BigipAs3Suite
 from tests.adapters.bigip.test_conformance import TestBigip as BigipSuite
 from tests.adapters.conformance.mutants import MUTANTS
 from tests.adapters.forms import test_forms
@@ -290,6 +291,7 @@ def test_atomic_and_flat(site: Site) -> None:
 
 SUITES: Mapping[str, tuple[type[Conformance], str]] = {
     "BIG-IP": (BigipSuite, "tests/adapters/bigip/test_conformance.py::TestBigip"),
+    "BIG-IP with AS3": (BigipAs3Suite, "tests/adapters/bigip/test_as3_conformance.py::TestBigipAs3"),
     "FortiGate": (FortigateSuite, "tests/adapters/fortigate/test_conformance.py::TestFortigate"),
     "nftables, tiered": (NftablesSuite, "tests/adapters/nftables/test_conformance.py::TestNftables"),
     "nftables, flat": (FlatNftablesSuite, "tests/adapters/nftables/test_flat.py::TestFlatNftables"),

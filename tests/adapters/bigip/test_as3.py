@@ -246,6 +246,12 @@ def test_without_as3_the_words_say_so(device: Bigip) -> None:
         open_as3(device).read(EVERYTHING)
 
 
+def test_an_as3_that_is_too_old_is_told(device: Bigip) -> None:
+    device.as3.version = "3.9.0"
+    with pytest.raises(Denied, match=r"at least 3\.30"):
+        open_as3(device).read(EVERYTHING)
+
+
 # ---- whose it is
 
 

@@ -67,6 +67,7 @@ class As3:
     seconds: float = 0.0
     patience: float = 45.0
     installed: bool = True
+    version: str = VERSION
     schema: Callable[[Json], list[str]] | None = (
         None  # a second opinion on declarations: F5's own schema, in tests that have it
     )
@@ -124,7 +125,7 @@ class As3:
     # ---- what is told
 
     def _info(self) -> Answer:
-        told = {"version": VERSION, "release": "10", "schemaCurrent": VERSION, "schemaMinimum": "3.0.0"}
+        told = {"version": self.version, "release": "10", "schemaCurrent": self.version, "schemaMinimum": "3.0.0"}
         return _answer(200, told)
 
     def _set(self, body: Json) -> Answer:
@@ -171,7 +172,7 @@ class As3:
         action = body.get("action", "deploy") if body.get("class") == "AS3" else "deploy"
         problems = as3_check.request(body)
         declaration = body.get("declaration", {}) if body.get("class") == "AS3" else body
-        problems = problems or as3_check.declaration(declaration, VERSION)
+        problems = problems or as3_check.declaration(declaration, self.version)
         if not problems and self.schema is not None:
             problems = self.schema(body)
         if problems:
