@@ -28,7 +28,7 @@ from tests.adapters.fortigate.rig import fortigate_rig
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "devices.md").read_text()
 NONE = "—"
-LABELS = {"schema", "vendor client", "simulator", "real packets", "unproven"}
+LABELS = {"schema", "vendor client", "simulator", "kernel", "real packets", "unproven"}
 SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("bigip", "fqdn"): {"fqdn": "device"},
     ("bigip", "bandwidth"): {"bandwidth": ["slow"]},
@@ -90,7 +90,7 @@ def test_limits_are_what_is_written() -> None:
 
 
 @pytest.mark.acceptance(
-    "devices: each claim of docs/devices.md is labelled schema, vendor client, simulator, real packets or unproven"
+    "devices: each claim of docs/devices.md is labelled schema, vendor client, simulator, kernel, real packets or unproven"
 )
 def test_each_claim_is_labelled() -> None:
     claims = re.search(r"^\| claim \|.*\n\|.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
