@@ -1,7 +1,7 @@
 """A simulated cluster, the real program and a simulated FortiGate."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,15 @@ class Box(Cluster):
 
 
 @contextlib.contextmanager
-def box(folder: Path, *, vdoms: tuple[str, ...] = ("root",), attach: str = "ifEmpty", **scope: Any) -> Iterator[Box]:  # noqa: ANN401
-    """A cluster, a box and a bridge that is not started; `scope` is the adapter's."""
+def box(
+    folder: Path,
+    *,
+    vdoms: tuple[str, ...] = ("root",),
+    attach: str = "ifEmpty",
+    more: Mapping[str, Any] | None = None,
+    **scope: Any,  # noqa: ANN401
+) -> Iterator[Box]:
+    """A cluster, a box and a bridge that is not started; `scope` is the adapter's, `more` are settings of the device."""
     device = Fortigate(vdoms=vdoms)
     with cluster() as made, device:
         (folder / "token").write_text(device.password)
@@ -78,6 +85,7 @@ def box(folder: Path, *, vdoms: tuple[str, ...] = ("root",), attach: str = "ifEm
                 "tls": {"caFile": str(device.ca)},
                 "scope": {"clusters": {CLUSTER: {"default": dict(bridge.default)}}, "fortigate": scope},
                 "attach": attach,
+                **(more or {}),
             }
             bridge.write_settings({"devices": [listed]})
             yield Box(made.name, made.store, made.api, device, bridge, vdoms[-1])
