@@ -15,7 +15,7 @@ from adapters.aws.known import Known
 from adapters.aws.names import NAME_LENGTH, Names
 from adapters.aws.reading import Reader
 from adapters.aws.room import refusals
-from adapters.aws.scope import Scope, problems
+from adapters.aws.scope import FAMILIES, Scope, problems
 from adapters.aws.writer import Writer, final, members_only
 from bridge.contract import DeviceConfig
 from bridge.errors import Drifted, FencedOff, NotOwned, Rejected
@@ -92,8 +92,7 @@ class AwsAdapter:
         if plan.empty:
             return Outcome({})
         calls = self._client.calls
-        before = self._known
-        known = self._checked(fence, before if before is not None and members_only(plan.steps) else None)
+        known = self._checked(fence, plan.steps)
         self._own(plan.steps, known)
         found = refusals(known, plan.steps)
         if found:
@@ -163,9 +162,13 @@ class AwsAdapter:
 
     # ---- what stands
 
-    def _checked(self, fence: Fence, like: Known | None = None) -> Known:
-        """The account as it is now, where the fence lets us write; its security groups as they were known, where that is given."""
-        known = self._known = self._reader.look(None if like is None else like.rules)
+    def _checked(self, fence: Fence, steps: Sequence[Step] = ()) -> Known:
+        """The account as it is now, where the fence lets us write; a glance is enough where steps change but members of known lists."""
+        known = self._known
+        spots = [(step.key, version) for step in steps for version in FAMILIES]
+        spots = [spot for spot in spots if known and spot in known.lists]
+        if known is None or not spots or not members_only(steps) or not self._reader.glance(known, spots):
+            known = self._known = self._reader.look()
         state = known.fence
         if not fence.passes(state):
             ours = f"ours is {fence.epoch} of {fence.installation}"

@@ -43,6 +43,14 @@ class Client:
         pages = self._pages("describe_managed_prefix_lists", "PrefixLists", MaxResults=100)
         return [found for told in pages if not (found := PrefixList.of(told)).gone]
 
+    def named(self, names: Sequence[str]) -> list[PrefixList]:
+        """The prefix lists of these ids; Refusal CONFLICT where one is not there."""
+        found: list[PrefixList] = []
+        for at in range(0, len(names), 100):
+            ids = list(names[at : at + 100])
+            found += map(PrefixList.of, self._pages("describe_managed_prefix_lists", "PrefixLists", PrefixListIds=ids))
+        return found
+
     def entries(self, held: PrefixList) -> dict[str, str]:
         """The entries of this version of a list: descriptions by prefix."""
         pages = self._pages(

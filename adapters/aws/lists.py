@@ -137,7 +137,8 @@ class Lists:
 
     def _settle(self, sent: Mapping[str, tuple[Spot, Change]]) -> None:
         """Wait until the changes are made, and take what then stands for known."""
-        found = {one.id: one for one in self._reader.settled(lambda one: one.id in sent)}
+        register = self._known.register
+        found = {one.id: one for one in self._reader.changed({*sent, *([register.id] if register else ())})}
         failed = {}
         for name, (spot, change) in sent.items():
             told = found.get(name)

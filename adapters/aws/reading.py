@@ -4,15 +4,15 @@ A version of a prefix list never changes, so its entries are read once, however 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from adapters.aws.client import Client
 from adapters.aws.errors import Refusal
-from adapters.aws.known import Held, Known
+from adapters.aws.known import Held, Known, Spot
 from adapters.aws.names import OWNER, Names
 from adapters.aws.scope import Scope
 from adapters.aws.values import PrefixList, Rule
-from bridge.errors import Busy
+from bridge.errors import Busy, Drifted
 from bridge.model.addresses import canonical_member
 from bridge.model.identity import ObjectKey
 
@@ -29,25 +29,45 @@ class Reader:
         self._read: dict[str, tuple[int, dict[str, str]]] = {}
         self._members: dict[str, tuple[int, frozenset[str]]] = {}
 
-    def look(self, rules: Sequence[Rule] | None = None) -> Known:
-        """The account as it is, once no list of ours is being changed; with these entries of security groups instead of reading them.
-
-        Busy where it cannot be read.
-        """
+    def look(self) -> Known:
+        """The account as it is, once no list of ours is being changed. Busy where it cannot be read."""
         try:
             known = self._sorted(self.settled(self._is_of_us))
-            known.rules = tuple(self.rules() if rules is None else rules)
+            known.rules = tuple(self.rules())
         except Refusal as refusal:
             reason = str(refusal)
         else:
             return known
         raise Busy(self._client.device, f"cannot be read: {reason}")
 
+    def glance(self, known: Known, spots: Collection[Spot]) -> bool:
+        """Whether the fence and these lists are as they are known: one call, instead of reading everything."""
+        held = [known.lists[spot].told for spot in spots if spot in known.lists]
+        if known.register is None:
+            return False
+        held.append(known.register)
+        try:
+            found = self._client.named([one.id for one in held])
+        except Refusal:
+            return False
+        return {one.id: one for one in found} == {one.id: one for one in held}
+
+    def changed(self, names: Collection[str]) -> list[PrefixList]:
+        """The lists of these ids, as soon as no change of them is under way. Drifted where one is gone."""
+        try:
+            return self._waited(lambda: self._client.named(sorted(names)), lambda _: True)
+        except Refusal as refusal:
+            reason = str(refusal)
+        raise Drifted(self._client.device, f"a prefix list is gone again: {reason}")
+
     def settled(self, concerns: Callable[[PrefixList], bool]) -> list[PrefixList]:
         """Every list, as soon as none that concerns us is being changed. Busy where that takes longer than the settings allow."""
+        return self._waited(self._client.lists, concerns)
+
+    def _waited(self, ask: Callable[[], list[PrefixList]], concerns: Callable[[PrefixList], bool]) -> list[PrefixList]:
         waited, pauses = 0.0, iter(_PAUSES)
         while True:
-            found = self._client.lists()
+            found = ask()
             moving = [one.id for one in found if one.moving and concerns(one)]
             if not moving:
                 return found

@@ -70,10 +70,10 @@ class Recording:
         raise self._meaning(blamed, refused)
 
     def _settled(self, told: PrefixList) -> PrefixList:
-        found = {one.id: one for one in self._reader.settled(lambda one: one.id == told.id)}
-        if told.id not in found or found[told.id].failed:
-            raise Drifted(self._client.device, "the register is gone again, or was not changed after all")
-        return found[told.id]
+        for found in self._reader.changed({told.id}):
+            if found.id == told.id and not found.failed:
+                return found
+        raise Drifted(self._client.device, "the register was not changed after all")
 
     def _meaning(self, blamed: ObjectKey, refusal: Refusal) -> DeviceError:
         if refusal.meaning is Meaning.CONFLICT:

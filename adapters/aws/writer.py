@@ -5,7 +5,7 @@ that is missing, or one too many, is told as an attachment that does not stand. 
 attached any more they go before the register forgets them.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from adapters.aws.canonical import canonical
 from adapters.aws.client import Client
@@ -18,12 +18,11 @@ from adapters.aws.recording import Recording
 from adapters.aws.records import Recorded, kept
 from adapters.aws.scope import FAMILIES, V6, family
 from bridge.errors import Drifted
-from bridge.model.identity import Kind, ObjectKey
+from bridge.model.identity import ObjectKey
 from bridge.model.intent import Attachment, DeviceObject, FenceState, Group, Shard
 from bridge.model.plan import Fence, Step
 
 Ends = Mapping[ObjectKey, DeviceObject | None]
-_MEMBERS = (Kind.GROUP, Kind.SHARD)
 
 
 class Writer:
@@ -116,6 +115,10 @@ def final(steps: Iterable[Step]) -> dict[ObjectKey, DeviceObject | None]:
     return {step.key: step.after for step in steps}
 
 
-def members_only(steps: Collection[Step]) -> bool:
-    """Whether nothing but members changes: then the entries of security groups stay as they are."""
-    return all(step.key.kind in _MEMBERS and step.before is not None and step.after is not None for step in steps)
+def members_only(steps: Iterable[Step]) -> bool:
+    """Whether nothing but members changes: then nothing has to be known but the fence and the lists that change."""
+    return all(_has_members(step.before) and _has_members(step.after) for step in steps)
+
+
+def _has_members(value: DeviceObject | None) -> bool:
+    return isinstance(value, Shard) or (isinstance(value, Group) and not value.shards)
