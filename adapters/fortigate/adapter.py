@@ -30,6 +30,11 @@ from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 from bridge.model.policy import Tier
 from bridge.model.tiers import attachment
 
+_SOURCES = {
+    Tier.CLUSTER: "cluster__<rule>",
+    Tier.NAMESPACE: "namespace_<namespace> (rule_<namespace>_<rule> where it selects pods)",
+    Tier.SERVICE: "service_<namespace>_<service>",
+}
 _OCCUPIED = "stands under the name of our fence without our mark"
 
 
@@ -83,12 +88,12 @@ class FortigateAdapter:
 
     def attach_hint(self, tier: Tier) -> str:
         """The one line by which a person puts our rules of this tier in force."""
-        names = self._names
         if not self._scope.policies:
+            own = self._names.prefix
+            target = f"{own}<cluster>_external_<namespace>_<destination>"
             return (
-                "people write the policies here: name our groups as srcaddr and dstaddr, and our services, for a rule of namespace N "
-                f"in cluster C such as {names.prefix}C_service_N_SERVICE to {names.prefix}C_external_N_DESTINATION, "
-                f"service {names.prefix}C_external_N_DESTINATION.tcp_tcp"
+                f"people write the policies here, and name our groups in them: srcaddr {own}<cluster>_{_SOURCES[tier]}, dstaddr {target} "
+                f"({own}<cluster>_clusterexternal__<destination> for one of the cluster), service {target}.<protocol>_<protocol>"
             )
         side = "before" if self._scope.before else "after"
         return f"the {tier} rules stand disabled {side} policy {self._scope.anchor}; set attach: {{mode: ifEmpty}} for this device"
@@ -199,7 +204,7 @@ class FortigateAdapter:
 
     def _look(self) -> None:
         """Who answers; Denied where nothing is to be written there. A unit that takes no pushed feeds has its groups as objects."""
-        self._unit = unit = look(self._client)
+        self._unit = unit = look(self._client, self._scope.acknowledged)
         objections = list(unit.objections(self._scope.acknowledged, policies=self._scope.policies))
         if objections:
             raise Denied(self.device, "; ".join(objections))

@@ -1,12 +1,13 @@
 """Writing: the phases of a plan, each in one transaction where the unit has them and it fits, else call by call in a safe order."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import quote, unquote
 
 from adapters.fortigate.block import Write
 from adapters.fortigate.canonical import RULES, UNUSED
 from adapters.fortigate.client import EXISTS, IN_USE, INVALID, TWINS, Client, Refusal
-from adapters.fortigate.groups import Place
+from adapters.fortigate.groups import HOLDS, Place
 from adapters.fortigate.known import Known
 from adapters.fortigate.names import Names
 from adapters.fortigate.reading import Reader
@@ -19,6 +20,7 @@ from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.plan import Fence, Step
 
+_ENTRY = 3  # strokes in the path of an entry
 _DROPPED = 424  # of a transaction that is over
 _BETWEEN_CHECKS = 25  # single writes after which the fence is looked at again
 _AT_ONCE = 200  # calls in a transaction, from which on those that change nothing by themselves go apart
@@ -129,7 +131,7 @@ class Writer:
                 refusal = error
             else:
                 continue
-            if write.method == "DELETE" and refusal.missing:
+            if write.method == "DELETE" and refusal.missing and not _is_row(write):
                 continue
             if refusal.error == IN_USE and self._keeps(write, draft):
                 continue
@@ -164,13 +166,17 @@ class Writer:
             draft.known.words[table][name] = word
         for table, name in draft.going:
             draft.known.words[table].pop(name, None)
+        for (table, name), members in draft.moved.items():
+            held = draft.known.groups[table][name]
+            draft.known.use(HOLDS[table], held.members, members)
+            draft.known.groups[table][name] = replace(held, members=members)
 
     def _explained(self, refusal: Refusal, write: Write | None, draft: Draft) -> DeviceError:
         """The error that a refused write or transaction is."""
         device = self._client.device
         if write is None:
             return Rejected(device, dict.fromkeys({str(one.key) for one in draft.writes}, refusal.text))
-        if refusal.error in (EXISTS, TWINS) and write.method == "POST":
+        if refusal.error in (EXISTS, TWINS) and write.method == "POST" and not _is_row(write):
             spot = _new(write)
             if spot[0] == POLICY or not self._reader.unmarked([spot]):
                 return Drifted(device, f"{spot[1]} is there already: {refusal.text}")
@@ -196,6 +202,11 @@ def _new(write: Write) -> Place:
     if write.method != "POST" or write.body is None:
         return ("", "")
     return write.path.removeprefix("cmdb/"), str(write.body["name"])
+
+
+def _is_row(write: Write) -> bool:
+    """Whether it is about one member of a group."""
+    return write.path.count("/") > _ENTRY
 
 
 def _spot(write: Write) -> Place:

@@ -17,10 +17,15 @@ from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Group, Ports, Shard
 from bridge.model.plan import Step
 
+_LARGE, _FEW = 32, 4  # members of a group, and changes of it, for which those are less to send than the whole
+
 
 @dataclass(slots=True)
 class Draft:
-    """The calls of one phase. `words` are the shared entries that it makes or mends, `going` those that it takes away, by place."""
+    """The calls of one phase. `words` are the shared entries that it makes or mends, `going` those that it takes away, by place.
+
+    `moved` are groups in or out of which single members go, each with the names that it then holds; `touched` is what is to be read back.
+    """
 
     known: Known
     rows: Rows
@@ -32,6 +37,7 @@ class Draft:
     words: dict[Place, str] = field(default_factory=dict)
     going: dict[Place, ObjectKey] = field(default_factory=dict)
     touched: set[Place] = field(default_factory=set)
+    moved: dict[Place, frozenset[str]] = field(default_factory=dict)
     _delta: Counter[Place] = field(default_factory=Counter)
 
     @property
@@ -70,8 +76,23 @@ class Draft:
                 body = {"name": spot[1]} | self._forms.body(spot, after)
                 self.early.append(Write(step.key, "POST", place(spot[0]), body))
             elif not self._stands(spot, after):
-                self.touched.add(spot)
-                self.change.append(Write(step.key, "PUT", place(*spot), self._mended(spot, after)))
+                self._change(step.key, spot, after)
+
+    def _change(self, key: ObjectKey, spot: Place, value: DeviceObject) -> None:
+        """Few members of a large group go by themselves, those that leave first: the unit refuses one that is there, or that is not."""
+        table, name = spot
+        held = self.known.groups[table].get(name) if table in HOLDS else None
+        if held is not None and held.sound and isinstance(value, Group | Shard):
+            wanted = self._forms.members(table, value)
+            if len(wanted) >= _LARGE and len(wanted ^ held.members) <= _FEW:
+                self.moved[spot] = wanted
+                for one in sorted(held.members - wanted):
+                    self.change.append(Write(key, "DELETE", place(table, name, "member", one)))
+                for one in sorted(wanted - held.members):
+                    self.change.append(Write(key, "POST", place(table, name, "member"), {"name": one}))
+                return
+        self.touched.add(spot)
+        self.change.append(Write(key, "PUT", place(*spot), self._mended(spot, value)))
 
     def _stands(self, spot: Place, value: DeviceObject) -> bool:
         table, name = spot

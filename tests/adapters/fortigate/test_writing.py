@@ -253,6 +253,39 @@ def test_a_large_group_nests_its_parts(rig: Rig, adapter: FortigateAdapter) -> N
     assert rig.moments()[-1].verdict(_packet("10.8.0.7")) is Verdict.UNMATCHED
 
 
+def test_few_members_of_a_large_group_go_by_themselves(rig: Rig, adapter: FortigateAdapter) -> None:
+    members = frozenset(f"10.8.0.{at}" for at in range(60))
+    reconcile(adapter, shop(SOURCES[0]) | objects(Group(CART, members)))
+    after = shop(SOURCES[0]) | objects(Group(CART, members - {"10.8.0.7"} | {"10.8.1.1"}))
+    made = planned(adapter, after)
+    first = len(rig.device.requests())
+    outcome = adapter.apply(made, FENCE)
+    assert outcome.observed == {CART: after[CART]}
+    calls = rig.device.requests()[first:]
+    assert len(calls) <= 6  # the fence, an address, a member out, one in, the old address looked at and deleted
+    assert sum(one.bytes_in + one.bytes_out for one in calls) <= 8 * 1024
+    assert adapter.read(EVERYTHING).objects == adapter.normalize(Intent(DEVICE, after))
+    got = rig.contents()
+    rig.reset()
+    again = factory.open(rig.config())
+    again.raise_fence(FENCE)
+    reconcile(again, after)
+    assert rig.contents() == got
+    again.close()
+
+
+def test_a_member_that_somebody_took_out_of_a_large_group_is_drift(rig: Rig, adapter: FortigateAdapter) -> None:
+    members = frozenset(f"10.8.0.{at}" for at in range(60))
+    reconcile(adapter, objects(Group(CART, members)))
+    made = planned(adapter, objects(Group(CART, members - {"10.8.0.7"})))
+    name = "firewall/addrgrp/fb_prod_service_shop_cart/member"
+    rig.device.delete_object(f"{name}/fb_10.8.0.7")
+    with pytest.raises(Drifted):
+        adapter.apply(made, FENCE)
+    reconcile(adapter, objects(Group(CART, members - {"10.8.0.7"})))
+    assert planned(adapter, objects(Group(CART, members - {"10.8.0.7"}))).empty
+
+
 def _packet(source: str) -> Packet:
     return Packet(source, "198.51.100.1", Protocol.TCP, 443)
 
