@@ -134,8 +134,10 @@ class Words:
         """The id of our declarations, by which tasks tell whose they are."""
         return f"fusion-bridge-{self.names.owner}"
 
-    def services(self) -> Json:
-        """The virtual servers of the settings, with what is enforced there."""
+    def services(self, items: Mapping[str, Any]) -> Json:
+        """Our virtual servers with what is enforced there: as the settings say, or, where these attach nothing, as they are declared."""
+        if not self.scope.attach:
+            return {name: one for name, one in items.items() if self.is_service(one)}
         bound = {"remark": self.names.own_mark("service"), "policyFirewallEnforced": {"use": self._enforced}}
         return {name: {**body, **bound} for name, body in self.scope.services.items()}
 
@@ -145,17 +147,18 @@ class Words:
 
     def _bound(self, items: Json, tiers: set[Tier]) -> Json:
         """The items with our virtual servers where something is attached, and without them elsewhere: they never stand unfiltered."""
-        others = {name: one for name, one in items.items() if name != self._enforced and not self.is_service(one)}
-        if not tiers or not self.scope.services:
+        policies = {tier: items[name] for tier in Tier if (name := self.names.name(policy_key(tier))) in items}
+        held, services = [tier for tier in policies if tier in tiers], self.services(items)
+        others = {name: one for name, one in items.items() if not self._is_bound(name, one)}
+        if not held or not services:
             return others
-        policies = [others.get(self.names.name(policy_key(tier)), {}) for tier in Tier if tier in tiers]
-        rules = [rule for policy in policies for rule in policy.get("rules", ())]
-        remark = f"{self.names.own_mark('enforced')}:{','.join(tier for tier in Tier if tier in tiers)}"
-        return {
-            **others,
-            self._enforced: {"class": "Firewall_Policy", "remark": remark, "rules": rules},
-            **self.services(),
-        }
+        rules = [rule for tier in held for rule in policies[tier].get("rules", ())]
+        remark = f"{self.names.own_mark('enforced')}:{','.join(held)}"
+        return {**others, self._enforced: {"class": "Firewall_Policy", "remark": remark, "rules": rules}, **services}
+
+    def _is_bound(self, name: str, item: object) -> bool:
+        """Whether an item is a virtual server of ours, or what is enforced there."""
+        return self.is_service(item) or (name == self._enforced and self.is_ours(name, item))
 
     def _rule(self, line: RuleEntry) -> Json:
         if not line.sources or not line.destinations or line.withheld:

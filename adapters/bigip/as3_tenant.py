@@ -41,7 +41,9 @@ class Declared:
     @property
     def items(self) -> dict[str, Any]:
         """The items of our application."""
-        return {name: one for name, one in self.body.get(APPLICATION, {}).items() if name not in ("class", "template")}
+        own = self.body.get(APPLICATION)
+        found = own.items() if isinstance(own, Mapping) else ()
+        return {name: one for name, one in found if name not in ("class", "template")}
 
     @property
     def rest(self) -> dict[str, Any]:
@@ -143,16 +145,17 @@ class Tenant:
         if strange:
             raise self._not_owned(strange, steps)
         theirs = self._theirs(declared)
-        taken = {str(step.key): sorted(self._paths(step) & theirs) for step in steps}
+        taken = {str(step.key): sorted(self._paths(step, declared) & theirs) for step in steps}
         names = {path for paths in taken.values() for path in paths}
         if names:
             why = {key: f"{', '.join(paths)} is declared by somebody else" for key, paths in taken.items() if paths}
             raise NotOwned(self._client.device, sorted(names), why)
 
-    def _paths(self, step: Step) -> set[str]:
+    def _paths(self, step: Step, declared: Declared) -> set[str]:
         """What a step declares."""
         if step.key.kind is Kind.ATTACHMENT:
-            return {self._names.enforced, *(f"{self._names.application}/{name}" for name in self._words.services())}
+            services = self._words.services(declared.items)
+            return {self._names.enforced, *(f"{self._names.application}/{name}" for name in services)}
         return {self._names.path(step.key)}
 
     def _theirs(self, declared: Declared) -> set[str]:
@@ -175,7 +178,7 @@ class Tenant:
 
     def _as_wanted(self, declared: Declared) -> bool:
         """Whether the virtual servers of the settings are declared as they say, no other of ours, and enforce our policy."""
-        wanted = self._words.services()
+        wanted = self._words.services(declared.items)
         if not declared.ours or not wanted or self._services(declared) != wanted:
             return False
         held = self._virtuals()

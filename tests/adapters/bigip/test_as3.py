@@ -153,6 +153,19 @@ def test_without_attachment_nothing_is_served_and_the_words_say_what_to_set(devi
     assert TENANT in snapshot.attach_by[Tier.SERVICE]
 
 
+def test_what_is_attached_stays_so_when_the_settings_attach_no_more(device: Bigip, adapter: As3Adapter) -> None:
+    """As elsewhere: nothing is detached by forgetting about it, and what stands is kept in step; with the last policy it goes."""
+    reconcile(adapter, shop("10.0.0.1"))
+    quiet = open_as3(device, attach={})
+    held = reconcile(quiet, shop("10.0.0.1", lines=[line("other", action=Action.DENY)]))
+    assert attachment(Tier.SERVICE).key not in held
+    assert quiet.read(EVERYTHING).attached[Tier.SERVICE]
+    assert device.decide("10.0.0.1", "198.51.100.7", port=443, virtual=VIRTUAL).action == "drop"
+    reconcile(quiet, {})
+    assert not device.objects("ltm/virtual")
+    assert device.as3.declared(TENANT) is None
+
+
 def test_all_tiers_stand_in_the_one_policy_in_their_order(device: Bigip, adapter: As3Adapter) -> None:
     everyone = RuleList(site.EVERYONE, (line("stop", action=Action.DENY),))
     objects = shop("10.0.0.1", extra=[everyone])
@@ -315,7 +328,8 @@ def test_what_others_declared_under_a_name_of_ours_stops_what_would_stand_there(
         reconcile(adapter, shop("10.0.0.1"))
     assert caught.value.names == (f"/fb_egress/firewall/{name}",)
     assert (str(SHOP) in caught.value.objects) == (name == "fb_prod_service_shop")
-    assert declared(device)[name] == theirs
+    reconcile(open_as3(device, attach={}), {CART: Group(CART, frozenset({"10.0.0.1"}))})
+    assert declared(device)[name] == theirs, "nor later"
 
 
 def test_an_object_that_lost_its_mark_stops_declarations_until_it_is_adopted(
