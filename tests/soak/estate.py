@@ -9,16 +9,20 @@ from typing import TypeVar
 
 from adapters.aws import factory as aws_factory
 from adapters.bigip import factory as bigip_factory
+from adapters.fortigate import factory as fortigate_factory
 from bridge.contract import AdapterFactory, DeviceConfig
 from bridge.lab.device import Moment, Rig
 from bridge.lab.devices.aws import Aws
 from bridge.lab.devices.aws.rig import AwsMoment, AwsRig
 from bridge.lab.devices.bigip import Bigip
 from bridge.lab.devices.bigip.rig import BigipMoment, BigipRig
+from bridge.lab.devices.fortigate import Fortigate
+from bridge.lab.devices.fortigate.rig import FortigateMoment
 from bridge.lab.devices.memory import MemoryDevice, memory_device
 from bridge.lab.devices.memory import factory as memory_factory
 from bridge.lab.devices.memory.rig import MemoryRig, Stood
 from bridge.model.capabilities import Form
+from tests.adapters.fortigate.rig import Rig as FortigateRig
 from tests.adapters.nftables.machine import MISSING, nft
 from tests.adapters.nftables.rig import TABLE, NftablesRig, nftables_rig, rigged
 from tests.adapters.nftables.rig import Stood as StoodGateway
@@ -83,12 +87,14 @@ def sampled(listed: Sequence[T], most: int, random: Random) -> list[T]:
 
 @contextmanager
 def estate() -> Iterator[list[Post]]:
-    """A BIG-IP, an AWS account, the device in memory in both forms, and the Linux gateway in both where root allows."""
+    """A BIG-IP, a FortiGate, an AWS account, the device in memory in both forms, and the Linux gateway in both where root allows."""
     with ExitStack() as stack:
         devices = (memory_device(f"soak-{form.value}", form) for form in (Form.ALLOW_ONLY, Form.FLAT))
-        cloud = _aws(stack.enter_context(Aws(tls=False, keep=5_000)))
-        cloud.settle()
-        yield [*_settled(stack, devices), cloud]
+        more = [_fortigate(stack.enter_context(Fortigate(tls=False, keep=5_000)))]
+        more += [_aws(stack.enter_context(Aws(tls=False, keep=5_000)))]
+        for post in more:
+            post.settle()
+        yield [*_settled(stack, devices), *more]
 
 
 @contextmanager
@@ -121,6 +127,22 @@ def _bigip(device: Bigip) -> Post:
         return BigipMoment(device, device.writes()[-1].number)
 
     return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, Track(drain), now, lambda: device.changed)
+
+
+def _fortigate(device: Fortigate) -> Post:
+    last = [0]
+
+    def drain() -> list[Moment]:
+        writes = [write for write in device.writes() if write.number > last[0]]
+        last[0] = max((write.number for write in writes), default=last[0])
+        return [FortigateMoment(device, write.number, write.at) for write in writes]
+
+    def now() -> Moment:
+        write = device.writes()[-1]
+        return FortigateMoment(device, write.number, write.at)
+
+    rig = FortigateRig(device)
+    return Post("branch", Form.FLAT, rig, fortigate_factory, Track(drain), now, lambda: device.changed)
 
 
 def _aws(device: Aws) -> Post:

@@ -58,6 +58,7 @@ class Rig(FortigateRig):
         """What a site has, and what could be mistaken for ours: our prefix, our mark, or a name that holds both somewhere."""
         put = self.device.put_object
         put("firewall/address", {"name": "site-host", "subnet": "192.0.2.66/32"}, user="site")
+        put("firewall/address", {"name": "site-lone", "subnet": "10.66.0.66/32"}, user="site")
         put(
             "firewall/address", {"name": "my_fb_host", "subnet": "192.0.2.67/32", "comment": "not fb:fb:x"}, user="site"
         )
@@ -100,7 +101,7 @@ class Rig(FortigateRig):
 
     def tamper(self, key: ObjectKey) -> None:
         table, name = self._place(key)
-        held = (*self.device.members(table, name), "all")
+        held = (*self.device.members(table, name), "site-lone")
         self.device.put_object(table, {"name": name, "member": [{"name": one} for one in held]}, user="site")
 
     def narrow(self, limit: str) -> None:
