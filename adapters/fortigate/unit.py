@@ -97,15 +97,16 @@ class Unit:
         return min((one for one in (given, room.most if room else None) if one), default=None)
 
 
-def look(client: Client) -> Unit:
-    """Ask it: three calls. Denied where the token may not know what has to be known."""
+def look(client: Client, acknowledged: Collection[str] = ()) -> Unit:
+    """Ask it: three calls. Denied where the token may not know what has to be known; what is `acknowledged` need not be."""
+    manager = _Management()
     try:
         told = client.get(place("system/settings"))
-        managed = client.get(place("system/central-management"))
+        if MANAGED not in acknowledged:
+            manager = client.decoded(client.get(place("system/central-management")).results, _Management)
     except Refusal as refusal:
         raise Denied(client.device, f"the settings of the unit cannot be read: {refusal.text}") from None
     settings = client.decoded(told.results, _Settings)
-    manager = client.decoded(managed.results, _Management)
     return Unit(
         serial=told.serial,
         version=version(told.version),
