@@ -31,7 +31,7 @@ from bridge.model.policy import Tier
 from bridge.model.tiers import attachment
 
 _SOURCES = {
-    Tier.CLUSTER: "cluster__<rule>",
+    Tier.CLUSTER: "cluster__<rule> (builtin__pod-ranges where it is about the whole cluster)",
     Tier.NAMESPACE: "namespace_<namespace> (rule_<namespace>_<rule> where it selects pods)",
     Tier.SERVICE: "service_<namespace>_<service>",
 }
