@@ -15,6 +15,7 @@ from bridge.clock import Clock
 from bridge.contract import Adapter, AdapterFactory, DeviceConfig
 from bridge.errors import DeviceError, FencedOff, LostLease, Refused, Stopped
 from bridge.model.examination import Finding, doubtful, fine, wrong
+from bridge.model.identity import Kind
 from bridge.model.intent import EVERYTHING, Group, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Plan, Step
 from bridge.policy.diff import diff, plan
@@ -59,18 +60,23 @@ def canary_owner(owner: str) -> str:
 class Canary:
     """One trial of one device. Refused where that owner has something there, or somebody else's fence stands under its name."""
 
-    def __init__(self, factory: AdapterFactory, config: DeviceConfig, leave: Leave, clock: Clock) -> None:
+    def __init__(
+        self, factory: AdapterFactory, config: DeviceConfig, leave: Leave, clock: Clock, *, clean: bool = False
+    ) -> None:
         attach = {**config.attach, "mode": "none"}
         self._config = replace(config, owner=canary_owner(config.owner), attach=attach, permit=leave)
         self._plain = replace(config, permit=_never)
-        self._factory, self._leave, self._clock = factory, leave, clock
+        self._factory, self._leave, self._clock, self._clean = factory, leave, clock, clean
 
     def run(self) -> Iterator[Finding]:
         """One finding for each claim as it is tried. Raises Refused before anything is written, Busy, Denied, Stopped."""
         with closing(self._factory.open(self._config)) as adapter:
             before = adapter.read(EVERYTHING)
-            self._refuse(before)
             self._fence = Fence(before.fence.epoch + 1, INSTALLATION)
+            if self._clean and _is_left_over(before):
+                yield self._taken_back(adapter)
+                before = adapter.read(EVERYTHING)
+            self._refuse(before)
             try:
                 yield from self._claims(adapter)
             except Stopped as stop:
@@ -86,7 +92,7 @@ class Canary:
             names = ", ".join(str(key) for key in sorted(before.objects)[:3])
             raise Refused(
                 f"{before.device}: the owner {owner}, under which is tried, has {len(before.objects)} objects there ({names}): "
-                "nothing is tried until they are gone"
+                "nothing is tried until they are gone; --clean takes back what an interrupted trial left"
             )
         if fence.epoch and fence.installation != INSTALLATION:
             raise Refused(
@@ -217,6 +223,12 @@ class Canary:
 
     # ---- and away
 
+    def _taken_back(self, adapter: Adapter) -> Finding:
+        """What an earlier trial could not take back itself."""
+        adapter.raise_fence(self._fence)
+        found = self._cleaned()
+        return replace(found, subject="clean")
+
     def _cleaned(self) -> Finding:
         """Delete all that this owner has, as often as it takes."""
         self._leave.prolong(120.0)
@@ -262,6 +274,12 @@ class Canary:
         have = adapter.read(EVERYTHING).objects
         steps = diff(have, Intent(adapter.device, self._wanted(adapter, site)))
         return plan(adapter.device, steps, have, adapter.capabilities, adapter.limits)
+
+
+def _is_left_over(found: Snapshot) -> bool:
+    """Whether all that stands there is a trial's: by its fence, and by the cluster that its keys speak of."""
+    ours = all(key.cluster == GROUP.cluster or key.kind is Kind.POLICY for key in found.objects)
+    return bool(found.objects) and found.fence.installation == INSTALLATION and ours
 
 
 def _never() -> None:

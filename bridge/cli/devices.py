@@ -1,5 +1,6 @@
 """`fusion-bridge devices`: the kinds that are installed, what they can, and how each device of the settings looks to its adapter."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
@@ -37,6 +38,9 @@ def devices(
             "--canary", help="Try each claim on the devices that are named, in a folder of its own, attached nowhere."
         ),
     ] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="With --canary: first take back what an interrupted trial has left there.")
+    ] = False,
 ) -> None:
     """What each kind of device can, and whether the devices of the settings are fit: version, credentials and their breadth.
 
@@ -48,8 +52,11 @@ def devices(
     asked, installed = invocation(context), InstalledAdapters()
     if canary and (kinds or not names):
         raise SettingsError({"--canary": "name the devices to try it on"}, "the command line")
+    if clean and not canary:
+        raise SettingsError({"--clean": "goes with --canary"}, "the command line")
+    trial = ("clean" if clean else "as it is") if canary else ""
     told_kinds = [_kind(installed, kind) for kind in installed.kinds]
-    told = [] if _alone(asked, names, kinds=kinds) else list(_devices(asked, installed, names or (), canary=canary))
+    told = [] if _alone(asked, names, kinds=kinds) else list(_devices(asked, installed, names or (), trial))
     if asked.output.json:
         asked.output.document({"kinds": told_kinds, "devices": told})
     else:
@@ -91,22 +98,20 @@ def _can(can: "Capabilities", limits: "Limits") -> Told:
 # ---- devices
 
 
-def _devices(
-    asked: Invocation, installed: "InstalledAdapters", names: Sequence[str], *, canary: bool
-) -> Iterator[Told]:
+def _devices(asked: Invocation, installed: "InstalledAdapters", names: Sequence[str], trial: str) -> Iterator[Told]:
     from bridge.cli.assembly import secret_store
     from bridge.cli.deciding import chosen
 
     settings = asked.settings
     found = [chosen(settings, name) for name in names] or list(settings.devices)
-    if canary:
+    if trial:
         _permitted(found)
     reader = secret_store(settings)
     for device in found:
         config = replace(device.config(settings.owner, reader), permit=_never)
         factory = installed.factory(device.kind)
         findings = [*_way(device), *_examined(installed, config)]
-        tried = list(_tried(asked, installed, device, config)) if canary else []
+        tried = list(_tried(asked, installed, device, config, clean=trial == "clean")) if trial else []
         yield {
             "device": device.name,
             "kind": device.kind,
@@ -160,7 +165,12 @@ def _permitted(found: "Sequence[DeviceSettings]") -> None:
 
 
 def _tried(
-    asked: Invocation, installed: "InstalledAdapters", device: "DeviceSettings", config: "DeviceConfig"
+    asked: Invocation,
+    installed: "InstalledAdapters",
+    device: "DeviceSettings",
+    config: "DeviceConfig",
+    *,
+    clean: bool,
 ) -> "Iterator[Finding]":
     from bridge.cli.canary import Canary, Leave
     from bridge.clock import SystemClock
@@ -169,13 +179,29 @@ def _tried(
     clock = SystemClock()
     with _stops(asked, asked.settings, device) as check:
         check()
-        canary = Canary(installed.factory(device.kind), config, Leave(clock, _TRIAL_SECONDS, check), clock)
+        leave = Leave(clock, _TRIAL_SECONDS, check)
+        canary = Canary(installed.factory(device.kind), config, leave, clock, clean=clean)
         try:
-            yield from canary.run()
+            with _ended_by_terminate():
+                yield from canary.run()
         except Refused:
             raise
         except BridgeError as error:
             yield wrong("canary", str(error).removeprefix(f"{config.name}: "))
+
+
+@contextmanager
+def _ended_by_terminate() -> Iterator[None]:
+    """SIGTERM ends what is under way as an interrupt does: what a trial has made is taken back first."""
+
+    def end(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

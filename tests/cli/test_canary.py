@@ -35,7 +35,7 @@ class Unlocked:
 class Hurried(SystemClock):
     """Nobody waits."""
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
+    def wait(self, event: threading.Event, seconds: float) -> bool:  # noqa: ARG002
         return event.is_set()
 
 
@@ -126,9 +126,15 @@ class Stand:
         attach = {"mode": "ifEmpty"}
         self.config = DeviceConfig("edge", "memory", f"memory://{name}", "acme", Unlocked(), scope, attach)
 
-    def canary(self, adapter: type[MemoryAdapter] = MemoryAdapter, check: Callable[[], None] | None = None) -> Canary:
+    def canary(
+        self,
+        adapter: type[MemoryAdapter] = MemoryAdapter,
+        check: Callable[[], None] | None = None,
+        *,
+        clean: bool = False,
+    ) -> Canary:
         made: AdapterFactory = Opens(adapter)
-        return Canary(made, self.config, Leave(Hurried(), 60.0, check or self._count), Hurried())
+        return Canary(made, self.config, Leave(Hurried(), 60.0, check or self._count), Hurried(), clean=clean)
 
     def found(self, adapter: type[MemoryAdapter] = MemoryAdapter) -> dict[str, Finding]:
         return {one.subject: one for one in self.canary(adapter).run()}
@@ -198,6 +204,34 @@ def test_an_owner_who_has_something_there_is_left_alone(stand: Stand) -> None:
     with pytest.raises(Refused, match="installation another-bridge"):
         list(stand.canary().run())
     assert stand.device.contents.objects.keys() == before.objects.keys() - {f"acmec_{GROUP}"}
+
+
+def test_what_an_interrupted_trial_left_is_taken_back_when_it_is_asked_for(stand: Stand) -> None:
+    asked = count()
+
+    def check() -> None:
+        if next(asked) >= 6:
+            raise Stopped("edge: stopped by dana")
+
+    list(stand.canary(check=check).run())
+    assert len(stand.device.contents.objects) > 1
+    with pytest.raises(Refused, match="--clean takes back"):
+        list(stand.canary().run())
+    found = {one.subject: one for one in stand.canary(clean=True).run()}
+    assert found["clean"].condition is Condition.OK
+    assert wrong(found) == set(), found
+    assert set(stand.device.contents.objects) == {"site-hosts"}
+
+
+def test_what_is_not_of_a_trial_is_never_cleaned(stand: Stand) -> None:
+    adapter = factory.open(replace(stand.config, owner="acmec", attach={}))
+    key = replace(GROUP, cluster="east")
+    group = Group(key, frozenset({"10.0.0.1"}))
+    adapter.apply(Plan("edge", ((Step(Op.CREATE, key, None, group),),)), Fence(7, "canary"))
+    before = stand.device.contents
+    with pytest.raises(Refused):
+        list(stand.canary(clean=True).run())
+    assert stand.device.contents == before
 
 
 def test_whoever_stops_the_device_stops_the_trial(stand: Stand) -> None:

@@ -1,5 +1,7 @@
 """`fusion-bridge devices`: what is installed, whether a device is fit, and a trial of it."""
 
+import os
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +14,8 @@ import yaml
 
 from bridge.cli import adapters
 from bridge.cli.adapters import ADAPTERS, InstalledAdapters
+from bridge.cli.canary import Canary
+from bridge.contract import Adapter
 from bridge.lab.devices.bigip import Bigip
 from bridge.model.decisions import Stop, StopRecord
 from bridge.model.observed import Resource
@@ -145,12 +149,33 @@ def test_each_claim_of_a_device_is_tried_and_nothing_stays(tmp_path: Path, bigip
     assert asked(tmp_path, bigip, "edge", "--canary").code == 0
 
 
+def test_a_trial_that_is_terminated_takes_back_what_it_made(
+    tmp_path: Path, bigip: Bigip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = Canary._built
+
+    def terminated(trial: Canary, adapter: Adapter) -> str:
+        built(trial, adapter)
+        assert bigip.objects("security/firewall/policy", "/Common/acmec/")
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "and went on"
+
+    monkeypatch.setattr(Canary, "_built", terminated)
+    before = signal.getsignal(signal.SIGTERM)
+    answer = asked(tmp_path, bigip, "edge", "--canary")
+    assert answer.code not in (0, 3)
+    assert not any(bigip.objects(f"security/firewall/{kind}", "/Common/acmec/") for kind in ("policy", "rule-list"))
+    assert not bigip.objects("security/firewall/address-list", "/Common/acmec/")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_what_is_refused(tmp_path: Path, bigip: Bigip) -> None:
     answer = asked(tmp_path, bigip, "edge", "--canary", mode="plan")
     assert (answer.code, "mode plan" in answer.err) == (3, True)
     answer = asked(tmp_path, bigip, "--canary")
     assert (answer.code, "name the devices" in answer.err) == (2, True)
     assert asked(tmp_path, bigip, "edgy").code == 2
+    assert asked(tmp_path, bigip, "edge", "--clean").code == 2
     assert bigip.writes() == []
 
 
