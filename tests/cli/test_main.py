@@ -118,6 +118,7 @@ def test_every_command_explains_itself() -> None:
         "",
         "config",
         "db",
+        "devices",
         "lab",
         "lab cluster",
         "lab device",
