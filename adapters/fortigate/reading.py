@@ -13,8 +13,9 @@ from adapters.fortigate.client import Client
 from adapters.fortigate.feeds_pushed import Feeds
 from adapters.fortigate.groups import HOLDS, Forms, Place, Standing
 from adapters.fortigate.known import Known
+from adapters.fortigate.layout import gathered
 from adapters.fortigate.names import Names
-from adapters.fortigate.rows import POLICY, Placed, Rows, gathered, uses
+from adapters.fortigate.rows import POLICY, Placed, Rows, uses
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.services import SERVICE
 from bridge.model.identity import Kind, ObjectKey

@@ -10,7 +10,8 @@ from adapters.fortigate.canonical import RULES, UNUSED
 from adapters.fortigate.client import place
 from adapters.fortigate.groups import HOLDS, Forms, Place
 from adapters.fortigate.known import Known
-from adapters.fortigate.rows import Row, Rows, layout
+from adapters.fortigate.layout import layout
+from adapters.fortigate.rows import Row, Rows
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.services import SERVICE
 from bridge.model.identity import Kind, ObjectKey

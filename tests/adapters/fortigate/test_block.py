@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.fortigate.block import Block, Write, longest_rising
+from adapters.fortigate.layout import gathered, layout
 from adapters.fortigate.names import Names
-from adapters.fortigate.rows import Placed, Row, Rows, gathered, layout
+from adapters.fortigate.rows import Placed, Row, Rows
 from adapters.fortigate.scope import Scope
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.identity import Scope as KeyScope
