@@ -156,6 +156,8 @@ class FortigateAdapter:
         known = self._known or self._loaded()
         self._known = None  # unless all goes well
         self._writer.own(plan.steps, known)
+        if self._moves is not None:
+            self._moves.begin()
         self._check_anchor(plan, known)
         observed: dict[ObjectKey, DeviceObject | None] = {}
         for phase in plan.phases:

@@ -38,17 +38,18 @@ class Moves:
         self._feeds = feeds
         self._rows = rows
         self._check = check
+        self._looked = -_BETWEEN_CHECKS  # at which call the fence was looked at
+
+    def begin(self) -> None:
+        """A plan begins: what the fence said before counts no more."""
+        self._looked = -_BETWEEN_CHECKS
 
     def phase(self, steps: Sequence[Step], known: Known, fence: Fence, write: Write) -> Observed:
         """One phase of a plan; `write` does the steps that are about no feed. Raises every error of the contract."""
         fed = [step for step in steps if _is_fed(step.before) or _is_fed(step.after) or step.key in self._feeds]
         if not fed:
             return dict(write(steps))
-        self._check(fence)
-        if self._feeds.serial != self._client.serial:
-            raise Drifted(
-                self._client.device, f"{self._client.serial} answers instead of {self._feeds.serial}: read again"
-            )
+        self._watch(fence)
         others = [step for step in steps if step not in fed]
         coming = [step.after for step in fed if isinstance(step.after, Group) and step.after.pushed]
         leaving = [step for step in fed if not _is_fed(step.after)]
@@ -66,6 +67,16 @@ class Moves:
         for step in leaving:
             self._from_feed(step, known, fence)
         return observed | self.seen([step.key for step in fed], known)
+
+    def _watch(self, fence: Fence) -> None:
+        """The fence, where it was not looked at just now, and who answers."""
+        if self._client.calls - self._looked >= _BETWEEN_CHECKS:
+            self._check(fence)
+            self._looked = self._client.calls
+        if self._feeds.serial != self._client.serial:
+            raise Drifted(
+                self._client.device, f"{self._client.serial} answers instead of {self._feeds.serial}: read again"
+            )
 
     def finish(self, known: Known) -> Observed:
         """Look at everything that was pushed, now that the plan is through."""
