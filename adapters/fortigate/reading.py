@@ -1,6 +1,6 @@
 """Reading: what of the unit's tables is ours, and the names of what only looks so."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -76,7 +76,7 @@ class Reader:
     def again(self, known: Known, places: Iterable[Place]) -> None:
         """Read these entries of groups and services anew; `settle` makes objects of them."""
         for table, names in _by_table(places).items():
-            if len(names) > _MANY:
+            if self._whole(names):
                 self._forget(known, table, {*names, *(known.ports if table == SERVICE else known.groups[table])})
                 self._take(known, table, self._ours())
                 continue
@@ -88,7 +88,7 @@ class Reader:
         """Which of these entries stand there right now without a mark of ours."""
         found: set[Place] = set()
         for table, names in _by_table(places).items():
-            queries = [self._ours()] if len(names) > _MANY else map(_named, _chunks(names))
+            queries = [self._ours()] if self._whole(names) else map(_named, _chunks(names))
             for query in queries:
                 listed = self._client.entries(table, wire.Address, query | {"format": "name|comment"})
                 found.update((table, one.name) for one in listed if self._names.marked(one.comment) is None)
@@ -113,7 +113,13 @@ class Reader:
 
     def _ours(self) -> dict[str, str]:
         """Whatever has our prefix in its name or our mark; what only holds it in between is sorted out here."""
+        if not self._scope.filters:
+            return {}
         return {"filter": f"name=@{self._names.prefix},comment=@{self._names.mark_prefix}"}
+
+    def _whole(self, names: Sequence[str]) -> bool:
+        """Whether all that is ours is asked for instead of these."""
+        return len(names) > _MANY or not self._scope.filters
 
     def _take(self, known: Known, table: str, query: Mapping[str, str]) -> None:
         """Read entries of groups or services."""

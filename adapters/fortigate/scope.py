@@ -6,6 +6,7 @@ scope:
   ipv6: true                # a twin of IPv6 for each group; false: members of IPv6 are refused
   wildcards: false          # names with a "*": such a FortiGate learns what they stand for from the DNS answers that pass it
   transactions: true        # X-TRANSACTION-ID; false: every write for itself, in the order that is safe so
+  filters: true             # ask for what is ours only; false: read whole tables, where the unit does not filter as Fortinet says
   transactionSize: 100      # changed objects in one transaction
   transactionSeconds: 60    # after which the unit drops what was not committed
   groupMembers: 600         # most members of one address group; Fortinet's Swagger says 600
@@ -46,7 +47,7 @@ _NUMBERS = {
     "groupMembers": (2, 100_000),
     "shardMembers": (2, 100_000),
 }
-_SWITCHES = ("ipv6", "wildcards", "transactions")
+_SWITCHES = ("ipv6", "wildcards", "transactions", "filters")
 _PROFILES = (
     "application-list",
     "av-profile",
@@ -82,6 +83,7 @@ class Scope:
     ipv6: bool = True
     wildcards: bool = False
     transactions: bool = True
+    filters: bool = True
     transaction_size: int = 100
     transaction_seconds: int = 60
     group_members: int = 600
@@ -105,6 +107,7 @@ class Scope:
             ipv6=bool(scope.get("ipv6", True)),
             wildcards=bool(scope.get("wildcards", False)),
             transactions=bool(scope.get("transactions", True)),
+            filters=bool(scope.get("filters", True)),
             transaction_size=int(scope.get("transactionSize", 100)),
             transaction_seconds=int(scope.get("transactionSeconds", 60)),
             group_members=int(scope.get("groupMembers", 600)),

@@ -241,6 +241,19 @@ def test_groups_without_rules_where_people_write_policies(rig: Rig) -> None:
     adapter.close()
 
 
+def test_a_box_that_filters_otherwise_is_read_whole(rig: Rig) -> None:
+    config = rig.config()
+    adapter = factory.open(replace(config, scope={**config.scope, "filters": False}))
+    adapter.raise_fence(FENCE)
+    rig.plant()
+    first = len(rig.device.requests())
+    for site in (shop(SOURCES[0]), shop(SOURCES[1]), {}):
+        reconcile(adapter, site)
+        assert adapter.read(EVERYTHING).objects == adapter.normalize(Intent(DEVICE, site))
+    assert not any("filter" in one.query for one in rig.device.requests()[first:])
+    adapter.close()
+
+
 def test_a_large_group_nests_its_parts(rig: Rig, adapter: FortigateAdapter) -> None:
     members = {f"10.8.{at >> 8}.{at & 255}" for at in range(60)}
     site = shop(SOURCES[0]) | objects(*spread(CART, members, 4))
