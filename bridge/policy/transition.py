@@ -64,7 +64,9 @@ class Transition:
         yield self._go(halfway)
         yield [step for tier in _TIERS for step in self._go(self._both(tier, rising))]
         yield [step for tier in reversed(_TIERS) for step in self._go(self._new(tier, rising))]
-        ends = {key: self._want[key] for key in self._touched if key in self._want and key.kind is not Kind.ATTACHMENT}
+        # What stood in a part halfway need not be what the part is to hold, though the part itself may not change.
+        ends = {key: self._want[key] for key in {*self._touched, *halfway} if key in self._want}
+        ends = {key: value for key, value in ends.items() if key.kind is not Kind.ATTACHMENT}
         yield self._go({key: value for key, value in ends.items() if key.kind is not Kind.RULE_LIST})
         yield self._go({key: self._want[key] for key in lists if key in self._want})
         yield [step for step in self._steps if step.key.kind is Kind.ATTACHMENT and step.op is not Op.DELETE]

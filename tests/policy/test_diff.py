@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import DeviceObject, Group, Intent, Objects, Policy, RuleEntry, RuleList
+from bridge.model.intent import DeviceObject, Group, Intent, Objects, Policy, RuleEntry, RuleList, Shard
 from bridge.model.plan import Op, Plan, Step
 from bridge.model.policy import (
     Action,
@@ -31,6 +31,7 @@ from bridge.model.policy import (
 )
 from bridge.policy.compile import compile_policy
 from bridge.policy.diff import diff, plan
+from bridge.policy.shard import spread
 from tests.policy import device
 from tests.policy.world import CLUSTER_EXTERNALS, PACKETS, Holder, World, worlds
 
@@ -263,3 +264,20 @@ def test_the_policy_comes_after_its_lists_and_goes_before_them(can: Capabilities
     kinds = [Kind.GROUP, Kind.RULE_LIST, Kind.POLICY]
     assert [step.key.kind for step in _plan({}, want, can).steps] == kinds
     assert [step.key.kind for step in _plan(want, {}, can).steps][-3:] == kinds[::-1]
+
+
+def test_a_part_that_does_not_change_is_as_it_was_in_the_end() -> None:
+    """Where a device writes a range as prefixes, these lie in the part of the range, and on the way wherever their own texts lead."""
+    key = ObjectKey(Kind.GROUP, "prod", Scope.SERVICE, "shop", "cart")
+    prefixes = frozenset({"203.0.113.48/29", "203.0.113.56/30", "203.0.113.60/31", "203.0.113.62"})
+
+    def held(other: str) -> Held:
+        parts = {one.key: one for one in spread(key, {other}, 4)}
+        lone = key.shard(0, 4)
+        return {**parts, lone: Shard(lone, frozenset(prefixes | getattr(parts[lone], "members", frozenset())))}
+
+    for at in range(1, 20):
+        now, want = held("10.0.0.1"), held(f"10.0.0.{at}")
+        for step in _plan(now, want).steps:
+            now = _applied(now, step)
+        assert now == want
