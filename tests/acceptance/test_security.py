@@ -201,6 +201,6 @@ def test_the_page() -> None:
         one for one in verbs if one[0] == "secrets" or one[1] in ("delete", "deletecollection", "impersonate", "*")
     ]
     kinds = {one.name for one in entry_points(group="fusion_bridge.adapters")}
-    named = {"bigip": "BIG-IP", "nftables": "Linux gateway"}
-    assert all(named[kind] in page for kind in kinds - {"memory"} if kind in named)
+    named = {"aws": "AWS", "bigip": "BIG-IP", "fortigate": "FortiGate", "nftables": "Linux gateway"}
+    assert all(f"\n| {named[kind]} |" in page for kind in kinds - {"memory"} if kind in named)
     assert kinds - {"memory"} <= named.keys(), "a kind of device whose account the page does not describe"
