@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 
 import psycopg
@@ -35,6 +36,8 @@ class Inspection:
     ways: int = 0
     decided: set[tuple[str, str, str]] = field(default_factory=set)
     excepted: set[str] = field(default_factory=set)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    counted_in: int = 0  # packets of those who were held by the guard
 
     def first(self, findings: Findings) -> None:
         """Everything comes right from the beginning; what got through until then had nothing in its way."""
@@ -42,7 +45,7 @@ class Inspection:
         findings.wrong += [f"from the beginning: {one}" for one in amiss[:10]]
         for post in self.posts:
             post.track.take()
-        self.town.begin()
+        self._begin()
 
     def judge(self, findings: Findings, sources: set[str], when: str) -> None:
         """Everything comes right, nothing got through on the way, and so it is remembered; then another while begins."""
@@ -54,7 +57,7 @@ class Inspection:
         if not amiss:
             with psycopg.connect(self.conninfo, autocommit=True) as connection:
                 self.checkpoints.append(record.checkpoint(connection, self.town.reading(), self.town.owners()))
-        self.town.begin()
+        self._begin()
 
     def settle(self, sources: set[str], *, held: AbstractSet[str] = frozenset()) -> list[str]:
         """Wait until all is as it should be; what is not when nothing comes of waiting.
@@ -79,8 +82,13 @@ class Inspection:
         findings.wrong += record.broken_chains(self.conninfo)
         findings.figures |= {"moments": self.moments, "ways": self.ways, "states remembered": len(self.checkpoints)}
         findings.figures["lists released"] = len(self.decided)
+        findings.figures["packets of held members"] = self.counted_in
         if self.excepted:
             findings.figures["narrower, by name"] = "; ".join(sorted(self.excepted)[:10])
+
+    def _begin(self) -> None:
+        self.began = datetime.now(UTC)
+        self.town.begin()
 
     def _amiss(self, sources: set[str], *, guarded: bool) -> list[str]:
         reading, owners = self.town.reading(), self.town.owners()
@@ -112,6 +120,8 @@ class Inspection:
 
     def _leaks(self, sources: set[str]) -> list[str]:
         found, packets = [], list(self.town.packets(sources))
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            kept_in = record.kept_in(connection, self.began)
         for post in self.posts:
             moments, ways = post.track.take()
             moments, ways = sampled(moments, _MOMENTS, self.random), sampled(ways, _WAYS, self.random)
@@ -119,6 +129,9 @@ class Inspection:
             self.ways += len(ways)
             found += [f"{post.name}: {one}" for one in opened(post.form, ways, packets, self.random)]
             for leak in leaks(post.form, moments, packets, self.town.during, self.random):
+                if leak.packet is not None and leak.packet.source in kept_in.get(post.name, ()):
+                    self.counted_in += 1
+                    continue
                 kept = evidence.keep(post, leak, self.town.during, self.conninfo)
                 found.append(f"{post.name}: {leak.words} (see {kept})")
         return found

@@ -7,8 +7,10 @@ from typing import Any
 
 import psycopg
 
+from bridge.model.plan import HoldKind
 from bridge.state.audit_store import AuditStore
 from bridge.state.database import Database
+from bridge.state.encoding import decode_held
 from tests.soak.meaning import CLUSTER, Dweller, Reading
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -102,6 +104,16 @@ def held(connection: Connection) -> list[tuple[str, str, str]]:
     """Device, digest and beginning of each list that waits for a person: what was released may come to be held once more."""
     query = "SELECT device, digest, since FROM held_plan WHERE state = 'held' AND kind = 'guard' ORDER BY since, device"
     return [(str(device), str(digest), str(since)) for device, digest, since in connection.execute(query)]
+
+
+def kept_in(connection: Connection, since: datetime) -> dict[str, frozenset[str]]:
+    """Device → members of groups whose leaving waited for a person at any time since then: until he decides they count as members."""
+    query = "SELECT device, steps::text FROM held_plan WHERE kind = 'guard' AND coalesce(changed_at, 'infinity') >= %s"
+    found: dict[str, frozenset[str]] = {}
+    for device, steps in connection.execute(query, [since]):
+        leaving = [one.members for one in decode_held(steps) if one.kind is HoldKind.REMOVAL]
+        found[str(device)] = found.get(str(device), frozenset()).union(*leaving)
+    return found
 
 
 def narrowed(connection: Connection) -> dict[str, list[str]]:
