@@ -56,13 +56,17 @@ def test_migrates_an_embedded_database(installation: Installation, tmp_path: Pat
 
 def test_finds_adapters_and_simulators_by_entry_point(installation: Installation) -> None:
     assert installation.python(_ENTRY_POINTS).splitlines() == [
+        "fusion_bridge.adapters aws",
         "fusion_bridge.adapters bigip",
+        "fusion_bridge.adapters fortigate",
         "fusion_bridge.adapters memory",
         "fusion_bridge.adapters nftables",
         "fusion_bridge.lab_devices aws",
         "fusion_bridge.lab_devices bigip",
         "fusion_bridge.lab_devices fortigate",
+        "aws",
         "bigip",
+        "fortigate",
         "memory",
         "nftables",
     ]
