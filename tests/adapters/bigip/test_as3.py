@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import yaml
 
@@ -410,6 +411,25 @@ def test_what_is_refused_without_a_name_is_searched_by_dry_runs(device: Bigip, a
     assert set(caught.value.objects) == {str(SHOP)}
     assert "dry-run" in asked_for
     assert not [one for one in device.writes()[writes:] if one.path == DECLARE]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"), [(207, 200, Drifted), (207, 422, Rejected), (422, 422, Rejected), (200, 503, Busy)]
+)
+def test_the_result_of_our_tenant_counts_and_no_other(
+    device: Bigip, adapter: As3Adapter, status: int, code: int, error: type[Exception]
+) -> None:
+    """What is called done and does not stand on the device is not taken for done either."""
+    made = site.planned(adapter, adapter.read(EVERYTHING).objects, site.wanted(adapter, shop("10.0.0.1")))
+    message = "success" if code == 200 else "declaration failed"
+    results = [
+        {"tenant": "theirs", "code": 622 - code, "message": "x"},
+        {"tenant": TENANT, "code": code, "message": message},
+    ]
+    body = msgspec.json.encode({"results": results}).decode()
+    device.faults.add("answer", method="POST", path=DECLARE, status=status, body=body, times=None)
+    with pytest.raises(error):
+        adapter.apply(made, FENCE)
 
 
 @pytest.mark.parametrize(
