@@ -24,12 +24,11 @@ class Recording:
 
     def write(self, put: Mapping[ObjectKey, Recorded], gone: Iterable[ObjectKey]) -> None:
         """These records in place of those before, and of these keys none; whatever is of no record goes too."""
-        add: dict[str, str] = {}
+        add = {one: words for key, value in put.items() for one, words in entries_of(key, value).items()}
+        if not self._known.said.odd.isdisjoint(add):
+            self.write({}, ())  # the place of one of them is taken
         remove = set(self._known.said.odd)
-        for key, value in put.items():
-            add |= entries_of(key, value)
-            remove |= self._known.said.prefixes.get(key, frozenset())
-        for key in gone:
+        for key in (*put, *gone):
             remove |= self._known.said.prefixes.get(key, frozenset())
         if not (add.keys() - self._known.entries.keys()) and not (remove - add.keys()):
             return

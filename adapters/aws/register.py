@@ -3,7 +3,8 @@
 A record is cut into pieces, each the description of an entry. The entry's prefix is one address of 2001:db8::/32, which is for
 documentation and belongs to nobody, so the list would let nobody in even if somebody referred to it. The address says which record it is
 (40 bits of a digest of its key), which contents of it (44 bits of a digest of those), and which piece (12 bits): so a changed record has
-other prefixes, and the old one goes in the same call in which the new one comes. The first piece counts them.
+other prefixes, and the old one goes in the same call in which the new one comes; what does not belong to its address is no record. The
+first piece counts them.
 """
 
 import hashlib
@@ -41,17 +42,19 @@ class Register:
                 found.odd.add(prefix)
             else:
                 pieces[number >> 12][number & 0xFFF] = prefix
-        for _, held in sorted(pieces.items()):
-            found._take(held, entries)
+        for place, held in sorted(pieces.items()):
+            found._take(place << 12, held, entries)
         return found
 
-    def _take(self, held: Mapping[int, str], entries: Entries) -> None:
+    def _take(self, place: int, held: Mapping[int, str], entries: Entries) -> None:
         try:
-            key, value = records.read(_joined([entries[held[at]] for at in range(len(held))]))
+            text = _joined([entries[held[at]] for at in range(len(held))])
+            key, value = records.read(text)
         except (ValueError, KeyError, TypeError):
             self.odd.update(held.values())
             return
-        if key in self.records:
+        # What somebody has written over a record of ours stands at its place, and does not belong there.
+        if key in self.records or place != _place(key, text):
             self.odd.update(held.values())
             return
         self.records[key] = value
@@ -70,9 +73,14 @@ def entries_of(key: ObjectKey, value: Recorded) -> dict[str, str]:
     """The entries that hold a record; the first is its head."""
     text = records.written(key, value)
     pieces = list(_pieces(text))
-    base = _BASE | _digest(str(key), 5) << 56 | (_digest(text, 6) >> 4) << 12
+    base = _place(key, text)
     heads = [f"{len(pieces):x} {pieces[0]}", *pieces[1:]]
     return {f"{IPv6Address(base + at)}/128": piece for at, piece in enumerate(heads)}
+
+
+def _place(key: ObjectKey, text: str) -> int:
+    """The address of a record's head."""
+    return _BASE | _digest(str(key), 5) << 56 | (_digest(text, 6) >> 4) << 12
 
 
 def _pieces(text: str) -> Iterator[str]:

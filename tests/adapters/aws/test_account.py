@@ -14,7 +14,7 @@ from bridge.errors import Busy, Denied, Rejected
 from bridge.lab.devices.aws.rig import AwsRig, aws_rig
 from bridge.model.examination import Condition
 from bridge.model.identity import Kind
-from bridge.model.intent import EVERYTHING, Group, Intent, Objects, Ports
+from bridge.model.intent import EVERYTHING, FenceState, Group, Intent, Objects, Ports
 from bridge.model.plan import Fence, Outcome
 from bridge.model.policy import PortRange, Protocol, Tier
 from bridge.model.tiers import attachment
@@ -167,6 +167,42 @@ def test_an_entry_that_somebody_took_out_is_put_back_and_one_too_many_goes(site:
     assert site.allowed(SOURCES[0], 9)
     site.bring(site.open(), wanted)
     assert dict(site.rig.contents()) == expected
+
+
+def _write_over(site: Account, record: str, text: str, other: str) -> None:
+    """Somebody gives the entry that begins with this record another description."""
+    device = site.rig.device
+    found = next(one for one in device.state().prefix_lists() if one.name == "fb/register")
+    prefix, words = next((prefix, words) for prefix, words in found.entries if words.startswith(f"1 {record}"))
+    form = {"PrefixListId": found.id, "CurrentVersion": str(found.version), "RemoveEntry.1.Cidr": prefix}
+    device.call("ModifyManagedPrefixList", form)
+    form = {"PrefixListId": found.id, "CurrentVersion": str(found.version + 1), "AddEntry.1.Cidr": prefix}
+    device.call("ModifyManagedPrefixList", form | {"AddEntry.1.Description": words.replace(text, other)})
+
+
+def test_a_record_that_somebody_wrote_over_opens_nothing_and_is_put_right(site: Account) -> None:
+    wanted = site.shop(2)
+    site.bring(site.open(), wanted)
+    _write_over(site, "ports:", "1000", "1-65535")
+    adapter = site.open()
+    have = adapter.read(EVERYTHING).objects
+    changed = Intent(
+        "edge", adapter.normalize(Intent("edge", objects(Group(CART, frozenset(SOURCES[:1]))))), complete=False
+    )
+    adapter.apply(plan("edge", diff(have, changed), have, adapter.capabilities, adapter.limits), FENCE)
+    assert not site.allowed(SOURCES[0], 22)
+    site.bring(adapter, wanted)
+    assert not site.left(site.open(), wanted)
+    assert site.allowed(SOURCES[0], 1000)
+    assert not site.allowed(SOURCES[0], 22)
+
+
+def test_a_fence_that_somebody_wrote_over_is_no_fence_and_can_be_raised_again(site: Account) -> None:
+    _write_over(site, "fence:", " 3 ", " 1 ")
+    adapter = site.open()
+    assert adapter.read(EVERYTHING).fence == FenceState()
+    adapter.raise_fence(FENCE)
+    assert site.open().read(EVERYTHING).fence == FenceState(FENCE.epoch, FENCE.installation)
 
 
 def test_what_others_let_in_is_named_and_left(site: Account) -> None:
