@@ -60,7 +60,9 @@ class As3:
             raise Denied(self.device, "AS3 does not answer: install it on each unit, or choose scope.mode: rest")
         version = self._decoded(self._fine("info", answer), wire.Info).version
         if _numbers(version) < _numbers(SCHEMA):
-            raise Denied(self.device, f"its AS3 is {version or 'of no version'}; at least {SCHEMA} is needed, on each unit")
+            raise Denied(
+                self.device, f"its AS3 is {version or 'of no version'}; at least {SCHEMA} is needed, on each unit"
+            )
         return version
 
     def declared(self, tenant: str) -> Mapping[str, Any] | None:
