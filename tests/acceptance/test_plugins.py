@@ -246,3 +246,11 @@ def test_the_page_shows_what_runs() -> None:
     commands = set(re.findall(r"^fusion-bridge (\w+)", page, re.MULTILINE))
     assert {"devices", "lab"} <= commands
     assert all(re.search(rf"^  {name} ", helped, re.MULTILINE) for name in commands)
+
+
+@pytest.mark.acceptance("devices: the example of an adapter is typed strictly against the contract as it is now")
+def test_the_example_is_typed(tmp_path: Path) -> None:
+    environment = bare_environment() | {"MYPYPATH": str(EXAMPLE)}
+    words = ["--strict", "--cache-dir", str(tmp_path), "-p", "palisade"]
+    said = run(sys.executable, "-m", "mypy", *words, cwd=ROOT, env=environment)
+    assert said.returncode == 0, said.stdout
