@@ -84,7 +84,13 @@ class Aws(Served[State]):
     def document(self) -> Mapping[str, str | None]:
         """What a client needs to know."""
         known = {"url": self.url, "kubeconfig": None, "username": self.username, "password": self.password}
-        return known | {"ca": self.ca, "region": self.region, "account": self.account, "vpc": self.backend.vpc}
+        return known | {
+            "token": None,
+            "ca": self.ca,
+            "region": self.region,
+            "account": self.account,
+            "vpc": self.backend.vpc,
+        }
 
     @property
     def region(self) -> str:
