@@ -133,10 +133,17 @@ class Moves:
         for number, one in enumerate(naming):
             if number % _BETWEEN_CHECKS == 0:
                 self._check(fence)
-            body = self._rows.body(one.row) if one.row else self._odd(one, old, new)
+            body = self._renamed(key, one) or self._odd(one, old, new)
             self._put(one, {name: value for name, value in body.items() if name in _SIDES})
         if naming:
             self._reader.rules(known)
+
+    def _renamed(self, key: ObjectKey, one: Placed) -> dict[str, Any]:
+        """As we would write it with this group by its new name, others as it names them; empty where it is not of our making."""
+        if one.row is None or one.row.entry is None:
+            return {}
+        groups = {*one.row.entry.sources, *one.row.entry.destinations} - {key}
+        return self._rows.named_as(one.row.entry, {name for _, name in one.uses}, groups).body(one.row)
 
     def _odd(self, one: Placed, old: str, new: str) -> dict[str, Any]:
         """The sides of a policy that is not as we would write it, with the new name for the old."""

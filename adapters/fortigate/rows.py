@@ -121,7 +121,8 @@ class Rows:
         if line and entry is None:
             return None
         row = Row(key, entry, live)
-        return row if any(same(rows.body(row), shown) for rows in self._ways(row)) else None
+        rows = self.named_as(entry, {name for _, name in uses(shown)}, self.torn) if entry else self
+        return row if same(rows.body(row), shown) else None
 
     def _content(self, entry: RuleEntry | None) -> Json:
         template = self.scope.template
@@ -154,14 +155,11 @@ class Rows:
         six = {"srcaddr6": here, "dstaddr6": there} if self.scope.ipv6 else {}
         return {"srcaddr": here, "dstaddr": there} | six
 
-    def _ways(self, row: Row) -> Iterator["Rows"]:
-        """As we would write it now, and while one of its groups is on its way also as before or after."""
-        yield self
-        named = (*row.entry.sources, *row.entry.destinations) if row.entry else ()
-        torn = {key for key in named if key in self.torn}
-        if torn:
-            fed = {key for key in named if key in self.fed}
-            yield from (replace(self, fed=fed | torn), replace(self, fed=fed - torn))
+    def named_as(self, entry: RuleEntry, names: Container[str], among: Container[ObjectKey]) -> "Rows":
+        """As for a policy that names these: of the groups among some, the feed where it names that."""
+        groups = (*entry.sources, *entry.destinations)
+        feed = {key: feeds.name(self.names, key) in names if key in among else key in self.fed for key in groups}
+        return replace(self, fed=frozenset(key for key, named in feed.items() if named))
 
     def _called(self, key: ObjectKey) -> str:
         return feeds.name(self.names, key) if key in self.fed else self.names.name(key)
