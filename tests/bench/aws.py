@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from adapters.aws import factory
@@ -70,7 +71,8 @@ def _at_rates() -> Iterator[Row]:
         made, cost = bed.reach(policy(_RULES, _RULES // 10, _RULES // 50))
         audit = bed.audit()
     throttled = sum(one.status == 503 for one in cost.calls)
-    told = f"{len(cost.calls)} calls, {throttled} of them refused as too many, {cost.seconds:.1f} s"
+    waited = sum(after.at - one.at for one, after in pairwise(cost.calls) if one.status == 503) / cost.seconds
+    told = f"{len(cost.calls)} calls, {throttled} of them refused as too many, {cost.seconds:.1f} s, {waited:.0%} of it waiting"
     what = f"AWS: first programming of {_RULES:,} rules, attached, at EC2's default request rates"
     notes = {"bytes": cost.volume, "steps": len(made.steps), "throttled": throttled}
     yield Row(what, "shown only", told, reached=True, notes=notes)
