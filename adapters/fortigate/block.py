@@ -53,16 +53,19 @@ class Block:
         self._next = max(numbers, default=0) + 1
         self._kept: dict[int, Placed] = {}
         self._staying: frozenset[int] = frozenset()
+        self._at: dict[int, int] = {}  # what stands in its place, by the index of its row
 
     def become(self, wanted: Sequence[Row]) -> list[Write]:
         """The calls that make these rows out of what stands."""
         self._kept = self._matched(wanted)
-        self._staying = self._still()
+        self._at = self._still()
+        self._staying = frozenset(self._at.values())
         live = [index for index, row in enumerate(wanted) if row.live]
         end = (live[-1] + 1) if live else 0
-        previous = self._put(wanted, range(end), None)
+        ending = {index for index, one in self._kept.items() if one.live and one.about[1] and not wanted[index].live}
+        self._put(wanted, [index for index in range(end) if index not in ending])
         self._retire({one.number: wanted[index] for index, one in self._kept.items()})
-        self._put(wanted, range(end, len(wanted)), previous)
+        self._put(wanted, sorted(ending.union(range(end, len(wanted)))))
         return self.writes
 
     def _matched(self, wanted: Sequence[Row]) -> dict[int, Placed]:
@@ -100,29 +103,33 @@ class Block:
             return about
         return about if self.at_once else None
 
-    def _still(self) -> frozenset[int]:
-        """The numbers of the policies that need not move: as many as can be."""
-        place_of = {self._kept[index].number: index for index in self._kept}
-        run = [one.number for one in self.placed if one.number in place_of and not one.astray]
-        return frozenset(run[at] for at in longest_rising([place_of[number] for number in run]))
+    def _still(self) -> dict[int, int]:
+        """The policies that need not move, by the index of their row: as many as can be; call by call only so many that all others go up.
 
-    def _put(self, wanted: Sequence[Row], indices: Iterable[int], previous: int | None) -> int | None:
+        One that went down past others would let them decide what neither the old block nor the new lets them decide.
+        """
+        place_of = {one.number: index for index, one in self._kept.items()}
+        run = [one.number for one in self.placed if one.number in place_of and not one.astray]
+        places = [place_of[number] for number in run]
+        still = longest_rising(places) if self.at_once else _highest_so_far(places)
+        return {places[at]: run[at] for at in still}
+
+    def _put(self, wanted: Sequence[Row], indices: Iterable[int]) -> None:
         for index in indices:
             row, one = wanted[index], self._kept.get(index)
             if one is None:
                 number = self._create(row)
-                self._move(row, number, previous)
+                self._move(row, number, index)
                 if row.live and not self.at_once:
                     self._set(row, number, {"status": "enable"})
             else:
                 number = one.number
                 self._adjust(row, one)
                 if number not in self._staying:
-                    self._move(row, number, previous)
+                    self._move(row, number, index)
                 if row.live and not one.live:
                     self._set(row, number, {"status": "enable"})
-            previous = number
-        return previous
+            self._at[index] = number
 
     def _create(self, row: Row) -> int:
         number = self._free()
@@ -153,19 +160,19 @@ class Block:
         if body:
             self._set(row, one.number, body)
 
-    def _move(self, row: Row, number: int, previous: int | None) -> None:
-        """Behind the one before it in the block; the first of all in front of ours, or where the block begins."""
+    def _move(self, row: Row, number: int, index: int) -> None:
+        """Behind the nearest before it that stands in its place; else in front of the nearest behind it, or where the block begins."""
         others = [one for one in self._order if one != number]
-        if previous is not None:
-            side, target = "after", previous
+        lower = max((at for at in self._at if at < index), default=None)
+        higher = min((at for at in self._at if at > index), default=None)
+        if lower is not None:
+            side, target = "after", self._at[lower]
+        elif higher is not None:
+            side, target = "before", self._at[higher]
+        elif self.anchor is not None:
+            side, target = ("before" if self.before else "after"), self.anchor
         else:
-            first = next((one for one in others if one in self._staying), None)
-            if first is not None:
-                side, target = "before", first
-            elif self.anchor is not None:
-                side, target = ("before" if self.before else "after"), self.anchor
-            else:
-                return
+            return
         at = others.index(target) + (side == "after")
         if [*others[:at], number, *others[at:]] == self._order:
             return
@@ -184,6 +191,15 @@ class Block:
 
     def _set(self, row: Row, number: int, body: Mapping[str, Any]) -> None:
         self.writes.append(Write(row.key, "PUT", place(POLICY, str(number)), body))
+
+
+def _highest_so_far(places: Sequence[int]) -> list[int]:
+    """The indices of those that no higher one stands before."""
+    found: list[int] = []
+    for index, one in enumerate(places):
+        if not found or one > places[found[-1]]:
+            found.append(index)
+    return found
 
 
 def longest_rising(places: Sequence[int]) -> list[int]:

@@ -13,12 +13,14 @@ from adapters.fortigate.scope import Scope
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.identity import Scope as KeyScope
 from bridge.model.intent import DeviceObject, Policy, RuleEntry, RuleList
-from bridge.model.policy import Action, Tier
+from bridge.model.policy import Action, Protocol, Tier
 from bridge.model.tiers import attachment, policy_key
 
 ROWS = Rows(Names("fb"), Scope(policies=True, anchor="site"))
 GROUPS = [ObjectKey(Kind.GROUP, "prod", KeyScope.SERVICE, "shop", name) for name in ("cart", "web")]
 KEYS = [ObjectKey(Kind.RULE_LIST, "prod", KeyScope.NAMESPACE, name) for name in ("bank", "shop")]
+SOURCES = [(GROUPS[0],), (GROUPS[1],), tuple(GROUPS)]
+SAID = {"a": (Action.DENY, SOURCES[0]), "b": (Action.ALLOW, SOURCES[2]), "c": (Action.DENY, SOURCES[1])}
 THEIRS, ANCHOR = 1, 2
 
 
@@ -26,16 +28,18 @@ THEIRS, ANCHOR = 1, 2
 def blocks(draw: st.DrawFn) -> dict[ObjectKey, DeviceObject]:
     """A few lists with a few lines in one tier, which is attached or not."""
     objects: dict[ObjectKey, DeviceObject] = {}
-    for key in draw(st.lists(st.sampled_from(KEYS), unique=True)):
-        names = draw(st.lists(st.sampled_from("abc"), unique=True))
+    for key in draw(st.lists(st.sampled_from(KEYS), unique=True, min_size=draw(st.integers(0, 1)))):
+        names = draw(st.permutations("abcd"))[: draw(st.integers(0, 4))]
         actions = st.sampled_from([Action.ALLOW, Action.DENY])
-        made = [RuleEntry(name, draw(actions), (draw(st.sampled_from(GROUPS)),), (GROUPS[1],)) for name in names]
+        # What a line says follows from its name, so that it can be the same in another place.
+        said = {name: draw(st.tuples(actions, st.sampled_from(SOURCES))) for name in "d"} | SAID
+        made = [RuleEntry(name, *said[name], (GROUPS[1],)) for name in names]
         objects[key] = RuleList(key, tuple(made))
-    if draw(st.booleans()):
+    if draw(st.integers(0, 5)):
         named = draw(st.permutations(list(objects)))
         policy = Policy(policy_key(Tier.NAMESPACE), tuple(named))
         objects[policy.key] = policy
-        if draw(st.booleans()):
+        if draw(st.integers(0, 3)):
             one = attachment(Tier.NAMESPACE)
             objects[one.key] = one
     return objects
@@ -48,6 +52,7 @@ class Box:
         self.order = [THEIRS, ANCHOR]
         self.rows: dict[int, Row] = {}
         self.states: list[tuple[str, ...]] = []
+        self.decided: list[dict[ObjectKey, Action | None]] = []
 
     def placed(self) -> list[Placed]:
         return [Placed(one, self.rows[one].about, self.rows[one].live, self.rows[one]) for one in self.order if one > 2]
@@ -55,15 +60,22 @@ class Box:
     def become(self, wanted: Sequence[Row], *, at_once: bool) -> None:
         block = Block(ROWS, self.placed(), self.order, ANCHOR, before=True, at_once=at_once)
         bodies = {ROWS.body(row)["name"]: row for row in wanted}
-        self.states = [self.deciding()]
+        self.states, self.decided = [self.deciding()], [self.verdicts()]
         for write in block.become(wanted):
             self._do(write, bodies)
             self.states.append(self.deciding())
+            self.decided.append(self.verdicts())
 
     def deciding(self) -> tuple[str, ...]:
         """What decides, in its order."""
         rows = (self.rows.get(one) for one in self.order)
         return tuple(f"{row.key} {ROWS.content(row)}" for row in rows if row and row.entry and row.live)
+
+    def verdicts(self) -> dict[ObjectKey, Action | None]:
+        """What becomes of a packet from each group; None where nothing of ours decides."""
+        rows = [row for one in self.order if (row := self.rows.get(one)) and row.entry and row.live]
+        entries = [row.entry for row in rows if row.entry]
+        return {group: next((one.action for one in entries if group in one.sources), None) for group in GROUPS}
 
     def _do(self, write: Write, bodies: dict[str, Row]) -> None:
         number = int(write.path.rpartition("/")[2]) if write.method != "POST" else 0
@@ -108,6 +120,9 @@ def test_a_block_becomes_another(sites: list[dict[ObjectKey, DeviceObject]], at_
         assert box.order[0] == THEIRS
         assert box.order[-1] == ANCHOR
         assert gathered(box.placed()) == objects
+        for verdicts in () if at_once else box.decided:
+            for group, now in verdicts.items():
+                assert now in (box.decided[0][group], box.decided[-1][group]), (group, box.states)
         again = Block(ROWS, box.placed(), box.order, ANCHOR, before=True, at_once=at_once)
         assert again.become(wanted) == []
 
@@ -127,6 +142,24 @@ def test_new_lines_come_from_the_top_and_old_ones_go_from_the_bottom() -> None:
     old, new = box.states[0], box.states[-1]
     assert len(new) == 2
     assert all(is_prefix_over_old(state, old, new) for state in box.states), box.states
+
+
+def test_a_line_that_comes_later_now_goes_down_past_none_that_is_still_there() -> None:
+    """`first` goes behind `last` while `more`, on its way out, stands between: what `first` denies, `more` must not let through."""
+
+    def site(*entries: RuleEntry) -> dict[ObjectKey, DeviceObject]:
+        policy, one = Policy(policy_key(Tier.NAMESPACE), (KEYS[0],)), attachment(Tier.NAMESPACE)
+        return {KEYS[0]: RuleList(KEYS[0], entries), policy.key: policy, one.key: one}
+
+    first = RuleEntry("first", Action.DENY, (GROUPS[0],), (GROUPS[1],), Protocol.TCP)
+    more = RuleEntry("more", Action.ALLOW, (GROUPS[0],), (GROUPS[1],))
+    last = RuleEntry("last", Action.ALLOW, (GROUPS[0],), (GROUPS[1],), Protocol.UDP)
+    box = Box()
+    box.become(layout(site(first, more, last)), at_once=False)
+    box.become(layout(site(last, first)), at_once=False)
+    old, new = box.states[0], box.states[-1]
+    assert (len(old), len(new)) == (3, 2)
+    assert all(state.index(old[0]) < state.index(old[1]) for state in box.states if old[1] in state), box.states
 
 
 def test_nothing_moves_that_need_not() -> None:
