@@ -72,12 +72,13 @@ class AwsAdapter:
         if scope.keys is not None:
             objects = {key: there[key] for key in scope.keys if key in there}
         attached = {tier: attachment(tier).key in there for tier in Tier}
+        account = self._owner_of(known)
         return Snapshot(
             self.device,
             objects,
             tuple(known.foreign()),
             known.fence,
-            identity=f"{self._owner_of(known)}/{self._scope.region}",
+            identity=f"{account}/{self._scope.region}" if account else "",
             attached=attached,
             attach_by={tier: self._hint() for tier, stands in attached.items() if not stands},
             complete=scope.everything,
@@ -104,6 +105,7 @@ class AwsAdapter:
 
     def raise_fence(self, fence: Fence) -> None:
         """Put the epoch and the installation into the register; nothing when they stand there already."""
+        reason = ""
         for attempt in (1, 2):
             known = self._checked(fence)
             self._own((), known)
@@ -114,10 +116,14 @@ class AwsAdapter:
             except Drifted:
                 if attempt == 2:
                     raise
+            except Refusal as refusal:
+                reason = str(refusal)
+                break
             else:
                 return
             finally:
                 self._known = None
+        raise Drifted(self.device, f"the register cannot be read back: {reason}")
 
     def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
         """One call each: our tags onto the lists of our names."""
@@ -209,7 +215,7 @@ class AwsAdapter:
     def _write(self, plan: Plan, fence: Fence, known: Known) -> dict[ObjectKey, str]:
         writer = Writer(self._client, self._reader, known, final(plan.steps))
         refused: dict[ObjectKey, str] = {}
-        done = False
+        done, reason = False, ""
         try:
             if known.fence == FenceState():
                 writer.raise_fence(fence)
@@ -218,9 +224,13 @@ class AwsAdapter:
                 refused.update(writer.phase(phase))
             writer.fit()
             done = True
+        except Refusal as refusal:
+            reason = str(refusal)
         finally:
             if not done:
                 self._known = None
+        if not done:
+            raise Drifted(self.device, f"what was written cannot be read back: {reason}")
         return refused
 
 

@@ -4,8 +4,8 @@ A call that is throttled was not done, and is made again a few times, each time 
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from adapters.aws.errors import Meaning, Refusal, judged, raised
 from adapters.aws.scope import Scope
@@ -13,6 +13,9 @@ from adapters.aws.session import Session
 from adapters.aws.values import PrefixList, Rule, Way
 from bridge.contract import DeviceConfig
 from bridge.errors import Busy, Denied, DeviceError
+from bridge.model.addresses import canonical_member
+
+_T = TypeVar("_T")
 
 _PAUSES = (0.1, 0.2, 0.4, 0.8)  # after a throttled call; then it is Busy
 _LONG_PAUSE = 5.0
@@ -24,6 +27,7 @@ _UNABLE = (
     "TokenRetrievalError",
 )
 _WRONG = ("ParamValidationError",)
+_ODD = (LookupError, TypeError, ValueError, AttributeError)  # what comes of numbers, prefixes and tags that are none
 
 
 class Client:
@@ -40,37 +44,39 @@ class Client:
 
     def lists(self) -> list[PrefixList]:
         """Every prefix list of the region that one can see, Amazon's among them."""
-        pages = self._pages("describe_managed_prefix_lists", "PrefixLists", MaxResults=100)
-        return [found for told in pages if not (found := PrefixList.of(told)).gone]
+        told = self._all(PrefixList.of, "describe_managed_prefix_lists", "PrefixLists", MaxResults=100)
+        return [one for one in told if not one.gone]
 
     def named(self, names: Sequence[str]) -> list[PrefixList]:
         """The prefix lists of these ids; Refusal CONFLICT where one is not there."""
         found: list[PrefixList] = []
         for at in range(0, len(names), 100):
             ids = list(names[at : at + 100])
-            found += map(PrefixList.of, self._pages("describe_managed_prefix_lists", "PrefixLists", PrefixListIds=ids))
+            found += self._all(PrefixList.of, "describe_managed_prefix_lists", "PrefixLists", PrefixListIds=ids)
         return found
 
     def entries(self, held: PrefixList) -> dict[str, str]:
         """The entries of this version of a list: descriptions by prefix."""
-        pages = self._pages(
+        told = self._all(
+            _entry,
             "get_managed_prefix_list_entries",
             "Entries",
             PrefixListId=held.id,
             TargetVersion=held.version,
             MaxResults=100,
         )
-        return {str(told.get("Cidr", "")): str(told.get("Description") or "") for told in pages}
+        return dict(told)
 
     def rules(self, name: str, values: Sequence[str]) -> list[Rule]:
         """The inbound entries of security groups that this filter finds."""
-        pages = self._pages(
+        told = self._all(
+            _inbound,
             "describe_security_group_rules",
             "SecurityGroupRules",
             Filters=[{"Name": name, "Values": list(values)}],
             MaxResults=1000,
         )
-        return [Rule.of(told) for told in pages if not told.get("IsEgress")]
+        return [one for one in told if one is not None]
 
     def account(self) -> str:
         """Whose account it is; empty where nothing in it tells."""
@@ -153,14 +159,24 @@ class Client:
 
     # ---- one call
 
+    def _all(self, of: Callable[[Mapping[str, Any]], _T], operation: str, wanted: str, **given: Any) -> list[_T]:  # noqa: ANN401
+        """Everything on all pages. Busy where something of it is not what it should be."""
+        try:
+            return [of(told) for told in self._pages(operation, wanted, **given)]
+        except _ODD as error:
+            odd = type(error).__name__
+        raise Busy(self.device, f"what answers {operation} is not EC2 ({odd}); read again")
+
     def _pages(self, operation: str, wanted: str, **given: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401
         more: dict[str, Any] = {}
         while True:
             told = self._ask(operation, wanted, **given, **more)
             yield from told[wanted]
-            more = {"NextToken": told.get("NextToken")}
+            before, more = more, {"NextToken": told.get("NextToken")}
             if not more["NextToken"]:
                 return
+            if more == before:
+                raise Busy(self.device, f"{operation} has one page again and again; read again")
 
     def _change(self, operation: str, wanted: str, **given: Any) -> Mapping[str, Any]:  # noqa: ANN401
         return self._ask(operation, wanted, change=True, **given)
@@ -195,7 +211,7 @@ class Client:
             return call(**given)
         except ClientError as error:
             return self._refused(error.response)
-        except ResponseParserError:
+        except (ResponseParserError, *_ODD):
             return Busy(self.device, "what answers is not EC2; it may have been done, read again")
         except BotoCoreError as error:
             kind, words = type(error).__name__, self._plain(str(error))
@@ -227,6 +243,16 @@ class Client:
 
 class _Throttled(Exception):
     """The call was refused because there were too many, and not done."""
+
+
+def _entry(told: Mapping[str, Any]) -> tuple[str, str]:
+    prefix = str(told["Cidr"])
+    canonical_member(prefix)
+    return prefix, str(told.get("Description") or "")
+
+
+def _inbound(told: Mapping[str, Any]) -> Rule | None:
+    return None if told.get("IsEgress") else Rule.of(told)
 
 
 def _permission(way: Way, peer: str, description: str) -> dict[str, Any]:

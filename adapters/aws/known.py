@@ -62,9 +62,8 @@ class Known:
 
     @property
     def account(self) -> str:
-        """Whose account it is, where anything of ours or in the security groups tells."""
+        """Whose account it is, where anything of ours or in the security groups tells; a list of others may be shared by theirs."""
         told = [held.told.account for held in self.lists.values()] + [rule.account for rule in self.rules]
-        told += [one.account for one in self.others if one.account != AMAZON]
         return next(filter(None, [self.register.account if self.register else "", *told]), "")
 
     # ---- objects

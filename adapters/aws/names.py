@@ -55,7 +55,7 @@ class Names:
 
     def key(self, name: str, family: str, tags: Mapping[str, str]) -> ObjectKey | None:
         """What a list of ours holds; None for any other."""
-        if tags.get(OWNER) != self.owner:
+        if tags.get(OWNER) != self.owner or family not in FAMILIES:
             return None
         try:
             key = ObjectKey.parse(tags.get(OBJECT, "") + tags.get(MORE, ""))

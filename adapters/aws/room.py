@@ -12,15 +12,17 @@ from adapters.aws.records import kept
 from adapters.aws.register import entries_of
 from adapters.aws.scope import family
 from adapters.aws.values import AMAZON, Rule
-from bridge.model.identity import Kind, ObjectKey
+from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Attachment, DeviceObject, Group, Objects, Shard
 from bridge.model.plan import Step
 
 Weights = Counter[tuple[str, str]]
 """By security group and family."""
 
-# Who is named where it is too much: whatever comes last of what is too much together. What is there already comes first.
-_ORDER = (Kind.ATTACHMENT, Kind.POLICY, Kind.PORTS, Kind.GROUP, Kind.SHARD, Kind.RULE_LIST)
+# Who is named where it is too much: whatever comes last of what is too much together. So rather a group than all the rules of a team,
+# and rather who calls than who is called.
+_ORDER = (Kind.ATTACHMENT, Kind.POLICY, Kind.RULE_LIST, Kind.PORTS, Kind.GROUP, Kind.SHARD)
+_CALLED = (Scope.EXTERNAL, Scope.CLUSTER_EXTERNAL, Scope.BUILTIN)
 
 
 def refusals(known: Known, steps: Sequence[Step]) -> dict[ObjectKey, str]:
@@ -74,7 +76,7 @@ def _too_heavy(known: Known, ends: Mapping[ObjectKey, DeviceObject | None]) -> d
     state |= {key: value for key, value in last.items() if isinstance(value, Attachment)}
     held = _weighed(known, state)
     changed = [key for key, value in ends.items() if value is not None and key.kind is not Kind.ATTACHMENT]
-    for key in sorted(changed, key=lambda one: (_ORDER.index(one.kind), str(one))):
+    for key in sorted(changed, key=_turn):
         trial = {**state, key: last[key]}
         weighed = _weighed(known, trial)
         over = next(iter(_above(weighed, most, held)), None)
@@ -83,6 +85,10 @@ def _too_heavy(known: Known, ends: Mapping[ObjectKey, DeviceObject | None]) -> d
         else:
             found[key] = f"{over[0]} would hold {weighed[over]} rules of {over[1]}, and its quota is {most}"
     return found
+
+
+def _turn(key: ObjectKey) -> tuple[int, bool, str]:
+    return _ORDER.index(key.kind), key.scope not in _CALLED, str(key)
 
 
 def _weighed(known: Known, objects: Objects) -> Weights:

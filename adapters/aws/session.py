@@ -51,20 +51,30 @@ class Session:
     def _made(self) -> Any:  # noqa: ANN401
         trust(self._config)
         try:
-            from botocore.config import Config  # noqa: PLC0415 - an extra, and slow to import
-            from botocore.session import Session as Sdk  # noqa: PLC0415
+            from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - an extra, and slow to import
         except ImportError:
             reason = "needs boto3: pip install 'fusion-bridge[aws]'"
             raise Denied(self._config.name, reason) from None
         # What it logs of calls and answers holds signatures, and whatever an answer repeats.
         logging.getLogger("botocore").setLevel(logging.WARNING)
+        user, password, token = self.secrets()
+        if not self._scope.ambient and not (user and password):
+            raise Denied(self._config.name, "needs the credentials username (access key) and password (its secret)")
+        try:
+            return self._connected(user, password, token)
+        except (BotoCoreError, OSError, ValueError) as error:
+            reason = f"the AWS SDK cannot be set up: {type(error).__name__}: {error}"
+        raise Denied(self._config.name, reason)
+
+    def _connected(self, user: str, password: str, token: str) -> Any:  # noqa: ANN401
+        """A client, with whatever the environment and the files of the SDK say besides."""
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.session import Session as Sdk  # noqa: PLC0415
+
         config, sdk = self._config, Sdk()
         if not _LOADERS:
             _LOADERS.append(sdk.get_component("data_loader"))
         sdk.register_component("data_loader", _LOADERS[0])
-        user, password, token = self.secrets()
-        if not self._scope.ambient and not (user and password):
-            raise Denied(config.name, "needs the credentials username (access key) and password (its secret)")
         certificate = (config.cert_file, config.key_file) if config.key_file else config.cert_file
         return sdk.create_client(
             "ec2",

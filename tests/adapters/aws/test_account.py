@@ -83,13 +83,16 @@ def test_a_group_that_would_weigh_too_much_is_named_before_the_first_call_and_st
     assert not site.left(adapter, site.shop(10, extra=1))
 
 
-def test_a_list_that_would_weigh_too_much_is_named_and_what_fits_is_not(site: Account) -> None:
-    adapter = site.open()
+def test_rather_a_group_is_named_than_the_rules_of_a_team_and_a_list_where_it_is_the_list(site: Account) -> None:
+    adapter, whole = site.open(), site.shop(10, extra=9)
     with pytest.raises(Rejected) as refused:
-        site.bring(adapter, site.shop(10, extra=9))
+        site.bring(adapter, whole)
+    assert set(refused.value.objects) == {str(CART)}
+    bare = {key: value for key, value in whole.items() if key.kind not in (Kind.RULE_LIST, Kind.POLICY)}
+    site.bring(adapter, bare)
+    with pytest.raises(Rejected) as refused:
+        site.bring(adapter, whole)
     assert {key.partition(":")[0] for key in refused.value.objects} == {"rules"}
-    bare = {key: value for key, value in site.shop(10, extra=9).items() if key.kind is not Kind.RULE_LIST}
-    site.bring(adapter, {key: value for key, value in bare.items() if key.kind is not Kind.POLICY})
 
 
 def test_entries_of_others_count(site: Account) -> None:
@@ -176,7 +179,7 @@ def _write_over(site: Account, record: str, text: str, other: str) -> None:
     prefix, words = next((prefix, words) for prefix, words in found.entries if words.startswith(f"1 {record}"))
     form = {"PrefixListId": found.id, "CurrentVersion": str(found.version), "RemoveEntry.1.Cidr": prefix}
     device.call("ModifyManagedPrefixList", form)
-    form = {"PrefixListId": found.id, "CurrentVersion": str(found.version + 1), "AddEntry.1.Cidr": prefix}
+    form = {"PrefixListId": found.id, "CurrentVersion": str((found.version or 0) + 1), "AddEntry.1.Cidr": prefix}
     device.call("ModifyManagedPrefixList", form | {"AddEntry.1.Description": words.replace(text, other)})
 
 
