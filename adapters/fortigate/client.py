@@ -2,11 +2,13 @@
 
 401, 403, -14, -37, redirects             Denied
 429, -360, a locked table, 5xx without a number, not JSON   Busy
+413                       Refusal, JSON or not: the same call is refused again
 any other number                          Refusal: what it means depends on the write
 
 The number in the body decides where there is one: FortiOS says 500 to nearly everything it refuses.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -23,7 +25,8 @@ _T = TypeVar("_T")
 NOT_FOUND, EXISTS, FULL, IN_USE, TWINS, INVALID = -3, -5, -4, -23, -163, -651
 _DENIED = frozenset({-14, -37})
 _BUSY = frozenset({-360})
-_LOCKED = ("locked", "transaction")
+_LOCKED = re.compile(r"(?<![\w.-])(locked|transaction)(?![\w.-])")  # as words, for refusals quote names
+_TOO_LARGE = 413
 
 TRANSACTION = "X-TRANSACTION-ID"
 
@@ -148,9 +151,11 @@ class Client:
             )
         if 300 <= status < 400:
             raise Denied(self.device, f"{what} answered with a redirect; is the url that of the management interface?")
+        if status == _TOO_LARGE:
+            raise Refusal(status, told.error or 0 if told else 0, text or "too large for the unit in one piece")
         if told is None or status == 429 or told.error in _BUSY:
             raise Busy(self.device, f"{what} answered {status}: {text or 'no JSON'}")
-        if any(word in text for word in _LOCKED):
+        if _LOCKED.search(text):
             raise Locked(self.device, f"{what}: {text}")
         if told.error is None and status >= 500:
             raise Busy(self.device, f"{what} answered {status}")

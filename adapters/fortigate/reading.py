@@ -174,14 +174,20 @@ class Reader:
 
     def _place(self, head: wire.Policy, raw: msgspec.Raw, known: Known, *, passed: bool) -> None:
         about = self._rows.about(head.comments)
-        if about is None or about[0].kind not in (Kind.RULE_LIST, Kind.POLICY):
+        if about is None or about[0].kind not in (Kind.RULE_LIST, Kind.POLICY) or not self._named_ours(head):
             if self._names.looks_ours(head.name, head.comments):
-                known.foreign.append(Foreign(f"{POLICY} {head.name or head.policyid}", _UNMARKED))
+                why = (
+                    _UNMARKED if self._named_ours(head) else _MISNAMED
+                )  # such as a copy that a person made of one of ours
+                known.foreign.append(Foreign(f"{POLICY} {head.name or head.policyid}", why))
             return
         shown: dict[str, Any] = msgspec.json.decode(raw)
         row = self._rows.row(about, shown, known.keys)
         astray = known.anchor is not None and passed == self._scope.before
         known.placed.append(Placed(head.policyid, about, head.status == "enable", row, astray, uses(shown)))
+
+    def _named_ours(self, head: wire.Policy) -> bool:
+        return head.name.startswith(self._names.prefix)
 
     def _strange(self, table: str, name: str, why: str, known: Known) -> None:
         one = Foreign(f"{table} {name}", why)

@@ -69,6 +69,8 @@ class Transport:
             self._token = ""
         if not self._token:
             raise Denied(self.device, "its credentials have no token; make an API user on the unit, and give its token")
+        if not (self._token.isascii() and self._token.isprintable()):
+            raise Denied(self.device, "its token has characters that no header can have")  # and an error would quote it
         return self._token
 
     def _meaning(self, error: httpx.TransportError, *, reads: bool) -> DeviceError:

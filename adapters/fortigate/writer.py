@@ -20,6 +20,7 @@ from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject
 from bridge.model.plan import Fence, Step
 
+_TWIN = {**HOLDS, **{held: table for table, held in HOLDS.items()}}  # tables that share one space of names
 _ENTRY = 3  # strokes in the path of an entry
 _DROPPED = 424  # of a transaction that is over
 _BETWEEN_CHECKS = 25  # single writes after which the fence is looked at again
@@ -178,6 +179,8 @@ class Writer:
             return Rejected(device, dict.fromkeys({str(one.key) for one in draft.writes}, refusal.text))
         if refusal.error in (EXISTS, TWINS) and write.method == "POST" and not _is_row(write):
             spot = _new(write)
+            if refusal.error == TWINS:  # an address has the name of our group, or the other way round
+                return self._not_owned({write.key: (_TWIN.get(spot[0], spot[0]), spot[1])})
             if spot[0] == POLICY or not self._reader.unmarked([spot]):
                 return Drifted(device, f"{spot[1]} is there already: {refusal.text}")
             return self._not_owned({write.key: spot})

@@ -160,6 +160,18 @@ def test_a_policy_that_means_something_else_is_put_right(
     assert rig.contents() == good
 
 
+def test_a_copy_that_a_person_made_of_a_policy_of_ours_is_theirs(rig: Rig, adapter: FortigateAdapter) -> None:
+    site = shop(SOURCES[0])
+    reconcile(adapter, site)
+    ours = next(one for one in rig.device.objects(POLICY).values() if "|" in one["comments"])
+    copy = {name: held for name, held in ours.items() if name not in ("uuid", "q_origin_key")}
+    rig.device.put_object(POLICY, copy | {"policyid": 777, "name": "copied"}, user="site")
+    assert "firewall/policy copied" in {one.name for one in adapter.read(EVERYTHING).foreign if one.look_alike}
+    assert planned(adapter, site).empty
+    reconcile(adapter, {key: value for key, value in site.items() if key.kind in (Kind.GROUP, Kind.PORTS)})
+    assert {one["name"] for one in rig.device.objects(POLICY).values()} == {ANCHOR, "copied"}
+
+
 def test_our_block_that_was_moved_behind_the_anchor_comes_back(rig: Rig, adapter: FortigateAdapter) -> None:
     site = shop(SOURCES[0])
     reconcile(adapter, site)
