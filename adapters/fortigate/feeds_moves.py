@@ -53,6 +53,9 @@ class Moves:
         others = [step for step in steps if step not in fed]
         coming = [step.after for step in fed if isinstance(step.after, Group) and step.after.pushed]
         leaving = [step for step in fed if not _is_fed(step.after)]
+        moving = {group.key for group in coming if _stands_as_objects(known, group.key)}
+        moving |= {step.key for step in leaving if step.key in self._feeds}
+        self._feeds.torn |= moving
         self._feeds.change(coming)
         self.seen([group.key for group in coming], known)  # before policies are read that name them
         for group in coming:
@@ -66,6 +69,7 @@ class Moves:
         observed: Observed = dict(write([*others, *back])) if others or back else {}
         for step in leaving:
             self._from_feed(step, known, fence)
+        self._feeds.torn -= moving - self._feeds.refused.keys()
         return observed | self.seen([step.key for step in fed], known)
 
     def _watch(self, fence: Fence) -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from adapters.conformance.bench import DEVICE, FENCE, Bench
+from adapters.conformance.bench import DEVICE, FENCE, Bench, examples
 from adapters.conformance.site import BANK, CART, HTTPS, MAIL, SOURCES, WEB, Site, group_key, line, objects
 from adapters.fortigate import factory, feeds
 from adapters.fortigate.adapter import FortigateAdapter
@@ -337,6 +339,26 @@ class TestMoves(Fed):
         packets = [Packet(source, "198.51.100.2", Protocol.TCP, 443) for source in SOURCES]
         for packet in packets:
             assert len({moment.verdict(packet) for moment in found}) == 1, packet
+
+
+class TestRandomly(Fed):
+    """Any policy to any other, any of its groups a feed before and after."""
+
+    @settings(examples, max_examples=5)
+    @given(data=st.data())
+    def test_nothing_opens_on_the_way(self, data: st.DataObject) -> None:
+        self.fresh()
+        sites = []
+        for _ in range(2):
+            site = data.draw(self.terms.dense())
+            keys = data.draw(st.lists(st.sampled_from([CART, WEB, BANK, MAIL]), unique=True))
+            sites.append(pushed(site, *keys))
+        self.reconcile(self.adapter, sites[0])
+        first = len(self.device.moments())
+        self.reconcile(self.adapter, sites[1])
+        self.check_holds(self.adapter, sites[1])
+        self.check_holds(self.open(), sites[1])
+        self.check_moments(self.device.moments()[first - 1 :])
 
 
 def test_a_step_alone_is_enough() -> None:
