@@ -34,7 +34,7 @@ class Feeds:
         self._renew = renew
         self._elapsed = elapsed
         self._held: dict[ObjectKey, frozenset[str]] = {}
-        self._amiss: set[ObjectKey] = set()  # feeds that somebody has made something else of
+        self._amiss: set[ObjectKey] = set()  # feeds that are something else, or hold what they do not tell
         self._sent: dict[ObjectKey, float] = {}
         self._unseen: dict[ObjectKey, frozenset[str]] = {}
         self.foreign: list[Foreign] = []
@@ -109,9 +109,13 @@ class Feeds:
                 self._take(key, found)
 
     def _take(self, key: ObjectKey, found: Configured) -> None:
-        self._held[key] = feeds.members(self._listed(key))
+        listed = self._listed(key)
+        self._held[key] = feeds.members(listed)
         self._sent.setdefault(key, self._elapsed())
-        if not feeds.is_whole(found):
+        untold = listed.valid_count + listed.invalid_count > len(
+            listed.entries
+        )  # more is in force than anybody can compare
+        if untold or not feeds.is_whole(found):
             self._amiss.add(key)
 
     def _forget(self, key: ObjectKey) -> None:
@@ -174,7 +178,10 @@ class Feeds:
         found = self._client.find(path, Configured)
         if found is not None and self._names.key(found.comments) != key:
             check()
-            self._client.write("PUT", path, {"comments": self._names.mark(str(key))})
+            try:
+                self._client.write("PUT", path, {"comments": self._names.mark(str(key))})
+            except Refusal as refusal:
+                raise Rejected(self._client.device, {str(key): refusal.text}) from None
 
     def _commands(self, group: Group) -> Iterable[Command]:
         key, name = group.key, feeds.name(self._names, group.key)

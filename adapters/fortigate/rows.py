@@ -34,6 +34,8 @@ UNSAID: Mapping[str, Any] = {
     "nat": "disable",
     "ippool": "disable",
     "utm-status": "disable",
+    "internet-service": "disable",
+    "internet-service-src": "disable",
 }
 """What holds where we say nothing: the device's own defaults, without which a policy would mean something else."""
 _LISTS = ("srcintf", "dstintf", "srcaddr", "dstaddr", "srcaddr6", "dstaddr6", "service", "poolname")
@@ -133,7 +135,7 @@ class Rows:
             "dstintf": _rows(template.dstintf),
             **sides,
             "service": _rows(self._service_names(entry)),
-            "schedule": template.schedule if entry else "always",
+            "schedule": template.schedule if accepts else "always",  # what is denied is denied at any time
             "action": "accept" if accepts else "deny",
             "logtraffic": "all" if entry and entry.log else template.logtraffic if accepts else "disable",
         }

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from adapters.fortigate.block import Block, Write, longest_rising
 from adapters.fortigate.layout import gathered, layout
 from adapters.fortigate.names import Names
-from adapters.fortigate.rows import Placed, Row, Rows
-from adapters.fortigate.scope import Scope
+from adapters.fortigate.rows import Placed, Row, Rows, same
+from adapters.fortigate.scope import Scope, Template
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.identity import Scope as KeyScope
 from bridge.model.intent import DeviceObject, Policy, RuleEntry, RuleList
@@ -160,6 +160,21 @@ def test_a_line_that_comes_later_now_goes_down_past_none_that_is_still_there() -
     old, new = box.states[0], box.states[-1]
     assert (len(old), len(new)) == (3, 2)
     assert all(state.index(old[0]) < state.index(old[1]) for state in box.states if old[1] in state), box.states
+
+
+def test_a_schedule_is_of_what_is_allowed_alone() -> None:
+    rows = Rows(Names("fb"), Scope(policies=True, template=Template(schedule="hours")))
+
+    def schedule(action: Action) -> object:
+        return rows.body(Row(KEYS[0], RuleEntry("a", action, (GROUPS[0],), (GROUPS[1],)), live=True))["schedule"]
+
+    assert [schedule(one) for one in (Action.ALLOW, Action.DENY, Action.REJECT)] == ["hours", "always", "always"]
+
+
+def test_destinations_by_a_list_of_the_vendor_are_not_what_we_would_write() -> None:
+    body = ROWS.body(Row(KEYS[0], RuleEntry("a", Action.ALLOW, (GROUPS[0],), (GROUPS[1],)), live=True))
+    assert same(body, body)
+    assert not same(body, body | {"internet-service": "enable"})
 
 
 def test_nothing_moves_that_need_not() -> None:
