@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from adapters.fortigate.addresses import NOWHERE
+from adapters.fortigate.addresses import FQDN, NOWHERE
 from adapters.fortigate.groups import ODD
-from adapters.fortigate.names import Names, line_name
+from adapters.fortigate.names import COMMENT_LENGTH, Names, line_name
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.services import PORTED, TYPED
 from bridge.errors import Unsupported
@@ -61,7 +61,7 @@ def _canonical(value: DeviceObject, scope: Scope, names: Names) -> DeviceObject:
         raise ValueError(problem)
     match value:
         case Group():
-            return _group(value, scope)
+            return _group(value, scope, names)
         case Shard():
             return replace(value, members=_members(value.members, scope))
         case Ports():
@@ -74,7 +74,7 @@ def _canonical(value: DeviceObject, scope: Scope, names: Names) -> DeviceObject:
             return value
 
 
-def _group(value: Group, scope: Scope) -> Group:
+def _group(value: Group, scope: Scope, names: Names) -> Group:
     if value.shards and value.members:
         raise ValueError("a group holds members or shards, not both")
     starred = [name for name in sorted(value.fqdns) if "*" in name]
@@ -82,6 +82,9 @@ def _group(value: Group, scope: Scope) -> Group:
         raise ValueError(
             f"{starred[0]}: a FortiGate learns such names only from DNS answers that pass it; see wildcards"
         )
+    long = [name for name in sorted(value.fqdns) if len(names.mark(f"{FQDN}{name}")) > COMMENT_LENGTH]
+    if long:
+        raise ValueError(f"{long[0]}: too long for the comment that says whose its address on the device is")
     if value.pushed:
         return _feed(value, scope)
     members = _members(value.members, scope)

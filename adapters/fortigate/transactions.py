@@ -5,6 +5,7 @@ before the transaction ends; and whoever finds one that was left open knows by i
 transaction of a former owner dies when the next one takes over.
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 from adapters.fortigate import wire
@@ -16,6 +17,7 @@ from bridge.model.plan import Fence
 
 _ROOT = "cmdb"
 _GONE = 424
+_SHARE = 0.9  # of the time that a transaction has
 
 
 class Failed(Exception):
@@ -30,18 +32,23 @@ class Failed(Exception):
 class Transactions:
     """Runs the writes of one unit."""
 
-    def __init__(self, client: Client, keeper: Keeper, seconds: int) -> None:
+    def __init__(
+        self, client: Client, keeper: Keeper, seconds: int, elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._keeper = keeper
         self._seconds = seconds
+        self._elapsed = elapsed
 
     def run(self, writes: Sequence[Write], fence: Fence) -> None:
         """All or nothing. Raises Failed, FencedOff, Busy, Denied, Drifted."""
         if not self._keeper.fenced:
             self._keeper.check(fence)
+        began = self._elapsed()
         number = self.through_locks(lambda: self._begun(fence))
         for write in writes:
             try:
+                self._in_time(began, len(writes))
                 self._client.write(write.method, write.path, write.body, write.query, transaction=number)
             except Refusal as refusal:
                 self._drop(number)
@@ -57,6 +64,12 @@ class Transactions:
                     self._client.device, f"the transaction was dropped before its end: {refusal.text}"
                 ) from None
             raise Failed(refusal, None) from None
+
+    def _in_time(self, began: float, calls: int) -> None:
+        """Nothing is sent into a transaction that may be over: nobody says what a unit does with a call whose transaction is."""
+        if self._elapsed() - began > self._seconds * _SHARE:
+            text = f"{calls} calls took longer than the {self._seconds} s of their transaction; see transactionSeconds and transactionSize"
+            raise Busy(self._client.device, text)
 
     def through_locks(self, call: Callable[[], int | None]) -> int:
         """Do it, and once more where a transaction of ours that was left open stands in its way."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 
 import httpx
 import msgspec
@@ -12,11 +13,15 @@ from hypothesis import strategies as st
 from adapters.conformance.bench import FENCE
 from adapters.conformance.site import SOURCES, WEB, objects
 from adapters.fortigate import factory
+from adapters.fortigate.block import Write
 from adapters.fortigate.client import Client, Locked, Refusal
+from adapters.fortigate.fence import Keeper
+from adapters.fortigate.names import Names
+from adapters.fortigate.transactions import Transactions
 from adapters.fortigate.transport import Transport
 from bridge.contract import DeviceConfig
-from bridge.errors import Busy, Denied, DeviceError, NotOwned
-from bridge.model.intent import EVERYTHING, Group
+from bridge.errors import Busy, Denied, DeviceError, NotOwned, Unsupported
+from bridge.model.intent import EVERYTHING, Group, Intent
 from tests.adapters.fortigate.rig import Rig, fortigate_rig
 from tests.adapters.fortigate.test_writing import reconcile
 
@@ -122,3 +127,28 @@ def test_an_address_of_others_under_the_name_of_our_group_is_named(rig: Rig) -> 
     assert caught.value.names == ("firewall/address fb_prod_service_shop_web",)
     assert set(caught.value.objects) == {str(WEB)}
     adapter.close()
+
+
+def test_nothing_is_sent_into_a_transaction_whose_time_may_be_over(rig: Rig) -> None:
+    rig.reset()
+    client = Client(Transport(rig.config()), "")
+    keeper, clock = Keeper(client, Names("fb")), count(step=40)
+    keeper.raise_to(FENCE)
+    body = {"name": "fb_10.0.0.9", "comment": "fb:fb:10.0.0.9", "subnet": "10.0.0.9 255.255.255.255"}
+    writes = [
+        Write(WEB, "POST", "cmdb/firewall/address", body),
+        Write(WEB, "PUT", "cmdb/firewall/address/fb_10.0.0.9", body),
+    ]
+    with pytest.raises(Busy, match="transactionSeconds"):
+        Transactions(client, keeper, 60, elapsed=lambda: next(clock)).run(writes, FENCE)
+    assert len(rig.device.transactions) == 0
+    assert "fb_10.0.0.9" not in rig.device.objects("firewall/address")
+    client.close()
+
+
+def test_a_name_that_no_comment_can_hold_is_unsupported(rig: Rig) -> None:
+    adapter = factory.open(rig.config())
+    name = ".".join(["n" * 48] * 5)
+    with pytest.raises(Unsupported, match="too long"):
+        adapter.normalize(Intent("edge", objects(Group(WEB, fqdns=frozenset({f"{name}.org"})))))
+    assert adapter.normalize(Intent("edge", objects(Group(WEB, fqdns=frozenset({name[:240]})))))
