@@ -104,18 +104,31 @@ class Writer:
         if not draft.at_once or len(writes) < 2:
             self._singly(writes, draft, fence)
             return
-        made, gone = self._inert(draft) if len(writes) > _AT_ONCE else ([], [])
+        made, gone = self._inert(draft)
+        if len(writes) <= _AT_ONCE:
+            failed = self._together(writes, (), fence)
+            if failed is None:
+                return
+            if failed.refusal.error != IN_USE or failed.write not in gone:
+                raise self._explained(failed.refusal, failed.write, draft)
+            made = []  # others name what we do not name any more: what they name stays, and all else is done
         self._singly(made, draft, fence)
-        apart = {id(write) for write in (*made, *gone)}
+        failed = self._together(writes, (*made, *gone), fence)
+        if failed is not None:
+            self._undo(draft, made)
+            raise self._explained(failed.refusal, failed.write, draft)
+        self._singly(gone, draft, fence)
+
+    def _together(self, writes: Sequence[Write], apart: Iterable[Write], fence: Fence) -> Failed | None:
+        """All but some in one transaction; why it was dropped, if it was."""
+        left = {id(write) for write in apart}
+        together = [write for write in writes if id(write) not in left]
         try:
-            self._transactions.run([write for write in writes if id(write) not in apart], fence)
+            if together:
+                self._transactions.run(together, fence)
         except Failed as error:
-            failed = error
-        else:
-            self._singly(gone, draft, fence)
-            return
-        self._undo(draft, made)
-        raise self._explained(failed.refusal, failed.write, draft)
+            return error
+        return None
 
     def _inert(self, draft: Draft) -> tuple[list[Write], list[Write]]:
         """Shared entries that are new, and those that go: nothing names them meanwhile, and a transaction has only so much time."""

@@ -107,7 +107,11 @@ class Draft:
     def _mended(self, spot: Place, value: DeviceObject) -> dict[str, object]:
         body = self._forms.body(spot, value)
         held = self.known.groups[spot[0]].get(spot[1]) if spot[0] in HOLDS else None
-        return body if held is None or held.sound else body | {"exclude": "disable", "exclude-member": []}
+        return (
+            body
+            if held is None or held.sound
+            else body | {"type": "default", "exclude": "disable", "exclude-member": []}
+        )
 
     def _count(self, spot: Place, value: DeviceObject | None) -> None:
         """How often shared entries are named when the phase is over."""

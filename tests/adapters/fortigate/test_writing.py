@@ -125,6 +125,27 @@ def test_an_address_that_others_name_stays_with_them(rig: Rig, adapter: Fortigat
     assert len(rig.moments()) == written
 
 
+def test_many_addresses_that_others_name_hold_nothing_up(rig: Rig, adapter: FortigateAdapter) -> None:
+    members = frozenset(f"10.7.0.{number}" for number in range(1, 9))
+    reconcile(adapter, objects(Group(WEB, members), Group(CART, frozenset(SOURCES[:1]))))
+    body = {"name": "theirs", "member": [{"name": f"fb_{one}"} for one in members]}
+    rig.device.put_object("firewall/addrgrp", body, user="site")
+    site = objects(Group(WEB, frozenset(SOURCES[1:2])), Group(CART, frozenset(SOURCES[1:2])))
+    reconcile(adapter, site)
+    assert adapter.read(EVERYTHING).objects == site
+    assert rig.device.members("firewall/addrgrp", "theirs") == {f"fb_{one}" for one in members}
+    assert f"fb_{SOURCES[0]}" not in rig.device.objects("firewall/address")
+
+
+def test_a_group_that_was_made_a_folder_is_a_group_again(rig: Rig, adapter: FortigateAdapter) -> None:
+    site = objects(Group(WEB, frozenset(SOURCES[:1])))
+    reconcile(adapter, site)
+    rig.device.change_object("firewall/addrgrp/fb_prod_service_shop_web", {"type": "folder"})
+    assert not planned(adapter, site).empty
+    reconcile(adapter, site)
+    assert planned(adapter, site).empty
+
+
 def test_what_was_left_behind_is_told_and_taken_away(rig: Rig, adapter: FortigateAdapter) -> None:
     reconcile(adapter, shop(SOURCES[0]))
     body = {"name": "fb_10.7.7.7", "subnet": "10.7.7.7/32", "comment": "fb:fb:10.7.7.7"}
