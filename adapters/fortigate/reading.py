@@ -82,7 +82,7 @@ class Reader:
                 continue
             for some in _chunks(names):
                 self._forget(known, table, some)
-                self._take(known, table, _named(some))
+                self._take(known, table, _named(some), frozenset(some))
 
     def unmarked(self, places: Iterable[Place]) -> set[Place]:
         """Which of these entries stand there right now without a mark of ours."""
@@ -121,9 +121,9 @@ class Reader:
         """Whether all that is ours is asked for instead of these."""
         return len(names) > _MANY or not self._scope.filters
 
-    def _take(self, known: Known, table: str, query: Mapping[str, str]) -> None:
-        """Read entries of groups or services."""
-        list(self._services(known, query) if table == SERVICE else self._groups(table, known, query))
+    def _take(self, known: Known, table: str, query: Mapping[str, str], only: Collection[str] | None = None) -> None:
+        """Read entries of groups or services; `only` those, for filters ignore case and bring more."""
+        list(self._services(known, query, only) if table == SERVICE else self._groups(table, known, query, only))
 
     def _addresses(self, table: str, known: Known) -> None:
         for one in self._client.entries(table, wire.Address, self._ours() | {"format": _FORMATS[table]}):
@@ -143,9 +143,11 @@ class Reader:
         else:
             known.words[table][name] = word if word == what else ""
 
-    def _services(self, known: Known, query: Mapping[str, str]) -> Iterator[ObjectKey]:
+    def _services(
+        self, known: Known, query: Mapping[str, str], only: Collection[str] | None = None
+    ) -> Iterator[ObjectKey]:
         for one in self._client.entries(SERVICE, wire.Service, {**query, "format": _FORMATS[SERVICE]}):
-            if not self._names.looks_ours(one.name, one.comment):
+            if not self._names.looks_ours(one.name, one.comment) or (only is not None and one.name not in only):
                 continue
             protocol = one.name.rpartition("_")[2]
             key = self._names.key(one.comment)
@@ -157,9 +159,11 @@ class Reader:
             else:
                 self._strange(SERVICE, one.name, _MISNAMED, known)
 
-    def _groups(self, table: str, known: Known, query: Mapping[str, str]) -> Iterator[ObjectKey]:
+    def _groups(
+        self, table: str, known: Known, query: Mapping[str, str], only: Collection[str] | None = None
+    ) -> Iterator[ObjectKey]:
         for one in self._client.entries(table, wire.Group, {**query, "format": _FORMATS[table]}):
-            if not self._names.looks_ours(one.name, one.comment):
+            if not self._names.looks_ours(one.name, one.comment) or (only is not None and one.name not in only):
                 continue
             key, members = self._names.key(one.comment), frozenset(member.name for member in one.member)
             if key is None or (table, one.name) not in self._forms.places(key):

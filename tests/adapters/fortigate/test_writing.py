@@ -146,6 +146,24 @@ def test_a_group_that_was_made_a_folder_is_a_group_again(rig: Rig, adapter: Fort
     assert planned(adapter, site).empty
 
 
+def test_two_groups_that_differ_in_case_alone_are_read_apart(rig: Rig, adapter: FortigateAdapter) -> None:
+    upper = replace(WEB, name=WEB.name.upper())
+    for address in SOURCES[:3]:
+        made = objects(Group(upper, frozenset({address})), Group(WEB, frozenset({"10.7.0.1"})))
+        reconcile(adapter, made)
+    have = adapter.read(EVERYTHING).objects
+    steps = diff(
+        have, Intent(DEVICE, objects(Group(upper, frozenset({"10.7.0.2"})), Group(WEB, frozenset({"10.7.0.1"}))))
+    )
+    for _ in range(2):
+        adapter.apply(plan(DEVICE, steps, have, adapter.capabilities, adapter.limits), FENCE)
+        have = {**have, WEB: Group(WEB, frozenset({"10.7.0.1"})), upper: Group(upper, frozenset({"10.7.0.2"}))}
+        steps = diff(
+            have, Intent(DEVICE, objects(Group(upper, frozenset({"10.7.0.3"})), Group(WEB, frozenset({"10.7.0.3"}))))
+        )
+    assert {one for one in rig.device.objects("firewall/address") if one.startswith("fb_10")} == {"fb_10.7.0.3"}
+
+
 def test_what_was_left_behind_is_told_and_taken_away(rig: Rig, adapter: FortigateAdapter) -> None:
     reconcile(adapter, shop(SOURCES[0]))
     body = {"name": "fb_10.7.7.7", "subnet": "10.7.7.7/32", "comment": "fb:fb:10.7.7.7"}
