@@ -71,8 +71,13 @@ class Lists:
             if sent:
                 self._settle(sent)
 
+    def growing(self, wanted: Mapping[Spot, frozenset[str]]) -> bool:
+        """Whether a list has to become larger for these members."""
+        there = self._known.lists
+        return any(spot in there and len(members) > there[spot].told.size for spot, members in wanted.items())
+
     def drop(self, spots: Iterable[Spot]) -> dict[Spot, str]:
-        """These lists go; those that somebody else's entry names stay without members, with the reason."""
+        """These lists go; those that somebody else's entry names, or that do not go, stay without members, with the reason."""
         kept: dict[Spot, str] = {}
         going = set()
         for spot in spots:
@@ -82,10 +87,16 @@ class Lists:
                 kept[spot] = words
             else:
                 going.add(told.id)
-        if going:
-            self._reader.settled(lambda one: one.id in going)
-        for spot in [spot for spot, held in self._known.lists.items() if held.told.id in going]:
-            del self._known.lists[spot]
+        still = (
+            {one.id: one for one in self._reader.settled(lambda one: one.id in going) if one.failed} if going else {}
+        )
+        for spot, held in [(spot, held) for spot, held in self._known.lists.items() if held.told.id in going]:
+            found = still.get(held.told.id)
+            if found is None:
+                del self._known.lists[spot]
+            else:
+                kept[spot] = f"{found.state}: {found.message}"
+                self._known.put(spot, found, held.members)
         self.bring(dict.fromkeys(kept, frozenset()))
         return kept
 
@@ -153,7 +164,7 @@ class Lists:
 
     def _take(self, spot: Spot, change: Change, told: PrefixList) -> None:
         held = self._known.lists.get(spot)
-        before, version = (held.members, held.told.version) if held else (frozenset(), told.version - 1)
+        before, version = (held.members, held.told.version) if held else (frozenset(), 0)
         if not told.failed and (change.add or change.remove or not held) and told.version == version + 1:
             self._reader.note(told, before - set(change.remove) | set(change.add))
         self._known.put(spot, told, self._reader.members(told))

@@ -5,7 +5,7 @@ that is missing, or one too many, is told as an attachment that does not stand. 
 attached any more they go before the register forgets them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from adapters.aws.canonical import canonical
 from adapters.aws.client import Client
@@ -56,7 +56,10 @@ class Writer:
         now = self._known.objects()
         ends = {step.key: self._end(step, now) for step in steps}
         after = {key: value for key, value in {**now, **ends}.items() if value is not None}
-        self._lists.bring(self._wanted(ends))
+        wanted = self._wanted(ends)
+        if self._lists.growing(wanted):
+            self.fit(besides=wanted)
+        self._lists.bring(wanted)
         if any(isinstance(value, Attachment) for value in after.values()):
             self._record(ends)
             self._permits.bring(after, ends)
@@ -66,9 +69,10 @@ class Writer:
         stayed = self._lists.drop(self._leaving(ends))
         return {key: words for (key, _), words in stayed.items() if ends.get(key) is None}
 
-    def fit(self) -> None:
-        """No list larger than it should be: its size weighs wherever it is referred to."""
-        self._lists.bring({spot: held.members for spot, held in self._known.lists.items()}, fitting=True)
+    def fit(self, *, besides: Collection[Spot] = ()) -> None:
+        """No list, besides these, larger than it should be: its size weighs wherever it is referred to."""
+        there = {spot: held.members for spot, held in self._known.lists.items() if spot not in besides}
+        self._lists.bring(there, fitting=True)
 
     # ---- what a phase asks for
 

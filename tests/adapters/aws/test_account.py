@@ -1,8 +1,10 @@
 """What the suite does not ask: quotas, drift, entries of others, throttling, and calls."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from adapters.aws import scope as scope_module
 from adapters.conformance.site import BANK, CART, HTTPS, MAIL, WEB, Site, Terms, group_key, line, objects
 from bridge.contract import DeviceConfig
 from bridge.errors import Busy, Denied, Rejected
+from bridge.lab.devices.aws.prefixlists import PrefixLists
 from bridge.lab.devices.aws.rig import AwsRig, aws_rig
 from bridge.model.examination import Condition
 from bridge.model.identity import Kind
@@ -127,6 +130,33 @@ def test_at_the_quota_entries_go_before_others_come_and_else_after(site: Account
         assert [word.removesuffix("SecurityGroupIngress") for word in dict.fromkeys(words)] == order
         assert site.allowed(SOURCES[0], 3000)
         assert not site.allowed(SOURCES[0], 1000)
+
+
+def test_what_one_list_gives_up_another_may_have_at_once(site: Account) -> None:
+    adapter = site.open(headroom=0)
+    lines = [line("a", CART, protocol=Protocol.TCP, ports=HTTPS), line("b", WEB, protocol=Protocol.UDP)]
+    for first, second in ((40, 10), (10, 45)):
+        groups = objects(Group(CART, frozenset(SOURCES[:first])), Group(WEB, frozenset(SOURCES[100 : 100 + second])))
+        wanted = site.terms.shop(lines=lines) | objects(Ports(HTTPS, (PortRange(443, 443),))) | groups
+        site.bring(adapter, wanted)
+        assert not site.left(site.open(headroom=0), wanted)
+
+
+def test_a_list_that_does_not_go_is_named_and_stays_without_members(
+    site: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = PrefixLists._begin
+
+    def fails(desk: PrefixLists, found: Any, what: str, end: Callable[[], None]) -> Any:  # noqa: ANN401
+        failed = partial(setattr, found, "state", "delete-failed")
+        return begin(desk, found, what, failed if what == "delete" else end)
+
+    monkeypatch.setattr(PrefixLists, "_begin", fails)
+    adapter = site.open()
+    site.bring(adapter, objects(Group(CART, frozenset(SOURCES[:2]))))
+    outcome = site.bring(adapter, {})
+    assert set(outcome.refused) == {CART}
+    assert adapter.read(EVERYTHING).objects == {CART: Group(CART)}
 
 
 def test_a_list_grows_in_a_call_of_its_own_and_shrinks_at_the_end(site: Account) -> None:
