@@ -129,7 +129,8 @@ class Wanted:
                 self._touch(self.views[key], self.views[key].part(delta))
         self._admit(deltas, first)
         due = self._feeding.count(row for row in work.rows if row.key in self.views)
-        if due or any(self.views[key].pushed for key in refused & self.views.keys()):
+        edited = any(row.key.kind is Kind.RULE_LIST for row in work.rows) and any(v.pushed for v in self.views.values())
+        if due or edited or any(self.views[key].pushed for key in refused & self.views.keys()):
             self._push(refused)
 
     def review(self) -> None:
@@ -228,8 +229,12 @@ class Wanted:
         return True
 
     def _push(self, refused: frozenset[ObjectKey]) -> None:
-        """Say which groups are pushed from now on; that becomes a step of the next plan, as every change."""
-        for view in self._feeding.choose(self.views, refused):
+        """Say which groups are pushed from now on; that becomes a step of the next plan, as every change.
+
+        None of those that a Deny names: pushed entries may be lost or cut without a word, and then it would not stop them.
+        """
+        stopping = stopped_with(self._lists().values()) if self._limits.feeds else frozenset()
+        for view in self._feeding.choose(self.views, refused | stopping):
             view.pushed = not view.pushed
             self._touch(view, {view.key})
 

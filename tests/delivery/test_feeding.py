@@ -3,6 +3,7 @@
 from bridge.model.capabilities import Limits
 from bridge.model.intent import Group, Intent
 from bridge.model.plan import Op
+from bridge.model.policy import Action
 from bridge.policy.diff import diff
 from bridge.policy.feeding import LEAST
 from tests.delivery.bench import Bench, addresses, bank, group, line, named, rules
@@ -88,3 +89,18 @@ def test_a_move_is_a_step_that_a_person_can_read() -> None:
     (step,) = diff({BUSY: before}, Intent("edge", {BUSY: after}))
     assert step.op is Op.UPDATE
     assert str(step).endswith("{10.0.0.1} -> {pushed, 10.0.0.1}")
+
+
+def test_a_group_that_a_deny_names_is_no_feed_and_one_that_comes_to_be_named_by_one_is_none_any_longer() -> None:
+    """A device may lose what was pushed without a word: then nobody would be stopped."""
+    bench = _bench()
+    bench.state.want(rules(line(BUSY, action=Action.DENY), line(QUIET)))
+    _churn(bench)
+    assert not _held(bench, BUSY).pushed
+    bench.state.want(rules(line(BUSY), line(QUIET)))
+    _churn(bench, LEAST)
+    assert _held(bench, BUSY).pushed
+    bench.state.want(rules(line(BUSY, action=Action.DENY), line(QUIET)))
+    bench.settle()
+    assert not _held(bench, BUSY).pushed
+    assert bench.members(BUSY) == bench.state.members[BUSY].keys()
