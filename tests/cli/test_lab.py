@@ -39,7 +39,7 @@ def test_one_line_then_service_until_sigterm(arguments: list[str], path: str) ->
 def test_an_unknown_kind_and_a_taken_port() -> None:
     with start("lab", "device", "toaster") as process:
         _, err = process.communicate(timeout=60)
-    assert (process.returncode, "no simulator for toaster; there are bigip" in err) == (2, True)
+    assert (process.returncode, "no simulator for toaster; there are aws, bigip" in err) == (2, True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for what in (["cluster"], ["device", "bigip"]):
