@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from adapters.aws.scope import FAMILIES, Scope, family
-from bridge.errors import Unsupported
 from bridge.model.addresses import canonical_member, networks
-from bridge.model.identity import ObjectKey
+from bridge.model.canonical import check_line, check_number, check_ports, expressed, in_order, lines
 from bridge.model.intent import (
     Attachment,
     DeviceObject,
@@ -18,11 +17,9 @@ from bridge.model.intent import (
     RuleList,
     Shard,
 )
-from bridge.model.policy import NUMBERS, Action, PortRange, Protocol, Tier
+from bridge.model.policy import Action, PortRange
 from bridge.model.ports import merged
-from bridge.model.tiers import attachment
-
-_WITH_PORTS, _WITH_TYPES = (Protocol.TCP, Protocol.UDP, Protocol.SCTP), (Protocol.ICMP, Protocol.ICMPV6)
+from bridge.model.tiers import attachments
 
 
 def normalize(intent: Intent, scope: Scope) -> Objects:
@@ -30,18 +27,8 @@ def normalize(intent: Intent, scope: Scope) -> Objects:
 
     Unsupported names every object that cannot be expressed, each with the reason.
     """
-    found: dict[ObjectKey, DeviceObject] = {}
-    problems: dict[str, str] = {}
-    for key, value in intent.objects.items():
-        try:
-            found[key] = canonical(value, scope)
-        except ValueError as error:
-            problems[str(key)] = str(error)
-    if problems:
-        raise Unsupported(intent.device, problems)
-    if scope.attach:
-        found.update({one.key: one for one in map(attachment, Tier) if one.policy in found})
-    return found
+    found = expressed(intent, lambda value: canonical(value, scope))
+    return found | attachments(found) if scope.attach else found
 
 
 def canonical(value: DeviceObject, scope: Scope) -> DeviceObject:
@@ -56,10 +43,8 @@ def canonical(value: DeviceObject, scope: Scope) -> DeviceObject:
         case Ports():
             return replace(value, ports=_ports(value.ports))
         case RuleList():
-            entries = tuple(sorted(map(_entry, value.entries), key=lambda entry: entry.name))
-            if len({entry.name for entry in entries}) != len(entries):
-                raise ValueError("two lines have one name")
-            return replace(value, entries=entries)
+            entries = lines(value.entries, _entry)
+            return replace(value, entries=tuple(sorted(entries, key=lambda entry: entry.name)))
         case Policy():
             return replace(value, lists=tuple(dict.fromkeys(value.lists)))
         case Attachment():
@@ -84,34 +69,17 @@ def _members(members: frozenset[str], scope: Scope) -> frozenset[str]:
 def _ports(ports: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
     if not ports:
         raise ValueError("an empty set of ports would match nothing where its line says every port")
-    for port in ports:
-        if not 0 <= port.first <= port.last <= 65535:
-            raise ValueError(f"{port} is no range of ports from 0 to 65535")
+    check_ports(ports)
     return merged(ports)
 
 
 def _entry(entry: RuleEntry) -> RuleEntry:
-    problem = _problem(entry)
-    if problem:
-        raise ValueError(f"line {entry.name}: {problem}")
-    return replace(
-        entry,
-        sources=tuple(sorted(set(entry.sources))),
-        destinations=tuple(sorted(set(entry.destinations))),
-        icmp=tuple(sorted(set(entry.icmp), key=str)),
-    )
-
-
-def _problem(entry: RuleEntry) -> str:
     if entry.action is not Action.ALLOW:
-        return f"security groups have no {entry.action}"
-    if entry.log or entry.bandwidth:
-        return "nothing limits the rate here" if entry.bandwidth else "security groups log nothing"
-    if not entry.sources or not entry.destinations:
-        return "without a source or a destination it would match any"
-    if (entry.ports and entry.protocol not in _WITH_PORTS) or (entry.icmp and entry.protocol not in _WITH_TYPES):
-        return f"{entry.protocol} has no {'ports' if entry.ports else 'types'}"
-    named = entry.number in NUMBERS.values() if entry.protocol is Protocol.OTHER else entry.number != 0
-    if named or not 0 <= entry.number <= 255:
-        return f"{entry.protocol} does not go with number {entry.number}"
-    return ""
+        raise ValueError(f"line {entry.name}: security groups have no {entry.action}")
+    if entry.bandwidth:
+        raise ValueError(f"line {entry.name}: nothing limits the rate here")
+    if entry.log:
+        raise ValueError(f"line {entry.name}: security groups log nothing")
+    check_line(entry)
+    check_number(entry, range(256))
+    return replace(in_order(entry), icmp=tuple(sorted(set(entry.icmp), key=str)))

@@ -6,9 +6,8 @@ from dataclasses import replace
 from adapters.bigip.names import entry_name, key_problem
 from adapters.bigip.scope import Scope
 from adapters.bigip.translate import PLACEHOLDER, ports_key_order
-from bridge.errors import Unsupported
 from bridge.model.addresses import canonical_member
-from bridge.model.identity import ObjectKey
+from bridge.model.canonical import check_line, check_ports, expressed, in_order, lines
 from bridge.model.intent import (
     Attachment,
     DeviceObject,
@@ -22,10 +21,7 @@ from bridge.model.intent import (
     Shard,
 )
 from bridge.model.policy import PortRange, Protocol
-from bridge.model.tiers import attachment
-
-_WITH_PORTS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.SCTP})
-_ICMP = frozenset({Protocol.ICMP, Protocol.ICMPV6})
+from bridge.model.tiers import attachments
 
 
 def normalize(intent: Intent, scope: Scope) -> Objects:
@@ -33,20 +29,14 @@ def normalize(intent: Intent, scope: Scope) -> Objects:
 
     Unsupported names every object that cannot be expressed, each with the reason.
     """
-    objects: dict[ObjectKey, DeviceObject] = {}
-    problems: dict[str, str] = {}
-    for key, value in intent.objects.items():
-        try:
-            objects[key] = _canonical(value, scope.fqdn)
-            _check_limits(value, scope.bandwidth)
-        except ValueError as error:
-            problems[str(key)] = str(error)
-    if problems:
-        raise Unsupported(intent.device, problems)
-    if scope.attach:
-        wanted = (attachment(tier) for tier in scope.slots)
-        objects.update({one.key: one for one in wanted if one.policy in objects})
-    return objects
+
+    def express(value: DeviceObject) -> DeviceObject:
+        canonical = _canonical(value, scope.fqdn)
+        _check_limits(value, scope.bandwidth)
+        return canonical
+
+    objects = expressed(intent, express)
+    return objects | attachments(objects, scope.slots) if scope.attach else objects
 
 
 def _check_limits(value: DeviceObject, known: Collection[str]) -> None:
@@ -68,7 +58,7 @@ def _canonical(value: DeviceObject, fqdn: bool) -> DeviceObject:
         case Ports():
             return replace(value, ports=_ports(value))
         case RuleList():
-            return _rule_list(value)
+            return replace(value, entries=lines(value.entries, _entry))
         case Policy():
             return replace(value, lists=tuple(dict.fromkeys(value.lists)))
         case Attachment():
@@ -97,34 +87,14 @@ def _members(members: frozenset[str]) -> frozenset[str]:
 def _ports(value: Ports) -> tuple[PortRange, ...]:
     if not value.ports:
         raise ValueError("an empty set of ports would match every port")
-    for port in value.ports:
-        if not 1 <= port.first <= port.last <= 65535:
-            raise ValueError(f"{port} is no range of ports from 1 to 65535")
+    check_ports(value.ports, lowest=1)
     return ports_key_order(value.ports)
 
 
-def _rule_list(value: RuleList) -> RuleList:
-    entries = tuple(_entry(entry) for entry in value.entries)
-    if len({entry.name for entry in entries}) != len(entries):
-        raise ValueError("two lines have one name")
-    return replace(value, entries=entries)
-
-
 def _entry(entry: RuleEntry) -> RuleEntry:
-    if not entry.sources or not entry.destinations:
-        raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
-    if entry.ports and entry.protocol not in _WITH_PORTS:
-        raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
-    if entry.icmp and entry.protocol not in _ICMP:
-        raise ValueError(f"line {entry.name}: {entry.protocol} has no types of ICMP")
+    check_line(entry)
     if any(255 in (one.type, one.code) for one in entry.icmp) or entry.number > 254:
         raise ValueError(f"line {entry.name}: {entry.traffic} would match too much, 255 stands for any on this device")
     if (entry.protocol is Protocol.OTHER) != (entry.number > 0):
         raise ValueError(f"line {entry.name}: a number is of a protocol without a name")
-    return replace(
-        entry,
-        name=entry_name(entry.name),
-        sources=tuple(sorted(set(entry.sources))),
-        destinations=tuple(sorted(set(entry.destinations))),
-        icmp=tuple(sorted(set(entry.icmp))),
-    )
+    return replace(in_order(entry), name=entry_name(entry.name))

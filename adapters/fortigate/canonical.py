@@ -6,9 +6,8 @@ from adapters.fortigate.addresses import FQDN, NOWHERE
 from adapters.fortigate.groups import ODD
 from adapters.fortigate.names import COMMENT_LENGTH, Names, line_name
 from adapters.fortigate.scope import Scope
-from adapters.fortigate.services import PORTED, TYPED
-from bridge.errors import Unsupported
 from bridge.model.addresses import canonical_member
+from bridge.model.canonical import check_line, check_number, check_ports, expressed, in_order, lines
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.identity import Scope as KeyScope
 from bridge.model.intent import (
@@ -23,9 +22,9 @@ from bridge.model.intent import (
     RuleList,
     Shard,
 )
-from bridge.model.policy import NUMBERS, Action, PortRange, Protocol, Tier
+from bridge.model.policy import Action, PortRange
 from bridge.model.ports import merged
-from bridge.model.tiers import attachment
+from bridge.model.tiers import attachments
 
 RULES = (Kind.RULE_LIST, Kind.POLICY, Kind.ATTACHMENT)
 _NOBODY = frozenset({*NOWHERE, ODD})
@@ -38,21 +37,13 @@ def normalize(intent: Intent, scope: Scope, names: Names) -> Objects:
 
     Unsupported names every object that cannot be expressed, each with the reason.
     """
-    objects: dict[ObjectKey, DeviceObject] = {}
-    problems: dict[str, str] = {}
-    for key, value in intent.objects.items():
-        try:
-            canonical = _canonical(value, scope, names)
-        except ValueError as error:
-            problems[str(key)] = str(error)
-            continue
-        if scope.policies or key.kind not in RULES:
-            objects[key] = canonical
-    if problems:
-        raise Unsupported(intent.device, problems)
-    if scope.policies and scope.attach:
-        objects.update({one.key: one for one in map(attachment, Tier) if one.policy in objects})
-    return objects
+
+    def express(value: DeviceObject) -> DeviceObject | None:
+        canonical = _canonical(value, scope, names)
+        return canonical if scope.policies or value.key.kind not in RULES else None
+
+    objects = expressed(intent, express)
+    return objects | attachments(objects) if scope.policies and scope.attach else objects
 
 
 def _canonical(value: DeviceObject, scope: Scope, names: Names) -> DeviceObject:
@@ -67,7 +58,7 @@ def _canonical(value: DeviceObject, scope: Scope, names: Names) -> DeviceObject:
         case Ports():
             return replace(value, ports=_ports(value))
         case RuleList():
-            return _rule_list(value)
+            return replace(value, entries=lines(value.entries, _entry))
         case Policy():
             return replace(value, lists=tuple(dict.fromkeys(value.lists)))
         case Attachment():
@@ -127,37 +118,15 @@ def _members(members: frozenset[str], scope: Scope) -> frozenset[str]:
 def _ports(value: Ports) -> tuple[PortRange, ...]:
     if not value.ports:
         raise ValueError("an empty set of ports would match every port")
-    for port in value.ports:
-        if not 0 <= port.first <= port.last <= 65535:
-            raise ValueError(f"{port} is no range of ports from 0 to 65535")
+    check_ports(value.ports)
     return merged(value.ports)
 
 
-def _rule_list(value: RuleList) -> RuleList:
-    entries = tuple(_entry(entry) for entry in value.entries)
-    if len({entry.name for entry in entries}) != len(entries):
-        raise ValueError("two lines have one name")
-    return replace(value, entries=entries)
-
-
 def _entry(entry: RuleEntry) -> RuleEntry:
-    if not entry.sources or not entry.destinations:
-        raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
+    check_line(entry)
     if entry.action is Action.PASS:
         raise ValueError(f"line {entry.name}: a FortiGate has no Pass, for no tier follows")
-    if entry.ports and entry.protocol not in PORTED:
-        raise ValueError(f"line {entry.name}: {entry.protocol} has no ports")
-    if entry.icmp and entry.protocol not in TYPED:
-        raise ValueError(f"line {entry.name}: {entry.protocol} has no types of ICMP")
     if entry.bandwidth:
         raise ValueError(f"line {entry.name}: nothing limits the rate here, so {entry.bandwidth} cannot")
-    named = entry.number in NUMBERS.values() if entry.protocol is Protocol.OTHER else entry.number != 0
-    if named or entry.number > 254 or (entry.protocol is Protocol.OTHER and entry.number < 1):
-        raise ValueError(f"line {entry.name}: {entry.protocol} does not go with number {entry.number}")
-    return replace(
-        entry,
-        name=line_name(entry.name),
-        sources=tuple(sorted(set(entry.sources))),
-        destinations=tuple(sorted(set(entry.destinations))),
-        icmp=tuple(sorted(set(entry.icmp))),
-    )
+    check_number(entry, range(1, 255))
+    return replace(in_order(entry), name=line_name(entry.name))

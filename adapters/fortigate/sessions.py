@@ -10,8 +10,8 @@ from contextlib import suppress
 import msgspec
 
 from adapters.fortigate.client import Client, Refusal
-from bridge.model.flows import WITH_PORTS, Flow
-from bridge.model.policy import NUMBERS, Protocol
+from bridge.model.flows import Flow
+from bridge.model.policy import NUMBERS, WITH_PORTS, Protocol
 
 _PAGE = 1000  # the most that one call shows
 _MOST = 50  # pages; who has more flows than that is asked again at the next turn

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from bridge.model.addresses import canonical_address
-from bridge.model.policy import Protocol
-
-WITH_PORTS = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
-"""The protocols of which a flow can be told exactly. All others have no ports, and their flows end by themselves."""
+from bridge.model.policy import WITH_PORTS, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """One tracked flow, from who opened it to whom, with addresses as the device sees them where it decides.
+
+    Only of a protocol with ports: no flow of another can be told exactly, and they end by themselves.
 
     There is no flow without a source, nor with anything else left open: ValueError where an address is not one single address of a host,
     both of one family, where a port is not of 1 to 65535, or where the protocol has no ports. Addresses become canonical.

@@ -55,6 +55,9 @@ NUMBERS: Mapping[Protocol, int] = {
 }
 """The IP protocols that have a name here. OTHER never stands for one of these."""
 
+WITH_PORTS, WITH_TYPES = (Protocol.TCP, Protocol.UDP, Protocol.SCTP), (Protocol.ICMP, Protocol.ICMPV6)
+"""The protocols that have ports, and those that have types of messages."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class PortRange:

@@ -1,7 +1,9 @@
 """Which objects of a device belong to which tier: one policy each, and where it is attached."""
 
+from collections.abc import Iterable
+
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import Attachment
+from bridge.model.intent import Attachment, Objects
 from bridge.model.policy import Tier
 
 SCOPES = {Tier.CLUSTER: Scope.CLUSTER, Tier.NAMESPACE: Scope.NAMESPACE, Tier.SERVICE: Scope.SERVICE}
@@ -15,6 +17,11 @@ def policy_key(tier: Tier) -> ObjectKey:
 def attachment(tier: Tier) -> Attachment:
     """Our policy of this tier standing where the device enforces it."""
     return Attachment(ObjectKey(Kind.ATTACHMENT, "", SCOPES[tier]), policy_key(tier))
+
+
+def attachments(objects: Objects, tiers: Iterable[Tier] = Tier) -> dict[ObjectKey, Attachment]:
+    """The attachments, in these tiers, of the policies that are among the objects."""
+    return {one.key: one for one in map(attachment, tiers) if one.policy in objects}
 
 
 def tier_of(key: ObjectKey) -> Tier:

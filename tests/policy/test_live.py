@@ -5,9 +5,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 
 from bridge.model.capabilities import Form
-from bridge.model.flows import WITH_PORTS, Flow
+from bridge.model.flows import Flow
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject, Group
+from bridge.model.policy import WITH_PORTS
 from bridge.policy.compile import compile_policy
 from bridge.policy.live import Court, senders
 from tests.policy import device

@@ -5,13 +5,13 @@ stand, and are read, by name.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bridge.errors import Unsupported
 from bridge.lab.devices.memory.checks import NAME_LENGTH
 from bridge.lab.devices.memory.contents import AddressSet, Body, Bundle, Entry, EntrySet, PortSet, Stored
 from bridge.model.addresses import canonical_member, sort_key
+from bridge.model.canonical import check_line, check_number, check_ports, expressed, in_order, lines
 from bridge.model.capabilities import Form
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import (
@@ -27,11 +27,10 @@ from bridge.model.intent import (
     Shard,
     whole,
 )
-from bridge.model.policy import NUMBERS, Action, IcmpType, PortRange, Protocol, Tier
+from bridge.model.policy import NUMBERS, Action, IcmpType, PortRange, Protocol
 from bridge.model.ports import merged
-from bridge.model.tiers import attachment
+from bridge.model.tiers import attachments
 
-_WITH_PORTS, _WITH_TYPES = (Protocol.TCP, Protocol.UDP, Protocol.SCTP), (Protocol.ICMP, Protocol.ICMPV6)
 _NUMBERED = {number: protocol for protocol, number in NUMBERS.items()}
 _BODIES: dict[Kind, type[Body]] = {
     Kind.GROUP: AddressSet,
@@ -82,20 +81,13 @@ class Translator:
 
     def normalize(self, intent: Intent, *, attach: bool) -> Objects:
         """The intent as it is read back. Unsupported names each object that the device cannot express."""
-        found: dict[ObjectKey, DeviceObject] = {}
-        problems: dict[str, str] = {}
-        for key, value in intent.objects.items():
-            try:
-                gathered = whole(value, intent.objects)
-                if gathered is not None:
-                    found[key] = self.canonical(gathered)
-            except ValueError as error:
-                problems[str(key)] = str(error)
-        if problems:
-            raise Unsupported(intent.device, problems)
-        if attach:
-            found.update({one.key: one for one in map(attachment, Tier) if one.policy in found})
-        return found
+
+        def express(value: DeviceObject) -> DeviceObject | None:
+            gathered = whole(value, intent.objects)
+            return self.canonical(gathered) if gathered is not None else None
+
+        found = expressed(intent, express)
+        return found | attachments(found) if attach else found
 
     def canonical(self, value: DeviceObject) -> DeviceObject:
         """One object as it is read back. ValueError says why it cannot be expressed."""
@@ -107,7 +99,7 @@ class Translator:
             case Shard():
                 raise ValueError("groups have no parts here")
             case Ports():
-                return replace(value, ports=_joined(value.ports))
+                return replace(value, ports=_ports(value.ports))
             case RuleList():
                 return replace(value, entries=self._entries(value.entries))
             case Policy():
@@ -116,36 +108,20 @@ class Translator:
                 return value
 
     def _entries(self, entries: tuple[RuleEntry, ...]) -> tuple[RuleEntry, ...]:
-        made = [self._entry(entry) for entry in entries]
-        if len({entry.name for entry in made}) != len(made):
-            raise ValueError("two lines have one name")
-        return tuple(made if self.form is Form.FLAT else sorted(made, key=lambda entry: entry.name))
+        made = lines(entries, self._entry)
+        return made if self.form is Form.FLAT else tuple(sorted(made, key=lambda entry: entry.name))
 
     def _entry(self, entry: RuleEntry) -> RuleEntry:
-        problem = self._problem(entry)
-        if problem:
-            raise ValueError(f"line {entry.name}: {problem}")
-        return replace(
-            entry,
-            sources=tuple(sorted(set(entry.sources))),
-            destinations=tuple(sorted(set(entry.destinations))),
-            icmp=tuple(sorted(set(entry.icmp))),
-        )
-
-    def _problem(self, entry: RuleEntry) -> str:
         allows = self.form is Form.ALLOW_ONLY
         if entry.action is Action.PASS or (allows and entry.action is not Action.ALLOW):
-            return f"the device has no {entry.action}"
-        if entry.bandwidth or (allows and entry.log):
-            return "nothing limits the rate here" if entry.bandwidth else "the device logs nothing"
-        if not entry.sources or not entry.destinations:
-            return "without a source or a destination it would match any"
-        if entry.ports and entry.protocol not in _WITH_PORTS:
-            return f"{entry.protocol} has no ports"
-        if entry.icmp and entry.protocol not in _WITH_TYPES:
-            return f"{entry.protocol} has no types"
-        named = entry.number in _NUMBERED if entry.protocol is Protocol.OTHER else entry.number != 0
-        return f"{entry.protocol} does not go with number {entry.number}" if named else ""
+            raise ValueError(f"line {entry.name}: the device has no {entry.action}")
+        if entry.bandwidth:
+            raise ValueError(f"line {entry.name}: nothing limits the rate here")
+        if allows and entry.log:
+            raise ValueError(f"line {entry.name}: the device logs nothing")
+        check_line(entry)
+        check_number(entry, range(256))
+        return in_order(entry)
 
     # ---- there and back
 
@@ -211,12 +187,8 @@ def _key(name: str, keys: Mapping[str, ObjectKey]) -> ObjectKey:
     return keys.get(name) or ObjectKey(Kind.GROUP, "?", Scope.BUILTIN, "", name)
 
 
-def _joined(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
-    """Ports in as few ranges as there can be. ValueError where there are none, or one is no port."""
-    spans = merged(ports)
-    if not spans:
+def _ports(ports: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
+    if not ports:
         raise ValueError("an empty set of ports would match nothing where its line says every port")
-    wrong = next((span for span in ports if not 0 <= span.first <= span.last <= 65535), None)
-    if wrong:
-        raise ValueError(f"{wrong} is no range of ports from 0 to 65535")
-    return spans
+    check_ports(ports)
+    return merged(ports)
