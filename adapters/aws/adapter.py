@@ -16,7 +16,7 @@ from adapters.aws.names import NAME_LENGTH, Names
 from adapters.aws.reading import Reader
 from adapters.aws.room import refusals
 from adapters.aws.scope import FAMILIES, Scope, problems
-from adapters.aws.writer import Writer, final, members_only
+from adapters.aws.writer import Writer, final, members_only, phases_of
 from bridge.contract import DeviceConfig
 from bridge.errors import Drifted, FencedOff, NotOwned, Rejected
 from bridge.model.capabilities import Capabilities, Form, Limits
@@ -220,7 +220,7 @@ class AwsAdapter:
             if known.fence == FenceState():
                 writer.raise_fence(fence)
             writer.tidy()
-            for phase in plan.phases:
+            for phase in phases_of(plan, known):
                 refused.update(writer.phase(phase))
             writer.fit()
             done = True

@@ -71,6 +71,12 @@ class Lists:
             if sent:
                 self._settle(sent)
 
+    def before_arrivals(self, wanted: Mapping[Spot, frozenset[str]]) -> dict[Spot, frozenset[str]]:
+        """As `wanted`, with each address that leaves one of these lists for another kept out of where it goes."""
+        there = {spot: held.members if (held := self._known.lists.get(spot)) else frozenset() for spot in wanted}
+        leaving = frozenset().union(*(there[spot] - members for spot, members in wanted.items()))
+        return {spot: members - (leaving - there[spot]) for spot, members in wanted.items()}
+
     def growing(self, wanted: Mapping[Spot, frozenset[str]]) -> bool:
         """Whether a list has to become larger for these members."""
         there = self._known.lists

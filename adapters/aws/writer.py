@@ -5,7 +5,9 @@ that is missing, or one too many, is told as an attachment that does not stand. 
 attached any more they go before the register forgets them.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from adapters.aws.canonical import canonical
 from adapters.aws.client import Client
@@ -20,7 +22,7 @@ from adapters.aws.scope import FAMILIES, V6, family
 from bridge.errors import Drifted
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Attachment, DeviceObject, FenceState, Group, Shard
-from bridge.model.plan import Fence, Step
+from bridge.model.plan import Fence, Plan, Step
 
 Ends = Mapping[ObjectKey, DeviceObject | None]
 
@@ -59,6 +61,7 @@ class Writer:
         wanted = self._wanted(ends)
         if self._lists.growing(wanted):
             self.fit(besides=wanted)
+        self._lists.bring(self._lists.before_arrivals(wanted))
         self._lists.bring(wanted)
         if any(isinstance(value, Attachment) for value in after.values()):
             self._record(ends)
@@ -117,6 +120,27 @@ class Writer:
 def final(steps: Iterable[Step]) -> dict[ObjectKey, DeviceObject | None]:
     """How each object of a plan ends."""
     return {step.key: step.after for step in steps}
+
+
+def phases_of(plan: Plan, known: Known) -> Sequence[Sequence[Step]]:
+    """The phases of a plan; a single one where nothing but members of lists changes, and no list has to become larger.
+
+    Then each list has either what it had or what it is to have, which is all that the order of the phases is for; and what leaves one
+    list for another goes first in any case.
+    """
+    wanted = {key: value for key, value in final(plan.steps).items() if value is not None}
+    if not members_only(plan.steps) or not all(_fits(value, known) for value in wanted.values()):
+        return plan.phases
+    first = {step.key: step for step in reversed(plan.steps)}
+    return (tuple(replace(first[key], after=value) for key, value in wanted.items()),)
+
+
+def _fits(value: DeviceObject, known: Known) -> bool:
+    """Whether the lists that stand there take these members as they are, and none of them would go."""
+    counts = Counter(map(family, getattr(value, "members", ())))
+    spots = {(value.key, version): counts[version] for version in families(getattr(value, "members", ()))}
+    there = known.lists
+    return not known.stale(value) and all(spot in there and count <= there[spot].told.size for spot, count in spots.items())
 
 
 def members_only(steps: Iterable[Step]) -> bool:
