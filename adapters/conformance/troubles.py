@@ -27,7 +27,7 @@ READING: dict[Trouble, tuple[type[DeviceError], ...]] = {
     Trouble.ECHO: (DeviceError,),
 }
 WRITING = READING | {Trouble.MISSING: (Drifted,), Trouble.CONFLICT: (Drifted, NotOwned)}
-_PATIENCE = 1.0
+_PATIENCE = 2.0  # for an answer that never comes
 
 
 class Troubles(Bench):
@@ -43,7 +43,7 @@ class Troubles(Bench):
     def test_a_read_in_trouble_says_so(self, trouble: Trouble, log: pytest.LogCaptureFixture) -> None:
         site = self.terms.shop(SOURCES[0])
         self.reconcile(self.adapter, site)
-        reader = self._alone()
+        reader = self._alone(trouble)
         for _ in ("at the first call", "when it knows the device"):
             self.device.disturb(trouble)
             with self.refused(*READING[trouble]):
@@ -84,10 +84,10 @@ class Troubles(Bench):
         self.adapter.close()
         self._check_log(log)
 
-    def _alone(self) -> Adapter:
-        """An adapter without much patience, and no other that is logged in."""
+    def _alone(self, trouble: Trouble) -> Adapter:
+        """An adapter that waits no longer than this trouble needs, and no other that is logged in."""
         self.adapter.close()
-        return self.open(timeout=_PATIENCE)
+        return self.open(timeout=_PATIENCE) if trouble is Trouble.SILENCE else self.open()
 
     def _plan(self, before: Site, after: Site) -> Plan:
         self.fresh()
@@ -97,8 +97,8 @@ class Troubles(Bench):
     def _disturbed(self, trouble: Trouble, before: Site, made: Plan) -> DeviceError | None:
         """Build, then apply with every write disturbed; how that ended."""
         self.fresh()
-        adapter = self._alone()
-        self.reconcile(adapter, before)
+        self.reconcile(self.adapter, before)
+        adapter = self._alone(trouble)
         adapter.read(EVERYTHING)
         self.device.disturb(trouble, writes=True)
         ended = self.tried(adapter, made)

@@ -105,9 +105,9 @@ class Reflector:
             self._thread.join(_JOIN_INTERVAL)
 
     @property
-    def alive(self) -> bool:
-        """Whether its thread runs, whatever the cluster does."""
-        return self._thread.is_alive()
+    def ended(self) -> bool:
+        """Whether its thread ran and does so no more, whatever the cluster does."""
+        return self._thread.ident is not None and not self._thread.is_alive()
 
     def health(self) -> Health:
         """How it stands. From any thread."""

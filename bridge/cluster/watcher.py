@@ -116,8 +116,8 @@ class ClusterWatcher:
 
     @property
     def ended(self) -> list[Resource]:
-        """The resources whose reflector does not run, before the start and after the end too."""
-        return [resource for resource, reflector in self._reflectors.items() if not reflector.alive]
+        """The resources whose reflector ran and does so no more; one that is about to begin is none of them."""
+        return [resource for resource, reflector in self._reflectors.items() if reflector.ended]
 
     def health(self) -> dict[Resource, Health]:
         """How each resource stands."""

@@ -192,12 +192,18 @@ def test_stopping_delivers_nothing_more(
     server: ApiServer, cluster: LabCluster, fold: Fold, watch: Callable[[], ClusterWatcher]
 ) -> None:
     watcher = watch()
+    assert watcher.ended == []
     watcher.stop()
+    assert watcher.ended == list(RESOURCES)
     eventually(lambda: server.watches == 0)
     before = fold.store
     cluster.create("namespaces", {"metadata": {"name": "late"}})
     assert fold.store == before
     assert {health.state for health in watcher.health().values()} == {State.STOPPED}
+
+
+def test_a_watch_that_is_about_to_begin_has_not_ended(connection: Connection) -> None:
+    assert ClusterWatcher(connection, None, SystemClock()).ended == []
 
 
 def test_status_is_applied_as_our_own(cluster: LabCluster, connection: Connection) -> None:
