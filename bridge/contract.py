@@ -12,13 +12,14 @@ Diff, guard, retries, ownership policy and persistence stay outside. Each error 
 Adapters are found by entry point in the group `fusion_bridge.adapters`; each names an AdapterFactory.
 """
 
+import re
 import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from bridge.errors import Denied
+from bridge.errors import Busy, Denied
 from bridge.model.capabilities import Capabilities, Limits
 from bridge.model.examination import Finding
 from bridge.model.flows import Flow
@@ -95,6 +96,65 @@ def _mark(path: str) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+class _Connection(Protocol):
+    def close(self) -> None: ...
+
+
+_C = TypeVar("_C", bound=_Connection)
+
+
+class Kept(Generic[_C]):
+    """One connection that is made with `trust` when it is first needed, and anew once a file behind `trust` was changed."""
+
+    def __init__(self, config: DeviceConfig, make: Callable[[DeviceConfig], _C]) -> None:
+        self._config = config
+        self._make = make
+        self._held: _C | None = None
+        self._mark: tuple[object, ...] = ()
+
+    def get(self) -> _C:
+        """The connection for the files as they are now; what was made with others is closed. Raises as `make` does."""
+        mark = trust_mark(self._config)
+        if mark != self._mark:
+            self.close()
+        if self._held is None:
+            self._held, self._mark = self._make(self._config), mark
+        return self._held
+
+    def close(self) -> None:
+        """End the connection; a later `get` makes another."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+# The alerts by which a TLS server says so (RFC 8446, 6.2), as OpenSSL names them.
+_REFUSES_OURS = re.compile(
+    r"ALERT_((BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)"
+)
+
+
+def unanswered(device: str, error: Exception, *, harmless: bool) -> Busy | Denied:
+    """What it means that a call over TLS was broken off: Denied where one side does not trust the other's certificate, else Busy.
+
+    `harmless`: the call only reads, or surely never reached the device. Otherwise the words say that a write may have taken effect.
+    """
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        text = (
+            "its certificate is not trusted; give its authority in caFile, or switch verification off for this device"
+        )
+        return Denied(device, f"{text} ({reason})")
+    if _REFUSES_OURS.search(reason):
+        text = "it does not accept the certificate that it was shown, if any; give one that it trusts in certFile and keyFile"
+        return Denied(device, f"{text} ({reason})")
+    if "UNEXPECTED_EOF" in reason:
+        reason += "; a device that asks for a certificate of ours may end a call so: see certFile and keyFile"
+    if harmless:
+        return Busy(device, f"no answer ({reason})")
+    return Busy(device, f"no answer to a write, which may have taken effect: read again ({reason})")
 
 
 class Adapter(Protocol):

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import httpx
 import tenacity
 
-from bridge.contract import DeviceConfig, always, trust, trust_mark
-from bridge.errors import Busy, Denied, DeviceError
+from bridge.contract import DeviceConfig, Kept, always, trust, unanswered
+from bridge.errors import Denied
 
 
 class Transport:
@@ -19,8 +19,7 @@ class Transport:
         self.device = config.name
         self.calls = 0
         self._config = config
-        self._client: httpx.Client | None = None
-        self._mark: tuple[object, ...] = ()
+        self._client = Kept(config, _client)
         self._token = ""
 
     def send(
@@ -36,7 +35,7 @@ class Transport:
 
         `permit` is asked at the last moment, once more for a repetition; a call without one only reads.
         """
-        client = self._opened()
+        client = self._client.get()
         sent = {"Authorization": f"Bearer {self._secret()}", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
@@ -49,7 +48,8 @@ class Transport:
                     return client.request(method, path, content=body, headers=sent)
         except httpx.TransportError as error:
             failure = error
-        raise self._meaning(failure, reads=permit is None)
+        unsent = isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout)
+        raise unanswered(self.device, failure, harmless=permit is None or unsent)
 
     def hide(self, text: str) -> str:
         """The unit's words without the token that it may repeat in them."""
@@ -57,9 +57,7 @@ class Transport:
 
     def close(self) -> None:
         """End the connection; a later call opens another."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._client.close()
 
     def _secret(self) -> str:
         """The token as it is now, so that a new one is taken without a restart."""
@@ -73,35 +71,18 @@ class Transport:
             raise Denied(self.device, "its token has characters that no header can have")  # and an error would quote it
         return self._token
 
-    def _meaning(self, error: httpx.TransportError, *, reads: bool) -> DeviceError:
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" in reason:
-            text = "its certificate is not trusted; give its authority in caFile, or switch verification off for this device"
-            return Denied(self.device, f"{text} ({reason})")
-        if "ALERT_" in reason:
-            text = "it does not accept the certificate that it was shown, if any; give one that it trusts in certFile and keyFile"
-            return Denied(self.device, f"{text} ({reason})")
-        if reads or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            return Busy(self.device, f"no answer ({reason})")
-        return Busy(self.device, f"no answer to a write, which may have taken effect: read again ({reason})")
 
-    def _opened(self) -> httpx.Client:
-        mark = trust_mark(self._config)
-        if self._client is not None and mark != self._mark:
-            self.close()  # a certificate was changed: what was made with the old one ends
-        if self._client is None:
-            # A quarter each for connecting and sending, half for the answer: together the longest that a call may take.
-            part = self._config.timeout / 4
-            self._client = httpx.Client(
-                base_url=self._config.url,
-                verify=trust(self._config) if self._config.url.startswith("https:") else False,
-                timeout=httpx.Timeout(part, read=2 * part),
-                limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
-                headers={"User-Agent": "fusion-bridge"},
-                trust_env=False,
-            )
-            self._mark = mark
-        return self._client
+def _client(config: DeviceConfig) -> httpx.Client:
+    # A quarter each for connecting and sending, half for the answer: together the longest that a call may take.
+    part = config.timeout / 4
+    return httpx.Client(
+        base_url=config.url,
+        verify=trust(config) if config.url.startswith("https:") else False,
+        timeout=httpx.Timeout(part, read=2 * part),
+        limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
+        headers={"User-Agent": "fusion-bridge"},
+        trust_env=False,
+    )
 
 
 def _attempts(*, repeatable: bool) -> tenacity.Retrying:
