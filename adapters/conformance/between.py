@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.conformance.bench import FENCE, Bench, examples
-from adapters.conformance.site import BANK, CART, DESTINATIONS, PACKETS, SOURCES, Site, line, objects
+from adapters.conformance.site import BANK, CART, DESTINATIONS, PACKETS, SOURCES, WEB, Site, line, objects
 from bridge.contract import Adapter
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import Group
@@ -41,6 +41,14 @@ class Between(Bench):
             self._move(self.adapter, site)
             verdicts = {self.device.moments()[-1].verdict(packet) for packet in PACKETS}
             assert (verdicts == {Verdict.UNMATCHED}) == (site is bare), verdicts
+
+    def test_a_prefix_that_takes_the_place_of_a_part_of_it_leaves_no_gap(self) -> None:
+        """In a group so large that an adapter may send what changes alone; and back."""
+        many = {f"10.9.0.{2 * number}" for number in range(36)}
+        for action in self.terms.actions:
+            for first in (SOURCES[0], "10.0.0.0/30", SOURCES[0]):
+                site = self.terms.shop(*many, first, lines=[line("first", action=action), line("then", source=WEB)])
+                self._move(self.adapter, site)
 
     def _each_action(self) -> Site:
         entries = [line(action.value, action=action) for action in self.terms.actions]

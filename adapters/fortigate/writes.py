@@ -19,6 +19,7 @@ from bridge.model.intent import DeviceObject, Group, Ports, Shard
 from bridge.model.plan import Step
 
 _LARGE, _FEW = 32, 4  # members of a group, and changes of it, for which those are less to send than the whole
+_GROUPS = 4  # in which several members change, from which on they are fewer calls as wholes, for all are read back together
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Draft:
     touched: set[Place] = field(default_factory=set)
     moved: dict[Place, frozenset[str]] = field(default_factory=dict)
     _delta: Counter[Place] = field(default_factory=Counter)
+    _few: dict[Place, tuple[ObjectKey, Group | Shard]] = field(default_factory=dict)
 
     @property
     def writes(self) -> list[Write]:
@@ -51,6 +53,7 @@ class Draft:
         for step in steps:
             if step.key.kind not in RULES and step.key != UNUSED:
                 self._entries(step)
+        self._change_few()
         rules = [step for step in steps if step.key.kind in RULES]
         before = self.known.ruled
         after = self._block(rules) if rules else before
@@ -80,18 +83,35 @@ class Draft:
                 self._change(step.key, spot, after)
 
     def _change(self, key: ObjectKey, spot: Place, value: DeviceObject) -> None:
-        """Few members of a large group go by themselves, those that leave first: the unit refuses one that is there, or that is not."""
         table, name = spot
         held = self.known.groups[table].get(name) if table in HOLDS else None
         if held is not None and held.sound and isinstance(value, Group | Shard):
             wanted = self._forms.members(table, value)
             if len(wanted) >= _LARGE and len(wanted ^ held.members) <= _FEW:
-                self.moved[spot] = wanted
-                for one in sorted(held.members - wanted):
-                    self.change.append(Write(key, "DELETE", place(table, name, "member", one)))
-                for one in sorted(wanted - held.members):
-                    self.change.append(Write(key, "POST", place(table, name, "member"), {"name": one}))
+                self._few[spot] = key, value
                 return
+        self._whole(key, spot, value)
+
+    def _change_few(self) -> None:
+        """Few members of a large group go by themselves; the unit refuses one that is there, or that is not.
+
+        Those that join come first: a prefix that takes the place of a part of it would else leave a gap, which opens where a policy denies.
+        """
+        known = self.known
+        wanted = {(table, name): self._forms.members(table, value) for (table, name), (_, value) in self._few.items()}
+        several = [spot for spot, names in wanted.items() if len(names ^ known.groups[spot[0]][spot[1]].members) > 1]
+        for spot, (key, value) in self._few.items():
+            if len(several) >= _GROUPS and spot in several:
+                self._whole(key, spot, value)
+                continue
+            table, name = spot
+            held, self.moved[spot] = known.groups[table][name].members, wanted[spot]
+            for one in sorted(wanted[spot] - held):
+                self.change.append(Write(key, "POST", place(table, name, "member"), {"name": one}))
+            for one in sorted(held - wanted[spot]):
+                self.change.append(Write(key, "DELETE", place(table, name, "member", one)))
+
+    def _whole(self, key: ObjectKey, spot: Place, value: DeviceObject) -> None:
         self.touched.add(spot)
         self.change.append(Write(key, "PUT", place(*spot), self._mended(spot, value)))
 

@@ -195,6 +195,18 @@ class ClearsListsFirst(MemoryAdapter):
         return super().tell(changes)
 
 
+@caught_by("test_a_prefix_that_takes_the_place_of_a_part_of_it_leaves_no_gap")
+class LetsMembersGoFirst(MemoryAdapter):
+    def tell(self, changes: Mapping[str, Record | None]) -> State:
+        standing = self.ask()
+        for name, record in changes.items():
+            before = standing.get(name)
+            if record and before and isinstance(record.body, Group) and isinstance(before.body, Group):
+                stay = record.body.members & before.body.members
+                super().tell({name: Record(record.mark, replace(record.body, members=stay))} if stay else {})
+        return super().tell(changes)
+
+
 @caught_by("test_an_empty_group_matches_nothing")
 class WidensWhatIsEmpty(MemoryAdapter):
     def body(self, value: DeviceObject) -> DeviceObject:

@@ -326,7 +326,7 @@ def test_few_members_of_a_large_group_go_by_themselves(rig: Rig, adapter: Fortig
     outcome = adapter.apply(made, FENCE)
     assert outcome.observed == {CART: after[CART]}
     calls = rig.device.requests()[first:]
-    assert len(calls) <= 6  # the fence, an address, a member out, one in, the old address looked at and deleted
+    assert len(calls) <= 6  # the fence, an address, a member in, one out, the old address looked at and deleted
     assert sum(one.bytes_in + one.bytes_out for one in calls) <= 8 * 1024
     assert adapter.read(EVERYTHING).objects == adapter.normalize(Intent(DEVICE, after))
     got = rig.contents()
