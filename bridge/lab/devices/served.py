@@ -9,7 +9,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import msgspec
 
 from bridge.lab.device import Exchange, Write
+from bridge.lab.devices.clock import LabClock
 from bridge.lab.devices.endpoint import Endpoint
+from bridge.lab.devices.faults import Faults
 
 State = TypeVar("State")
 
@@ -34,6 +36,8 @@ class Served(ABC, Generic[State]):
     """Every method may be called from any thread, before and after `start`. `changed` guards the state, and is notified of each change."""
 
     endpoint: Endpoint
+    faults: Faults
+    clock: LabClock
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
@@ -41,6 +45,14 @@ class Served(ABC, Generic[State]):
     @abstractmethod
     def kept(self) -> Store[State]:
         """What it keeps."""
+
+    @abstractmethod
+    def reboot(self) -> None:
+        """Sessions go, and every change that was not saved."""
+
+    @abstractmethod
+    def wipe(self) -> None:
+        """Back to the factory's configuration."""
 
     def __enter__(self) -> Self:
         self.start()

@@ -10,7 +10,7 @@ from bridge.lab.devices.aws.backend import Backend
 from bridge.lab.devices.aws.ec2 import READS, WRITES
 from bridge.lab.devices.aws.frontend import Frontend, address
 from bridge.lab.devices.aws.item import Rule, State
-from bridge.lab.devices.aws.laboratory import Laboratory
+from bridge.lab.devices.aws.laboratory import AwsLaboratory
 from bridge.lab.devices.aws.limits import Limits, Throttle
 from bridge.lab.devices.aws.prefixlists import Pending
 from bridge.lab.devices.aws.referee import Decision, Packet, judge
@@ -59,7 +59,7 @@ class Aws(Served[State]):
         self.interfaces: dict[str, Sequence[str]] = {}
         self._pending: dict[str, Pending] = {}
         self._frontend = Frontend(self)
-        self.laboratory = Laboratory(self)
+        self.laboratory = AwsLaboratory(self)
         self.endpoint = Endpoint(
             self._frontend.handle,
             clock=self.clock,

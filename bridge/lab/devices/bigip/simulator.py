@@ -12,7 +12,7 @@ from bridge.lab.devices.bigip.connections import Connections
 from bridge.lab.devices.bigip.fields import Json, Limits
 from bridge.lab.devices.bigip.item import State
 from bridge.lab.devices.bigip.kinds import FQDN_POLICY
-from bridge.lab.devices.bigip.laboratory import Laboratory
+from bridge.lab.devices.bigip.laboratory import BigipLaboratory
 from bridge.lab.devices.bigip.referee import Decision, Packet, decide
 from bridge.lab.devices.bigip.show import show_item
 from bridge.lab.devices.bigip.store import Author, Store, digest
@@ -60,7 +60,7 @@ class Bigip(Served[State]):
         self.saves = 0
         self.system = System(self.identity, self.store.compiler)
         self.bring: Callable[[str], None] | None = None  # brings the configuration to the others of a group
-        self._laboratory = Laboratory(self)
+        self._laboratory = BigipLaboratory(self)
         self.endpoint = Endpoint(
             self._answer, clock=self.clock, faults=self.faults, canned=CANNED, tls=tls, port=port, keep=5 * keep
         )

@@ -15,7 +15,7 @@ from bridge.lab.devices.fortigate.configuration import Call, perform
 from bridge.lab.devices.fortigate.feeds import Feeds
 from bridge.lab.devices.fortigate.frontend import Frontend
 from bridge.lab.devices.fortigate.item import FEED, POLICY, State
-from bridge.lab.devices.fortigate.laboratory import Laboratory
+from bridge.lab.devices.fortigate.laboratory import FortigateLaboratory
 from bridge.lab.devices.fortigate.referee import Court, Decision, Packet
 from bridge.lab.devices.fortigate.sessions import Session, Sessions
 from bridge.lab.devices.fortigate.store import Author, Push, Store
@@ -60,7 +60,7 @@ class Fortigate(Served[State]):
         self.system = System(self.identity, self.limits)
         self.names: dict[str, Iterable[str]] = {}
         self._frontend = Frontend(self)
-        self.laboratory = Laboratory(self)
+        self.laboratory = FortigateLaboratory(self)
         self.endpoint = Endpoint(
             self._frontend.handle,
             clock=self.clock,
