@@ -52,9 +52,9 @@ class FortigateAdapter:
         self._reader = Reader(self._client, self._names, scope, self._feeds)
         self._keeper = Keeper(self._client, self._names)
         self._transactions = Transactions(self._client, self._keeper, scope.transaction_seconds)
-        check = self._keeper.check
-        self._writer = Writer(self._client, self._reader, self._transactions, self._names, scope, rows, check)
-        self._moves = Moves(self._client, self._reader, self._feeds, rows, check) if self._feeds else None
+        keeper = self._keeper
+        self._writer = Writer(self._client, self._reader, self._transactions, self._names, scope, rows, keeper)
+        self._moves = Moves(self._client, self._reader, self._feeds, rows, keeper.check) if self._feeds else None
         self._unit = Unit("")
         self._known: Known | None = None
 
@@ -71,11 +71,8 @@ class FortigateAdapter:
     @property
     def limits(self) -> Limits:
         """How much it takes."""
-        return (
-            self._unit.limits(_limits(self._config, self._scope))
-            if self._unit.serial
-            else _limits(self._config, self._scope)
-        )
+        given = replace(_limits(self._config, self._scope), batch=self._writer.batch)
+        return self._unit.limits(given) if self._unit.serial else given
 
     @property
     def calls(self) -> int:
@@ -118,7 +115,7 @@ class FortigateAdapter:
             shown,
             tuple(foreign + known.foreign),
             fence,
-            identity=self._unit.identity(self._scope.units),
+            identity=self._unit.identity(self._scope.units, self._scope.vdom),
             attached=attached,
             attach_by={tier: self.attach_hint(tier) for tier, there in attached.items() if not there},
             complete=scope.everything,

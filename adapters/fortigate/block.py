@@ -14,6 +14,7 @@ from adapters.fortigate.rows import POLICY, Placed, Row, Rows
 from bridge.model.identity import ObjectKey
 
 _LAST = 4_294_967_294
+_REPLACED = "replaced_"  # and its number: what a policy is called while another one takes its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ class Block:
 
     def become(self, wanted: Sequence[Row]) -> list[Write]:
         """The calls that make these rows out of what stands."""
+        for one in self.placed:
+            if self._is_apart(one):
+                self._rename(one)
         self._kept = self._matched(wanted)
         self._at = self._still()
         self._staying = frozenset(self._at.values())
@@ -93,6 +97,8 @@ class Block:
 
     def _about(self, about: tuple[ObjectKey, str], row: Row | None, one: Placed | None) -> object:
         """A header, what is to be repaired, and where all takes effect together whatever does the same to packets."""
+        if one is not None and self._is_apart(one):
+            return None
         if not about[1]:
             return about
         if one is not None and row is None:
@@ -102,6 +108,18 @@ class Block:
         if one is None:
             return about
         return about if self.at_once else None
+
+    def _is_apart(self, one: Placed) -> bool:
+        """Whether it decides and is not what we would write: call by call another one takes its place, from the top, before it goes.
+
+        Put right where it stands, it would no longer decide what the old block lets it, while lines below it are still the old ones.
+        """
+        return one.row is None and one.live and not self.at_once
+
+    def _rename(self, one: Placed) -> None:
+        """Its name is free then for the policy that takes its place, for FortiOS wants each name once."""
+        name = {"name": f"{self.rows.names.prefix}{_REPLACED}{one.number}"}
+        self.writes.append(Write(one.about[0], "PUT", place(POLICY, str(one.number)), name))
 
     def _still(self) -> dict[int, int]:
         """The policies that need not move, by the index of their row: as many as can be; call by call only so many that all others go up.

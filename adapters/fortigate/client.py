@@ -9,7 +9,7 @@ The number in the body decides where there is one: FortiOS says 500 to nearly ev
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -27,6 +27,7 @@ _DENIED = frozenset({-14, -37})
 _BUSY = frozenset({-360})
 _LOCKED = re.compile(r"(?<![\w.-])(locked|transaction)(?![\w.-])")  # as words, for refusals quote names
 _TOO_LARGE = 413
+_QUERY = 3_700  # characters of names in one address
 
 TRANSACTION = "X-TRANSACTION-ID"
 
@@ -53,6 +54,26 @@ class Locked(Busy):
 def place(table: str, *names: str) -> str:
     """A table, an entry of it, or rows of an entry, below `cmdb/`."""
     return "/".join(("cmdb", table, *(quote(name, safe="") for name in names)))
+
+
+def named(names: Iterable[str]) -> dict[str, str]:
+    """A query for the entries of these names; the unit ignores case, so that others may come with them."""
+    return {"filter": ",".join(f"name=={name}" for name in names)}
+
+
+def parcels(names: Iterable[str]) -> Iterator[list[str]]:
+    """Names in lots each of which a query can name, so that its address stays short."""
+    waiting: list[str] = []
+    size = 0
+    for name in names:
+        length = len(quote(f"name=={name},", safe=""))
+        if waiting and size + length > _QUERY:
+            yield waiting
+            waiting, size = [], 0
+        waiting.append(name)
+        size += length
+    if waiting:
+        yield waiting
 
 
 class Client:

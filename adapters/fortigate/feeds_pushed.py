@@ -42,6 +42,8 @@ class Feeds:
         self.used: set[ObjectKey] = set()  # groups that our policies name by their feed
         self.torn: set[ObjectKey] = set()  # those that stand there as objects too
         self.serial = ""  # of the unit that was read
+        self._order: list[ObjectKey] = []  # in which the unit has the feeds, and gives them room
+        self._grown = False  # since the last of them was looked at
 
     def __contains__(self, key: object) -> bool:
         return key in self._held
@@ -88,7 +90,7 @@ class Feeds:
 
     def read(self) -> None:
         """All feeds of ours: one call, and one for what each holds. Raises Busy, Denied."""
-        self._held, self._amiss, self.foreign = {}, set(), []
+        self._held, self._amiss, self.foreign, self._order, self._grown = {}, set(), [], [], False
         self.refused.clear()
         self.serial = self._client.serial
         for one in self._client.entries(feeds.TABLE, Configured):
@@ -103,13 +105,21 @@ class Feeds:
         for key in keys:
             if key.kind is not Kind.GROUP or (key not in self._held):
                 continue
+            at = self._order.index(key) if key in self._order else len(self._order)
             self._forget(key)
             found = self._client.find(place(feeds.TABLE, feeds.name(self._names, key)), Configured)
             if found is not None and self._names.key(found.comments) == key:
+                self._order.insert(at, key)
                 self._take(key, found)
 
     def _take(self, key: ObjectKey, found: Configured) -> None:
-        listed = self._listed(key)
+        """What the feed holds; nothing where it went just now, for then it is missing, and made again."""
+        try:
+            listed = self._listed(key)
+        except Drifted:
+            return
+        if key not in self._order:
+            self._order.append(key)
         self._held[key] = feeds.members(listed)
         self._sent.setdefault(key, self._elapsed())
         untold = listed.valid_count + listed.invalid_count > len(
@@ -120,6 +130,8 @@ class Feeds:
 
     def _forget(self, key: ObjectKey) -> None:
         self._held.pop(key, None)
+        if key in self._order:
+            self._order.remove(key)
         self._amiss.discard(key)
         self.used.discard(key)
 
@@ -147,7 +159,9 @@ class Feeds:
             commands[key] = list(feeds.whole(feeds.name(self._names, key), self._held[key], self._held[key]))
             self._sent[key] = self._elapsed()
             self._unseen[key] = self._held[key]
-        self._send([one for some in commands.values() for one in some])
+        sent = [one for some in commands.values() for one in some]
+        self._grown = self._grown or any(one.what != "remove" for one in sent)
+        self._send(sent)
         for group in groups:
             self._held[group.key] = self._unseen[group.key] = group.members
 
@@ -156,7 +170,30 @@ class Feeds:
         looked = sorted(self._unseen.keys() if keys is None else self._unseen.keys() & set(keys))
         for key in looked:
             self._look(key, self._unseen.pop(key))
-        return looked
+        return [*looked, *self._pushed_out(looked)] if keys is None else looked
+
+    def _pushed_out(self, looked: Collection[ObjectKey]) -> list[ObjectKey]:
+        """The feeds that lost their room to others that grew, each with a refusal. Raises Busy, Denied.
+
+        A unit that has no room for all cuts those that come last in its table, and says nothing. So the last one tells for all.
+        """
+        if not self._grown:
+            return []
+        self._grown = False
+        full = [key for key in self._order if self._held.get(key)]
+        if not full or not (full[-1] in self.refused or (full[-1] not in looked and self._is_cut(full[-1]))):
+            return []
+        others = [key for key in full[:-1] if key not in looked and self._is_cut(key)]
+        return others if full[-1] in looked else [*others, full[-1]]
+
+    def _is_cut(self, key: ObjectKey) -> bool:
+        """Whether less of a feed is in force than it was sent; it is refused then."""
+        if not self._listed(key, counts=True).overflow:
+            return False
+        whole, sent = self._listed(key), len(self._held[key])
+        self._held[key] = feeds.members(whole)
+        self.refused[key] = _OVERFLOW.format(whole.valid_count, sent)
+        return True
 
     def drop(self, key: ObjectKey) -> str:
         """Take the feed away; why it cannot go, empty when it went. What it held goes with it."""
@@ -204,6 +241,7 @@ class Feeds:
             else:
                 self._client.write("POST", place(feeds.TABLE), body)
                 self._held[key] = frozenset()
+                self._order.append(key)
                 self.used.add(key)
         except Refusal as refusal:
             if refusal.error != EXISTS:
@@ -216,6 +254,8 @@ class Feeds:
                     {str(key): "a feed of that name is not ours"},
                 ) from None
             self._take(key, found)
+            if key not in self._held:
+                raise Drifted(self._client.device, f"the feed of {key} went while it was looked at") from None
         self._amiss.discard(key)
         return self._held[key]
 

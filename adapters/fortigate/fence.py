@@ -1,8 +1,10 @@
 """The fence: an address of our own that no policy names, whose comment says which epoch of which installation owns the unit."""
 
+from collections.abc import Sequence
+
 from adapters.fortigate import wire
 from adapters.fortigate.addresses import ADDRESS, FENCE, NOTHING, body
-from adapters.fortigate.client import EXISTS, Client, Refusal, place
+from adapters.fortigate.client import EXISTS, Client, Refusal, named, place
 from adapters.fortigate.names import Names
 from bridge.errors import Denied, Drifted, FencedOff, NotOwned
 from bridge.model.intent import FenceState
@@ -34,7 +36,13 @@ class Keeper:
 
     def read(self) -> FenceState:
         """What the fence says. Raises NotOwned, and Denied when nobody can tell who owns the unit."""
-        found = self._client.find(self.place, wire.Address, {"format": "name|comment"})
+        return self._said(self._client.find(self.place, wire.Address, {"format": "name|comment"}))
+
+    def is_own(self, comment: str) -> bool:
+        """Whether a comment is a mark of ours."""
+        return self._names.marked(comment) is not None
+
+    def _said(self, found: wire.Address | None) -> FenceState:
         self._fenced = found is not None
         if found is None:
             return FenceState()
@@ -53,8 +61,17 @@ class Keeper:
 
     def check(self, fence: Fence) -> None:
         """Refuse with FencedOff when somebody newer is there. A fence that vanished means that more did: Drifted, once."""
+        self._check(fence, self._fenced, self.read())
+
+    def check_beside(self, fence: Fence, beside: Sequence[str]) -> dict[str, str]:
+        """As `check`, and in the same call the comments of some addresses, by name: of those that stand there."""
         before = self._fenced
-        state = self.read()
+        query = named([self.name, *beside]) | {"format": "name|comment"}
+        found = {one.name: one for one in self._client.entries(ADDRESS, wire.Address, query)}
+        self._check(fence, before, self._said(found.get(self.name)))
+        return {name: found[name].comment for name in beside if name in found}
+
+    def _check(self, fence: Fence, before: bool, state: FenceState) -> None:
         self._refuse(state, fence)
         if self._fenced:
             return

@@ -23,7 +23,8 @@ class Known:
     `words` are the shared entries that are ours, by table and name, each with what it stands for, empty where that is not what its name
     says; `used` counts the groups that name an entry, `ruled` are those that policies name, `kept` those that others do. `strange` are
     entries under names of ours that do not carry our mark. `halves` are objects of which some entries are there and some are not: they
-    do not count as there. `theirs` is what groups hold that only look like ours. `numbers` are those of all policies, in their order.
+    do not count as there. `stale` is what stands there of a family that the settings no longer have, in the order in which it can go.
+    `theirs` is what groups hold that only look like ours. `numbers` are those of all policies, in their order.
     """
 
     forms: Forms
@@ -45,6 +46,7 @@ class Known:
     theirs: dict[Place, frozenset[str]] = field(default_factory=dict)
     foreign: list[Foreign] = field(default_factory=list)
     policy_names: dict[str, int] = field(default_factory=dict)
+    stale: list[Place] = field(default_factory=list)
 
     @property
     def names(self) -> Names:
@@ -102,6 +104,7 @@ class Known:
         found = {**self.objects, **self.rules}
         left = [
             *self.unused(),
+            *self.stale,
             *(spot for key in self.halves for spot in self.forms.places(key) if self.standing(spot)),
         ]
         if left:

@@ -1,7 +1,6 @@
 """Reading: what of the unit's tables is ours, and the names of what only looks so."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -9,22 +8,22 @@ import msgspec
 from adapters.fortigate import addresses, services, wire
 from adapters.fortigate.addresses import ADDRESS, ADDRESS6, FENCE
 from adapters.fortigate.canonical import RULES
-from adapters.fortigate.client import Client
+from adapters.fortigate.client import Client, named, parcels
 from adapters.fortigate.feeds_pushed import Feeds
-from adapters.fortigate.groups import HOLDS, Forms, Place, Standing
+from adapters.fortigate.groups import GROUP6, HOLDS, Forms, Place, Standing
 from adapters.fortigate.known import Known
 from adapters.fortigate.layout import gathered
 from adapters.fortigate.names import Names
 from adapters.fortigate.rows import POLICY, Placed, Rows, uses
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.services import SERVICE
+from bridge.errors import Denied
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import Foreign
 
 _UNMARKED = "has our name prefix and is not ours"
 _MISNAMED = "has our mark and another name"
-_AT_ONCE = 40  # names in one filter, so that the address stays short
-_MANY = 120  # names from which on all that is ours in a table is read instead
+_MANY = 240  # names from which on all that is ours in a table is read instead
 _FORMATS: Mapping[str, str] = {
     ADDRESS: "name|type|comment|subnet|start-ip|end-ip|fqdn",
     ADDRESS6: "name|type|comment|ip6|start-ip|end-ip|fqdn",
@@ -59,9 +58,39 @@ class Reader:
             keys.update(self._feeds.keys)
         for key in keys:
             known.settle(key)
-        if self._scope.policies:
+        if not self._scope.ipv6:
+            known.stale = list(self._stale())
+        if self._scope.policies or self._has_block():
             self.rules(known)
         return known
+
+    def _stale(self) -> Iterator[Place]:
+        """What stands there of IPv6, which the settings no longer have: groups, then their parts, then addresses."""
+        for table, kinds in ((GROUP6, (Kind.GROUP, Kind.SHARD)), (ADDRESS6, (None,))):
+            found = [one for one in self._marks(table) if one.name.startswith(self._names.prefix)]
+            for kind in kinds:
+                for one in found:
+                    key = self._names.key(one.comment)
+                    if self._names.marked(one.comment) is not None and (kind is None or (key and key.kind is kind)):
+                        yield table, one.name
+
+    def _has_block(self) -> bool:
+        """Whether policies of ours stand where people write them: of a time when the settings had another mode."""
+        query = {"filter": f"comments=@{self._names.mark_prefix}"} if self._scope.filters else {}
+        try:
+            listed = list(
+                self._client.entries(POLICY, wire.Policy, query | {"format": "policyid|name|comments|status"})
+            )
+        except Denied:
+            return False  # the token need not read policies in this mode
+        return any(self._rows.about(one.comments) is not None and self._named_ours(one) for one in listed)
+
+    def _marks(self, table: str) -> list[wire.Address]:
+        """Entries that may be ours; none where the unit has no such table, or the token may not read it."""
+        try:
+            return list(self._client.entries(table, wire.Address, self._ours() | {"format": "name|comment"}))
+        except Denied:
+            return []
 
     def named(self, known: Known, keys: Collection[ObjectKey]) -> None:
         """Read these objects anew."""
@@ -70,7 +99,7 @@ class Reader:
             self._feeds.again(keys)
         for key in keys:
             known.settle(key)
-        if self._scope.policies and any(key.kind in RULES for key in keys):
+        if (self._scope.policies or known.placed) and any(key.kind in RULES for key in keys):
             self.rules(known)
 
     def again(self, known: Known, places: Iterable[Place]) -> None:
@@ -80,15 +109,15 @@ class Reader:
                 self._forget(known, table, {*names, *(known.ports if table == SERVICE else known.groups[table])})
                 self._take(known, table, self._ours())
                 continue
-            for some in _chunks(names):
+            for some in parcels(names):
                 self._forget(known, table, some)
-                self._take(known, table, _named(some), frozenset(some))
+                self._take(known, table, named(some), frozenset(some))
 
     def unmarked(self, places: Iterable[Place]) -> set[Place]:
         """Which of these entries stand there right now without a mark of ours."""
         found: set[Place] = set()
         for table, names in _by_table(places).items():
-            queries = [self._ours()] if self._whole(names) else map(_named, _chunks(names))
+            queries = [self._ours()] if self._whole(names) else map(named, parcels(names))
             for query in queries:
                 listed = self._client.entries(table, wire.Address, query | {"format": "name|comment"})
                 found.update((table, one.name) for one in listed if self._names.marked(one.comment) is None)
@@ -99,7 +128,7 @@ class Reader:
         """Read the policies anew, all of them, for what counts is their order."""
         listed = [(_head(raw), raw) for raw in self._client.entries(POLICY, msgspec.Raw)]
         known.numbers = [head.policyid for head, _ in listed]
-        anchors = [head.policyid for head, _ in listed if head.name == self._scope.anchor]
+        anchors = [head.policyid for head, _ in listed if self._scope.anchor and head.name == self._scope.anchor]
         known.anchor = anchors[0] if anchors else None
         known.policy_names = {head.name: head.policyid for head, _ in listed if head.name}
         known.foreign = [one for one in known.foreign if not one.name.startswith(f"{POLICY} ")]
@@ -220,13 +249,3 @@ def _by_table(places: Iterable[Place]) -> dict[str, list[str]]:
     for table, name in places:
         found.setdefault(table, []).append(name)
     return found
-
-
-def _named(names: Iterable[str]) -> dict[str, str]:
-    return {"filter": ",".join(f"name=={name}" for name in names)}
-
-
-def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
-    waiting = iter(names)
-    while some := list(islice(waiting, _AT_ONCE)):
-        yield some

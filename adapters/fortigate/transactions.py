@@ -1,16 +1,17 @@
 """Transactions of FortiOS: calls that wait on the unit and take effect together, or not at all.
 
-Each begins with a call that changes nothing and names our fence. So the addresses are locked from then on, and nobody can raise the fence
-before the transaction ends; and whoever finds one that was left open knows by it that it is ours, and drops it. That is how the last
-transaction of a former owner dies when the next one takes over.
+Each begins with a call that makes an address of ours, or with one that changes nothing and names our fence. So the addresses are locked
+from then on, and nobody can raise the fence before the transaction ends; and whoever finds one that was left open knows by it that it is
+ours, and drops it. That is how the last transaction of a former owner dies when the next one takes over.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters.fortigate import wire
+from adapters.fortigate.addresses import ADDRESS
 from adapters.fortigate.block import Write
-from adapters.fortigate.client import Client, Locked, Refusal
+from adapters.fortigate.client import Client, Locked, Refusal, place
 from adapters.fortigate.fence import Keeper
 from bridge.errors import Busy, DeviceError, Drifted
 from bridge.model.plan import Fence
@@ -30,7 +31,7 @@ class Failed(Exception):
 
 
 class Transactions:
-    """Runs the writes of one unit."""
+    """Runs the writes of one unit. `most` is how many calls it is asked to take in one, None as long as it had time for all."""
 
     def __init__(
         self, client: Client, keeper: Keeper, seconds: int, elapsed: Callable[[], float] = time.monotonic
@@ -39,36 +40,56 @@ class Transactions:
         self._keeper = keeper
         self._seconds = seconds
         self._elapsed = elapsed
+        self.most: int | None = None
 
-    def run(self, writes: Sequence[Write], fence: Fence) -> None:
-        """All or nothing. Raises Failed, FencedOff, Busy, Denied, Drifted."""
+    def run(self, writes: Sequence[Write], fence: Fence, look: Callable[[], None]) -> None:
+        """All or nothing; `look` compares the fence, once nobody can raise it. Raises what that does, Failed, Busy, Denied, Drifted."""
         if not self._keeper.fenced:
             self._keeper.check(fence)
         began = self._elapsed()
-        number = self.through_locks(lambda: self._begun(fence))
-        for write in writes:
+        first = writes[:1] if self._locks(writes[0]) else []
+        number = self.through_locks(lambda: self._begun(first, look))
+        for done, write in enumerate(writes[len(first) :], len(first)):
             try:
-                self._in_time(began, len(writes))
-                self._client.write(write.method, write.path, write.body, write.query, transaction=number)
-            except Refusal as refusal:
-                self._drop(number)
-                raise Failed(refusal, write) from None
+                self._in_time(began, done, len(writes))
+                self._enter(write, number)
+            except Failed as failed:
+                if failed.refusal.status == _GONE:
+                    self._learn(done)
+                raise
             except DeviceError:
                 self._drop(number)
                 raise
         try:
             self._client.write("POST", _ROOT, _body(number), {"action": "transaction-commit"})
         except Refusal as refusal:
+            self._drop(number)  # nobody says that a refused one is over, and one that is not keeps its locks
             if refusal.status == _GONE:
+                self._learn(len(writes))
                 raise Drifted(
                     self._client.device, f"the transaction was dropped before its end: {refusal.text}"
                 ) from None
             raise Failed(refusal, None) from None
 
-    def _in_time(self, began: float, calls: int) -> None:
+    def _enter(self, write: Write, number: int) -> None:
+        try:
+            self._client.write(write.method, write.path, write.body, write.query, transaction=number)
+        except Refusal as refusal:
+            self._drop(number)
+            raise Failed(refusal, write) from None
+
+    def _learn(self, done: int) -> None:
+        """What there was no time for goes in smaller parts from now on, or it would be tried for ever."""
+        self.most = max(1, min(done, self.most or done) // 2)
+
+    def _in_time(self, began: float, done: int, calls: int) -> None:
         """Nothing is sent into a transaction that may be over: nobody says what a unit does with a call whose transaction is."""
         if self._elapsed() - began > self._seconds * _SHARE:
-            text = f"{calls} calls took longer than the {self._seconds} s of their transaction; see transactionSeconds and transactionSize"
+            self._learn(done)
+            text = (
+                f"{calls} calls take longer than the {self._seconds} s of their transaction: from now on it has {self.most} at most; "
+                "see transactionSeconds and transactionSize"
+            )
             raise Busy(self._client.device, text)
 
     def through_locks(self, call: Callable[[], int | None]) -> int:
@@ -80,12 +101,24 @@ class Transactions:
                 raise
         return call() or 0
 
-    def _begun(self, fence: Fence) -> int:
-        """The number of a new transaction, in which the fence is locked and was found to be ours."""
+    def _locks(self, write: Write) -> bool:
+        """Whether a call locks the addresses and shows whose the transaction is, as well as one that names the fence."""
+        return write.method == "POST" and write.path == place(ADDRESS) and self._is_marked(write.body)
+
+    def _is_marked(self, body: object) -> bool:
+        return isinstance(body, Mapping) and self._keeper.is_own(str(body.get("comment", "")))
+
+    def _begun(self, first: Sequence[Write], look: Callable[[], None]) -> int:
+        """The number of a new transaction, in which the fence is locked and was found to be ours; `first` is a call of it that locks."""
         number = self._start()
         try:
-            self._client.write("PUT", self._keeper.place, {"name": self._keeper.name}, transaction=number)
-            self._keeper.check(fence)
+            for write in first:
+                self._enter(write, number)
+            if not first:
+                self._client.write("PUT", self._keeper.place, {"name": self._keeper.name}, transaction=number)
+            look()
+        except Failed:
+            raise
         except Refusal as refusal:
             self._drop(number)
             raise Drifted(self._client.device, f"the fence cannot be locked: {refusal.text}") from None
@@ -133,6 +166,7 @@ class Transactions:
         return any(
             one.path.endswith(f"/{self._keeper.name}")
             or (isinstance(one.body, dict) and one.body.get("name") == self._keeper.name)
+            or (one.path.endswith(ADDRESS) and self._is_marked(one.body))
             for one in shown.commands
         )
 

@@ -14,6 +14,7 @@ from bridge.model.capabilities import Limits
 
 POLICY_BASED, MANAGED = "policyBased", "fortiManager"
 ACKNOWLEDGEABLE = (POLICY_BASED, MANAGED)
+_ROOT = "root"  # the management VDOM as a unit comes
 PUSHES_FROM = (7, 2, 1)  # the first version to which members of a feed can be pushed
 ONE_ROOM_FROM = (7, 4, 4)  # since when all feeds of a unit share one room
 _ROOMS = {"policies": "firewall-policy", "groups": "firewall-addrgrp", "addresses": "firewall-address"}
@@ -48,7 +49,10 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a unit says of itself and of one VDOM. `manager` is the address of its FortiManager, empty where none manages it."""
+    """What a unit says of itself and of one VDOM. `manager` is the address of its FortiManager, empty where none manages it.
+
+    `vdom` is where it answers.
+    """
 
     serial: str
     version: tuple[int, ...] = ()
@@ -56,6 +60,7 @@ class Unit:
     policy_based: bool = False
     central_nat: bool = False
     manager: str = ""
+    vdom: str = ""
     rooms: Mapping[str, Room] = field(default_factory=dict)
 
     @property
@@ -68,12 +73,14 @@ class Unit:
         """Whether members of feeds can be pushed to it."""
         return self.version >= PUSHES_FROM
 
-    def identity(self, units: Collection[str]) -> str:
+    def identity(self, units: Collection[str], vdom: str) -> str:
         """By which the bridge knows the device: all the serials of the pair that the settings name, if this is one of them, else its own.
 
-        So a failover within the pair is the same device, and a unit that nobody named is another.
+        So a failover within the pair is the same device, and a unit that nobody named is another. Where the settings name no `vdom`
+        the management VDOM is meant, and which one that is may change: one that is not `root` is part of the identity then.
         """
-        return "+".join(sorted(units)) if self.serial in units else self.serial
+        known = "+".join(sorted(units)) if self.serial in units else self.serial
+        return known if vdom or self.vdom in ("", _ROOT) else f"{known}/{self.vdom}"
 
     def objections(self, acknowledged: Collection[str], *, policies: bool) -> Iterator[str]:
         """Why nothing is to be written here, unless the settings acknowledge it. `policies`: whether we would write policies."""
@@ -114,6 +121,7 @@ def look(client: Client, acknowledged: Collection[str] = ()) -> Unit:
         policy_based=settings.ngfw_mode == "policy-based",
         central_nat=settings.central_nat == "enable",
         manager=(manager.fmg or "(no address)") if manager.type == "fortimanager" else "",
+        vdom=told.vdom,
         rooms=dict(_rooms(client)),
     )
 

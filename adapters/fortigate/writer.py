@@ -1,12 +1,14 @@
 """Writing: the phases of a plan, each in one transaction where the unit has them and it fits, else call by call in a safe order."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
+from adapters.fortigate.addresses import ADDRESS
 from adapters.fortigate.block import Write
 from adapters.fortigate.canonical import RULES, UNUSED
-from adapters.fortigate.client import EXISTS, IN_USE, INVALID, TWINS, Client, Refusal
+from adapters.fortigate.client import EXISTS, IN_USE, INVALID, TWINS, Client, Refusal, parcels
+from adapters.fortigate.fence import Keeper
 from adapters.fortigate.groups import HOLDS, Place
 from adapters.fortigate.known import Known
 from adapters.fortigate.names import Names
@@ -24,7 +26,7 @@ _TWIN = {**HOLDS, **{held: table for table, held in HOLDS.items()}}  # tables th
 _ENTRY = 3  # strokes in the path of an entry
 _DROPPED = 424  # of a transaction that is over
 _BETWEEN_CHECKS = 25  # single writes after which the fence is looked at again
-_AT_ONCE = 200  # calls in a transaction, from which on those that change nothing by themselves go apart
+_AT_ONCE = 300  # calls in a transaction, from which on those that change nothing by themselves go apart
 
 
 class Writer:
@@ -38,7 +40,7 @@ class Writer:
         names: Names,
         scope: Scope,
         rows: Rows,
-        check: Callable[[Fence], None],
+        keeper: Keeper,
     ) -> None:
         self._client = client
         self._reader = reader
@@ -46,16 +48,14 @@ class Writer:
         self._names = names
         self._scope = scope
         self._rows = rows
-        self._check = check
+        self._keeper = keeper
         self.kept: set[Place] = set()
 
     def phase(self, steps: Sequence[Step], known: Known, fence: Fence) -> dict[ObjectKey, DeviceObject | None]:
         """One phase of a plan; what the unit then holds of each object, read back. Raises every error of the contract."""
         known.kept |= self.kept
         rules = any(step.key.kind in RULES for step in steps)
-        fits = len(steps) <= self._scope.transaction_size and (len(steps) > 1 or rules)
-        draft = Draft(known, self._rows, self._scope, self._scope.transactions and fits)
-        draft.draw(steps)
+        draft = self._drawn(steps, known, at_once=self._scope.transactions and (len(steps) > 1 or rules))
         self._own(draft, steps)
         if draft.writes:
             self._perform(draft, fence)
@@ -71,6 +71,30 @@ class Writer:
             self._reader.rules(known)
         return {step.key: None if step.key == UNUSED else known.one(step.key) for step in steps}
 
+    def _drawn(self, steps: Sequence[Step], known: Known, *, at_once: bool) -> Draft:
+        """The calls of a phase. A step of more than the unit has time for goes call by call; several steps come again in more phases."""
+        draft = Draft(known, self._rows, self._scope, at_once and len(steps) <= self.batch)
+        draft.draw(steps)
+        most = self._transactions.most
+        if draft.at_once and most is not None and len(self._bound(draft)) > most:
+            if len(steps) > 1:
+                self._transactions.most = 1
+                raise Drifted(
+                    self._client.device, f"{len(draft.writes)} calls are too many for one transaction: plan again"
+                )
+            return self._drawn(steps, known, at_once=False)
+        return draft
+
+    @property
+    def batch(self) -> int:
+        """The most steps that are to take effect together."""
+        return min(self._scope.transaction_size, self._transactions.most or self._scope.transaction_size)
+
+    def _bound(self, draft: Draft) -> list[Write]:
+        """The calls that have to be in a transaction."""
+        apart = {id(write) for some in self._inert(draft) for write in some}
+        return [write for write in draft.writes if id(write) not in apart]
+
     def own(self, steps: Iterable[Step], known: Known) -> None:
         """Refuse what would stand where something of somebody else's stands."""
         taken = {
@@ -83,7 +107,7 @@ class Writer:
             raise self._not_owned(taken)
 
     def _own(self, draft: Draft, steps: Sequence[Step]) -> None:
-        """As `own`, for shared entries and policies too; and what is to be deleted is looked at now."""
+        """As `own`, for shared entries and policies too."""
         self.own(steps, draft.known)
         strange = {write.key: spot for write in draft.early if (spot := _new(write)) in draft.known.strange}
         ours = {one.number for one in draft.known.placed}
@@ -93,8 +117,19 @@ class Writer:
                 strange[write.key] = (POLICY, name)
         if strange:
             raise self._not_owned(strange)
-        deleted = {_spot(write): write.key for write in draft.late}
-        lost = self._reader.unmarked(deleted) if deleted else set()
+
+    def _look(self, writes: Sequence[Write], draft: Draft, fence: Fence) -> None:
+        """The fence, and in the same call as far as can be the marks of what is to be deleted. FencedOff, NotOwned."""
+        late = {id(write) for write in draft.late}
+        deleted = {_spot(write): write.key for write in writes if id(write) in late}
+        first = (
+            [] if not self._scope.filters else next(parcels(name for table, name in deleted if table == ADDRESS), [])
+        )
+        comments = self._keeper.check_beside(fence, first) if first else {}
+        if not first:
+            self._keeper.check(fence)
+        lost = {(ADDRESS, name) for name, comment in comments.items() if not self._keeper.is_own(comment)}
+        lost |= self._reader.unmarked(spot for spot in deleted if spot[0] != ADDRESS or spot[1] not in first)
         self.kept |= lost & draft.going.keys()
         if lost:
             raise self._not_owned({deleted[spot]: spot for spot in lost})
@@ -102,30 +137,33 @@ class Writer:
     def _perform(self, draft: Draft, fence: Fence) -> None:
         writes = draft.writes
         if not draft.at_once or len(writes) < 2:
-            self._singly(writes, draft, fence)
+            self._look(writes, draft, fence)
+            self._singly(writes, draft, fence, looked=True)
             return
         made, gone = self._inert(draft)
-        if len(writes) <= _AT_ONCE:
-            failed = self._together(writes, (), fence)
+        if len(writes) <= min(_AT_ONCE, self._transactions.most or _AT_ONCE):
+            failed = self._together(writes, (), draft, fence)
             if failed is None:
                 return
             if failed.refusal.error != IN_USE or failed.write not in gone:
                 raise self._explained(failed.refusal, failed.write, draft)
             made = []  # others name what we do not name any more: what they name stays, and all else is done
         self._singly(made, draft, fence)
-        failed = self._together(writes, (*made, *gone), fence)
+        failed = self._together(writes, (*made, *gone), draft, fence)
         if failed is not None:
             self._undo(draft, made)
             raise self._explained(failed.refusal, failed.write, draft)
-        self._singly(gone, draft, fence)
+        if gone:
+            self._look(gone, draft, fence)
+            self._singly(gone, draft, fence, looked=True)
 
-    def _together(self, writes: Sequence[Write], apart: Iterable[Write], fence: Fence) -> Failed | None:
+    def _together(self, writes: Sequence[Write], apart: Iterable[Write], draft: Draft, fence: Fence) -> Failed | None:
         """All but some in one transaction; why it was dropped, if it was."""
         left = {id(write) for write in apart}
         together = [write for write in writes if id(write) not in left]
         try:
             if together:
-                self._transactions.run(together, fence)
+                self._transactions.run(together, fence, lambda: self._look(together, draft, fence))
         except Failed as error:
             return error
         return None
@@ -135,10 +173,11 @@ class Writer:
         made = [write for write in draft.early if write.method == "POST" and _new(write) in draft.words]
         return made, [write for write in draft.late if _spot(write) in draft.going]
 
-    def _singly(self, writes: Sequence[Write], draft: Draft, fence: Fence) -> None:
+    def _singly(self, writes: Sequence[Write], draft: Draft, fence: Fence, *, looked: bool = False) -> None:
+        """One after the other; the fence is looked at every now and then, and first, unless it was `looked` at just now."""
         for number, write in enumerate(writes):
-            if number % _BETWEEN_CHECKS == 0:
-                self._check(fence)
+            if number % _BETWEEN_CHECKS == 0 and not (looked and number == 0):
+                self._keeper.check(fence)
             try:
                 self._transactions.through_locks(lambda write=write: self._alone(write))  # type: ignore[misc]
             except Refusal as error:
@@ -180,6 +219,7 @@ class Writer:
             draft.known.words[table][name] = word
         for table, name in draft.going:
             draft.known.words[table].pop(name, None)
+        draft.known.stale = [spot for spot in draft.known.stale if spot not in draft.swept]
         for (table, name), members in draft.moved.items():
             held = draft.known.groups[table][name]
             draft.known.use(HOLDS[table], held.members, members)

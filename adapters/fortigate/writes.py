@@ -19,14 +19,17 @@ from bridge.model.intent import DeviceObject, Group, Ports, Shard
 from bridge.model.plan import Step
 
 _LARGE, _FEW = 32, 4  # members of a group, and changes of it, for which those are less to send than the whole
-_GROUPS = 4  # in which several members change, from which on they are fewer calls as wholes, for all are read back together
+_GROUPS = (
+    4  # in which several members change, from which on they are fewer calls as wholes, for all are read back together
+)
 
 
 @dataclass(slots=True)
 class Draft:
     """The calls of one phase. `words` are the shared entries that it makes or mends, `going` those that it takes away, by place.
 
-    `moved` are groups in or out of which single members go, each with the names that it then holds; `touched` is what is to be read back.
+    `moved` are groups in or out of which single members go, each with the names that it then holds; `touched` is what is to be read back;
+    `swept` is what goes of a family that the settings no longer have.
     """
 
     known: Known
@@ -40,6 +43,7 @@ class Draft:
     going: dict[Place, ObjectKey] = field(default_factory=dict)
     touched: set[Place] = field(default_factory=set)
     moved: dict[Place, frozenset[str]] = field(default_factory=dict)
+    swept: set[Place] = field(default_factory=set)
     _delta: Counter[Place] = field(default_factory=Counter)
     _few: dict[Place, tuple[ObjectKey, Group | Shard]] = field(default_factory=dict)
 
@@ -163,8 +167,10 @@ class Draft:
 
     def _block(self, steps: Sequence[Step]) -> frozenset[Place]:
         """The calls that change our policies; which shared entries those name afterwards."""
-        objects = dict(self.known.rules)
-        for step in steps:
+        objects = (
+            dict(self.known.rules) if self.scope.policies else {}
+        )  # where people write policies all of them go, from the bottom
+        for step in steps if self.scope.policies else ():
             if step.after is None:
                 objects.pop(step.key, None)
             else:
@@ -196,6 +202,10 @@ class Draft:
                 self.touched.add(spot)
                 first = 0 if key.kind is Kind.GROUP else len(self.late)  # what nests parts goes before those
                 self.late.insert(first, Write(key, "DELETE", place(*spot)))
+        for spot in known.stale if leftover else ():
+            if spot not in before:  # a policy of ours still names it: it goes when that has changed
+                self.swept.add(spot)
+                self.late.append(Write(UNUSED, "DELETE", place(*spot)))
         maybe = {spot for spot, more in self._delta.items() if more < 0} | (before - after)
         maybe |= known.unused().keys() if leftover else set()
         for spot in sorted(maybe):

@@ -138,9 +138,10 @@ def test_nothing_is_sent_into_a_transaction_whose_time_may_be_over(rig: Rig) -> 
     writes = [
         Write(WEB, "POST", "cmdb/firewall/address", body),
         Write(WEB, "PUT", "cmdb/firewall/address/fb_10.0.0.9", body),
+        Write(WEB, "PUT", "cmdb/firewall/address/fb_10.0.0.9", body),
     ]
     with pytest.raises(Busy, match="transactionSeconds"):
-        Transactions(client, keeper, 60, elapsed=lambda: next(clock)).run(writes, FENCE)
+        Transactions(client, keeper, 60, elapsed=lambda: next(clock)).run(writes, FENCE, lambda: keeper.check(FENCE))
     assert len(rig.device.transactions) == 0
     assert "fb_10.0.0.9" not in rig.device.objects("firewall/address")
     client.close()
