@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -16,8 +17,8 @@ from bridge.lab.devices.aws.backend import OWNED_BY_AWS
 from bridge.lab.devices.aws.item import PrefixList, Rule, SecurityGroup, State
 from bridge.lab.devices.aws.limits import Limits
 from bridge.lab.devices.aws.simulator import Aws
-from bridge.lab.devices.faults import Fault
 from bridge.lab.devices.message import Answer
+from bridge.lab.devices.rig import Login, ServedRig
 from bridge.model.identity import ObjectKey
 from bridge.model.policy import NUMBERS
 from bridge.policy.evaluate import Packet, Verdict
@@ -34,7 +35,6 @@ _CANNED = {
     Trouble.UNAVAILABLE: "unavailable",
     Trouble.SILENCE: "hang",
     Trouble.CUT: "cut",
-    Trouble.LOST: "cut",
 }
 
 
@@ -53,14 +53,11 @@ class AwsMoment:
         self._device = device
         self._number = number
         self._interfaces = interfaces
-        self._state: State | None = None
 
-    @property
+    @cached_property
     def state(self) -> State:
         """Made when it is first asked for."""
-        if self._state is None:
-            self._state = self._device.state(self._number)
-        return self._state
+        return self._device.state(self._number)
 
     def verdict(self, packet: Packet) -> Verdict:
         """The referee's."""
@@ -71,21 +68,19 @@ class AwsMoment:
         return list(referee.dangling(self.state))
 
 
-class AwsRig:
+class AwsRig(ServedRig[Aws]):
     """The controls of one account, in the suite's words. Before each prefix of `behind` stands a security group of its own.
 
     `rules` is the quota of each, of which only what stands above the default is told to the adapter.
     """
 
-    troubles = frozenset(Trouble)
+    canned = _CANNED
     limits: Mapping[str, int] = {"groups": 6}
 
     def __init__(self, device: Aws, behind: Sequence[str] = _BEHIND, rules: int = Limits().rules) -> None:
-        self.device = device
+        super().__init__(device)
         self._behind = tuple(behind)
         self._rules = rules
-        self._since = 0
-        self._waiting: list[Fault] = []
         self._groups: dict[str, str] = {}
         self.reset()
 
@@ -101,7 +96,7 @@ class AwsRig:
             "aws",
             self.device.url,
             owner,
-            _Login(self.device),
+            Login(self.device),
             scope,
             attach,
             ca_file=self.device.ca,
@@ -147,34 +142,10 @@ class AwsRig:
             found[name if seen[name] == 1 else f"{name} #{seen[name]}"] = _bytes(one)
         return found
 
-    def calls(self) -> int:
-        """Calls to the endpoint."""
-        log = self.device.endpoint.log
-        return log[-1].number if log else 0
-
     def moments(self) -> Sequence[Moment]:
         """The states are made when they are asked for."""
         interfaces = dict(self.device.interfaces)
-        numbers = (write.number for write in self.device.writes() if write.number > self._since)
-        return [AwsMoment(self.device, number, interfaces) for number in numbers]
-
-    def disturb(self, trouble: Trouble, *, skip: int = 0, times: int | None = None, writes: bool = False) -> None:
-        """A fault in the way of actions."""
-        options: dict[str, Any] = {"path": "/write/" if writes else "", "skip": skip, "times": times}
-        kind = _CANNED.get(trouble, "answer")
-        if trouble is Trouble.LOST:
-            options["effect"] = "after"
-        elif kind == "answer":
-            answer = self._answer(trouble)
-            options |= {"status": answer.status, "body": answer.body.decode(), "content_type": answer.content_type}
-        self._waiting.append(self.device.faults.add(kind, **options))
-
-    def calm(self) -> int:
-        """Forget every fault."""
-        hits = sum(fault.hits for fault in self._waiting)
-        self._waiting.clear()
-        self.device.faults.clear()
-        return hits
+        return [AwsMoment(self.device, number, interfaces) for number in self.numbers()]
 
     def narrow(self, limit: str) -> None:
         """No more lists than there are, and these."""
@@ -209,21 +180,14 @@ class AwsRig:
         form = {"PrefixListId": found.id, "CurrentVersion": str(found.version), "AddEntry.1.Cidr": prefix}
         self.device.call("ModifyManagedPrefixList", form)
 
+    def _in_the_way(self, *, writes: bool) -> Mapping[str, str]:
+        return {"path": "/write/" if writes else ""}
+
     def _answer(self, trouble: Trouble) -> Answer:
         if trouble is Trouble.HTML:
             return Answer(200, b"<html><body>Please log in.</body></html>", "text/html")
         words = f"cannot serve {' '.join(sorted(self.secrets()))}"
         return replace(refused(Refusal("InvalidParameterValue", words)), content_type=XML)
-
-
-class _Login:
-    """The account's own key."""
-
-    def __init__(self, device: Aws) -> None:
-        self._device = device
-
-    def value(self, name: str) -> str:
-        return {"username": self._device.username, "password": self._device.password}[name]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from bridge.contract import DeviceConfig
@@ -13,8 +14,8 @@ from bridge.lab.devices.bigip.item import Item, State
 from bridge.lab.devices.bigip.kinds import ADDRESS_LIST
 from bridge.lab.devices.bigip.show import show_item
 from bridge.lab.devices.bigip.simulator import Bigip
-from bridge.lab.devices.faults import Fault
 from bridge.lab.devices.message import Answer
+from bridge.lab.devices.rig import Login, ServedRig
 from bridge.model.identity import ObjectKey
 from bridge.model.policy import Protocol
 from bridge.policy.evaluate import Packet, Verdict
@@ -57,14 +58,11 @@ class BigipMoment:
     def __init__(self, device: Bigip, number: int) -> None:
         self._device = device
         self._number = number
-        self._state: State | None = None
 
-    @property
+    @cached_property
     def state(self) -> State:
         """Made when it is first asked for."""
-        if self._state is None:
-            self._state = self._device.state(f"at:{self._number}")
-        return self._state
+        return self._device.state(f"at:{self._number}")
 
     def verdict(self, packet: Packet) -> Verdict:
         """The referee's, for a packet that enters through the virtual server of the rig."""
@@ -76,17 +74,12 @@ class BigipMoment:
         return [f"{item.path} -> {ref[1]}" for item in state.values() for ref in item.references if ref not in state]
 
 
-class BigipRig:
+class BigipRig(ServedRig[Bigip]):
     """The controls of one simulator, in the suite's words."""
 
-    troubles = frozenset(Trouble)
+    canned = _CANNED
     limits: Mapping[str, int] = {"group_members": 6, "rules": 4}
     way = "/mgmt/tm/"  # to what is disturbed
-
-    def __init__(self, device: Bigip) -> None:
-        self.device = device
-        self._since = 0
-        self._waiting: list[Fault] = []
 
     def config(self, *, owner: str = "fb", batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
         """The first owner attached wherever our policies can be, for there is room for one; small pages, so that there are several."""
@@ -96,7 +89,7 @@ class BigipRig:
             "bigip",
             self.device.url,
             owner,
-            _Login(self.device),
+            Login(self.device),
             scope,
             {"mode": "ifEmpty" if owner == "fb" else "none", "service": {"virtualServer": _VIRTUAL}},
             ca_file=self.device.ca,
@@ -129,37 +122,9 @@ class BigipRig:
         """Every object as GET shows it, without what counts changes and without the places of policies."""
         return {f"{key[0]} {key[1]}": _bytes(item) for key, item in sorted(self.device.state().items())}
 
-    def calls(self) -> int:
-        """Calls to the endpoint."""
-        log = self.device.endpoint.log
-        return log[-1].number if log else 0
-
     def moments(self) -> Sequence[Moment]:
         """The states are made when they are asked for."""
         return [BigipMoment(self.device, number) for number in self.numbers()]
-
-    def numbers(self) -> Sequence[int]:
-        """The changes since the reset."""
-        return [write.number for write in self.device.writes() if write.number > self._since]
-
-    def disturb(self, trouble: Trouble, *, skip: int = 0, times: int | None = None, writes: bool = False) -> None:
-        """A fault in the way of calls."""
-        kind = _CANNED.get(trouble, "answer")
-        options: dict[str, Any] = {"path": self.way, "skip": skip, "times": times}
-        options["method"] = _WRITES if writes else ""
-        if trouble is Trouble.LOST:
-            kind, options["effect"] = "cut", "after"
-        elif kind == "answer":
-            answer = self._answer(trouble)
-            options |= {"status": answer.status, "body": answer.body.decode(), "content_type": answer.content_type}
-        self._waiting.append(self.device.faults.add(kind, **options))
-
-    def calm(self) -> int:
-        """Forget every fault."""
-        hits = sum(fault.hits for fault in self._waiting)
-        self._waiting.clear()
-        self.device.faults.clear()
-        return hits
 
     def narrow(self, limit: str) -> None:
         """The simulator's own limits."""
@@ -189,6 +154,9 @@ class BigipRig:
         found = (one for one in self.device.state().values() if one.path.startswith("/Common/fb/"))
         return next(one for one in found if str(one.body.get("description")) == f"fb:fb:{key}")
 
+    def _in_the_way(self, *, writes: bool) -> Mapping[str, str]:
+        return {"path": self.way, "method": _WRITES if writes else ""}
+
     def _answer(self, trouble: Trouble) -> Answer:
         answers = {
             Trouble.MISSING: tm_error(404, _GONE),
@@ -198,16 +166,6 @@ class BigipRig:
             Trouble.ECHO: framework_error(400, f"cannot serve {' '.join(sorted(self.secrets()))}"),
         }
         return answers[trouble]
-
-
-class _Login:
-    """The simulator's own user."""
-
-    def __init__(self, device: Bigip) -> None:
-        self._device = device
-
-    def value(self, name: str) -> str:
-        return {"username": self._device.username, "password": self._device.password}[name]
 
 
 @contextmanager

@@ -4,13 +4,12 @@ Who binds the suite derives from `FortigateRig` and says how its adapter is set 
 own, and where the entry of a key is found.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from functools import cached_property
 
 from bridge.contract import DeviceConfig
 from bridge.lab.device import Moment, Trouble
-from bridge.lab.devices.faults import Fault
 from bridge.lab.devices.fortigate import entry
 from bridge.lab.devices.fortigate.answers import CANNED, INVALID, FortiError, encode, json_answer, refusal
 from bridge.lab.devices.fortigate.conduct import Limits
@@ -19,13 +18,14 @@ from bridge.lab.devices.fortigate.referee import Court
 from bridge.lab.devices.fortigate.referee import Packet as Seen
 from bridge.lab.devices.fortigate.simulator import Fortigate
 from bridge.lab.devices.message import Answer
+from bridge.lab.devices.rig import ServedRig
 from bridge.model.identity import ObjectKey
 from bridge.model.policy import NUMBERS
 from bridge.policy.evaluate import Packet, Verdict
 
 _VERDICTS = {"accept": Verdict.ALLOW, "deny": Verdict.DENY, "reject": Verdict.REJECT}
 _WRITES = "POST PUT DELETE"
-_KINDS = {
+_CANNED = {
     Trouble.UNAUTHORIZED: "unauthorized",
     Trouble.FORBIDDEN: "json-403",
     Trouble.MISSING: "missing",
@@ -34,7 +34,6 @@ _KINDS = {
     Trouble.UNAVAILABLE: "busy",
     Trouble.SILENCE: "hang",
     Trouble.CUT: "cut",
-    Trouble.LOST: "cut",
 }
 
 
@@ -72,14 +71,11 @@ class FortigateMoment:
         self._at = at
         self._vdom = vdom
         self._court: Court | None = None
-        self._state: State | None = None
 
-    @property
+    @cached_property
     def state(self) -> State:
         """Made when it is first asked for."""
-        if self._state is None:
-            self._state = self._device.state(self._number)
-        return self._state
+        return self._device.state(self._number)
 
     def verdict(self, packet: Packet) -> Verdict:
         """The referee's, at the time of the change."""
@@ -92,17 +88,15 @@ class FortigateMoment:
         return dangling(self.state)
 
 
-class FortigateRig(ABC):
+class FortigateRig(ServedRig[Fortigate]):
     """The controls of one simulator, in the suite's words."""
 
-    troubles = frozenset(Trouble)
+    canned = _CANNED
     limits: Mapping[str, int] = {"group_members": 6, "rules": 4}
 
     def __init__(self, device: Fortigate, vdom: str = "root") -> None:
-        self.device = device
+        super().__init__(device)
         self.vdom = vdom
-        self._since = 0
-        self._waiting: list[Fault] = []
 
     @abstractmethod
     def config(self, *, owner: str = "fb", batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
@@ -139,34 +133,10 @@ class FortigateRig(ABC):
             found[name_of(item)] = encode(shown)
         return found
 
-    def calls(self) -> int:
-        """Calls to the endpoint."""
-        log = self.device.endpoint.log
-        return log[-1].number if log else 0
-
     def moments(self) -> Sequence[Moment]:
         """The states are made when they are asked for."""
         writes = (write for write in self.device.writes() if write.number > self._since)
         return [FortigateMoment(self.device, write.number, write.at, self.vdom) for write in writes]
-
-    def disturb(self, trouble: Trouble, *, skip: int = 0, times: int | None = None, writes: bool = False) -> None:
-        """A fault in the way of calls to the API."""
-        kind = _KINDS.get(trouble, "answer")
-        options: dict[str, Any] = {"path": "/api/v2/", "skip": skip, "times": times}
-        options["method"] = _WRITES if writes else ""
-        if trouble is Trouble.LOST:
-            options["effect"] = "after"
-        elif kind == "answer":
-            answer = self._answer(trouble)
-            options |= {"status": answer.status, "body": answer.body.decode(), "content_type": answer.content_type}
-        self._waiting.append(self.device.faults.add(kind, **options))
-
-    def calm(self) -> int:
-        """Forget every fault."""
-        hits = sum(fault.hits for fault in self._waiting)
-        self._waiting.clear()
-        self.device.faults.clear()
-        return hits
 
     def narrow(self, limit: str) -> None:
         """The simulator's own limits."""
@@ -179,6 +149,9 @@ class FortigateRig(ABC):
     def secrets(self) -> Collection[str]:
         """Every token."""
         return {user.token for user in self.device.tokens.users()}
+
+    def _in_the_way(self, *, writes: bool) -> Mapping[str, str]:
+        return {"path": "/api/v2/", "method": _WRITES if writes else ""}
 
     def _answer(self, trouble: Trouble) -> Answer:
         if trouble is Trouble.HTML:
