@@ -19,6 +19,7 @@ from bridge.delivery.ledger import Ledger
 from bridge.delivery.orders import Orders, words
 from bridge.delivery.pacing import Pacing, PacingSettings
 from bridge.delivery.proofs import Proofs
+from bridge.delivery.saving import Saving
 from bridge.delivery.store import Store
 from bridge.delivery.survey import Reading, Survey
 from bridge.delivery.take_over import TakeOver
@@ -100,7 +101,7 @@ class Worker:
         self._complete = True
         self._audit_asked = True
         self._reading: Reading | None = None  # whole, and not yet told of
-        self._save_due: float | None = None
+        self._saving = Saving(self._enforcement, clock, self._settings.save_after)
         self._activation = Activation(self._settings.activation_interval)
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -138,7 +139,8 @@ class Worker:
             if pause > 0 and not stop.is_set():
                 # Changes do not cut the pause of a device that failed short: trying again at each one would lock an account.
                 self._clock.wait(stop if self._failing else self._wake, pause)
-        self._save(now=True)
+        if self._writes:
+            self._saving.save(now=True)
 
     def turn(self, epoch: int) -> float:
         """One cycle, with its errors turned into their reactions; returns the seconds to wait, unless woken."""
@@ -190,7 +192,8 @@ class Worker:
             more = self._deliver(fence)
         self._follow_activation(fence)
         self._close_flows(fence)
-        self._save(now=False)
+        if self._writes:
+            self._saving.save(now=False)
         self._take_over.in_step()
         self.in_step.set()
 
@@ -291,8 +294,7 @@ class Worker:
             self._audit_asked = True  # what is reachable from an enforced slot is known by a complete reading only
         if not made.empty:
             self._activation.begin(self._clock.elapsed())
-        if not made.empty and self._save_due is None:
-            self._save_due = self._clock.elapsed() + self._settings.save_after
+            self._saving.changed()
         now = self._clock.now()
         self._ledger.handed(self._enforcement.observe(todo, self._wanted, now), now)
         told = self._auditor.done(outcome, now, self._aside)
@@ -355,17 +357,6 @@ class Worker:
         if not self._ledger.awaiting:
             self._flows.close(fence)
             self._write(fence)
-
-    def _save(self, *, now: bool) -> None:
-        """Make the device keep what it stores over a restart of its own, once for many changes."""
-        if self._save_due is None or not self._writes or not (now or self._clock.elapsed() >= self._save_due):
-            return
-        try:
-            self._enforcement.adapter.save()
-            self._save_due = None
-        except DeviceError as error:
-            log.warning("not saved yet", device=self.device, error=str(error))
-            self._save_due = self._clock.elapsed() + self._settings.save_after
 
     def _aside(self, key: ObjectKey) -> str:
         """Why an object is left as it was found; "" when it is not."""

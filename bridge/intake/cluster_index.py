@@ -2,19 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from bridge.dialects.dialect import Context, Dialects
 from bridge.intake.annotated_pods import AnnotatedPods
 from bridge.intake.causes import cause, together
+from bridge.intake.dirty import Dirty, Place
 from bridge.intake.doubts import Doubts, Missing
 from bridge.intake.landscape import Landscape
 from bridge.intake.membership import Membership
 from bridge.intake.names import NameBook
 from bridge.intake.policies import NATIVE, PolicyBook
 from bridge.intake.workloads import Workloads
-from bridge.model.identity import ObjectKey
 from bridge.model.kinds import is_policy
 from bridge.model.observed import (
     ALWAYS_WATCHED,
@@ -42,37 +42,7 @@ from bridge.policy.guard import GuardLimits
 from bridge.policy.select import ADDRESS_GROUP_ANNOTATION
 from bridge.state.batch import Recorded, Slim
 
-_Place = tuple[Resource, str, str]
 _LIMITS = GuardLimits()
-
-
-@dataclass(slots=True)
-class Dirty:
-    """What one batch of events touched."""
-
-    pods: dict[str, Pod] = field(default_factory=dict)
-    pods_gone: dict[str, Pod | None] = field(default_factory=dict)  # uid -> as it was last seen, where that is known
-    objects: dict[tuple[Resource, str, str], Slim] = field(default_factory=dict)
-    objects_gone: set[tuple[Resource, str, str]] = field(default_factory=set)
-    addresses: dict[str, None] = field(default_factory=dict)
-    found_gone: set[str] = field(default_factory=set)  # of the uids in pods_gone, those that nobody saw going
-    unproven: dict[str, datetime | None] = field(default_factory=dict)  # address -> last known present
-    unwatched: dict[str, datetime] = field(default_factory=dict)  # address -> what happened to it, happened after that
-    services_deleted: set[tuple[str, str]] = field(default_factory=set)  # seen, and by namespace and name
-    namespaces: set[str] = field(default_factory=set)
-    policy: bool = False
-    causes: dict[Ref, str] = field(default_factory=dict)  # of everything but the pods of groups, in words
-    widened: dict[ObjectKey, list[str]] = field(default_factory=dict)  # whom a group regains without proof
-    narrowed: dict[ObjectKey, list[str]] = field(default_factory=dict)  # whom a group of prefixes loses without proof
-    names: dict[str, None] = field(default_factory=dict)  # of which there is something new
-    named: dict[Ref, None] = field(default_factory=dict)  # external services that hold one of them
-    orders: dict[tuple[Resource, str], tuple[Change, Order]] = field(
-        default_factory=dict
-    )  # by name, what happened last
-
-    def changed(self, uid: str) -> bool:
-        """Whether the pod itself changed or went."""
-        return uid in self.pods or uid in self.pods_gone
 
 
 class ClusterIndex:
@@ -101,7 +71,7 @@ class ClusterIndex:
         self.dirty = Dirty()
         self.doubts = Doubts(limits)
         self._doubted: dict[str, Namespace] = {}  # that lists do not show, while pods of theirs are there
-        self._uids: dict[_Place, str] = {}  # who has a name now; pods are known by uid
+        self._uids: dict[Place, str] = {}  # who has a name now; pods are known by uid
 
     def take(self, events: Iterable[Event], at: datetime) -> None:
         """Fold events into the picture; an object that cannot be read is set aside and its last good version stays."""
@@ -114,7 +84,7 @@ class ClusterIndex:
             elif self._is_about_holder(event.change, value):
                 self._take_other(event.change, value)
 
-    def forget_unread(self, recorded: Iterable[_Place]) -> None:
+    def forget_unread(self, recorded: Iterable[Place]) -> None:
         """Of what a dialect that is no longer in use brought, nobody will say that it is gone."""
         watched = {*ALWAYS_WATCHED, *self._dialects.kinds}
         self.dirty.objects_gone |= {place for place in recorded if place[0] not in watched}
@@ -277,7 +247,7 @@ class ClusterIndex:
             self.dirty.objects[key] = value
             self.dirty.objects_gone.discard(key)
 
-    def _mark_gone(self, key: _Place) -> None:
+    def _mark_gone(self, key: Place) -> None:
         self.dirty.objects.pop(key, None)
         self.dirty.objects_gone.add(key)
 
@@ -393,7 +363,7 @@ class ClusterIndex:
         self.dirty.causes[_ref(value)] = cause(change, value)
 
 
-def _place(value: Slim | Undecodable) -> _Place:
+def _place(value: Slim | Undecodable) -> Place:
     return (resource_of(value), getattr(value, "namespace", ""), value.name)
 
 

@@ -7,8 +7,9 @@ that asks for is counted in turn, until both agree: nearly always at once.
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
-from bridge.intake.cluster_index import ClusterIndex, Dirty
+from bridge.intake.cluster_index import ClusterIndex
 from bridge.intake.compiler import Outline
+from bridge.intake.dirty import Dirty
 from bridge.model.identity import ObjectKey
 
 _ROUNDS = 5  # more are never needed: what is counted does not follow from what stands

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from bridge.intake.cluster_index import ClusterIndex, Dirty
+from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.dirty import Dirty
 from bridge.intake.workloads import held
 from bridge.model.gate import GateReason, Need
 from bridge.model.observed import Pod

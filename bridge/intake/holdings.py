@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from bridge.intake import proof
 from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
-from bridge.intake.cluster_index import ClusterIndex, Dirty
+from bridge.intake.cluster_index import ClusterIndex
+from bridge.intake.dirty import Dirty
 from bridge.model.identity import ObjectKey
 from bridge.model.observed import Pod
 from bridge.state.batch import Batch, LeaseEnd, LeaseStart, MemberChange, OpenLease

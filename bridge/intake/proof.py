@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from bridge.intake.cluster_index import Dirty
+from bridge.intake.dirty import Dirty
 from bridge.intake.prefix_index import PrefixIndex
 from bridge.intake.workloads import Workloads
 from bridge.model.identity import ObjectKey, Scope

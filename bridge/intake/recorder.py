@@ -14,8 +14,9 @@ from bridge.dialects.annotations import annotation_groups
 from bridge.errors import PolicyError
 from bridge.intake import compiler
 from bridge.intake.causes import OF_OURSELVES, MemberCauses, together
-from bridge.intake.cluster_index import ClusterIndex, Dirty
+from bridge.intake.cluster_index import ClusterIndex
 from bridge.intake.counting import Counting
+from bridge.intake.dirty import Dirty
 from bridge.intake.freezes import Drawing, Freezes
 from bridge.intake.gates import Gates
 from bridge.intake.holdings import Holdings
