@@ -8,18 +8,11 @@ from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Group, Objects, RuleList, Snapshot
 from bridge.model.plan import Held, Plan
 from bridge.model.reasons import MEANINGS, Reason
+from bridge.report.about import about
+from bridge.report.changes import AuditHead
 from bridge.report.evidence import Evidence
 from bridge.report.items import aligned, differences, joined, member_order, parts, standing
-from bridge.report.model import (
-    AuditHead,
-    Counts,
-    DeviceReport,
-    HeldPart,
-    LookAlike,
-    ObjectReport,
-    SetAside,
-    about,
-)
+from bridge.report.model import Counts, DeviceReport, HeldPart, LookAlike, ObjectReport, SetAside
 from bridge.report.rules import rule_lines
 from bridge.state.desired import ObjectState
 from bridge.state.reported import HeldPlan, ObjectStanding

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from bridge.report.model import About, DeviceReport, Item, ItemState, ObjectReport, Report, Value
+from bridge.report.about import About, Value
+from bridge.report.model import DeviceReport, Item, ItemState, ObjectReport, Report
 
 
 class ItemChanges(About, frozen=True):

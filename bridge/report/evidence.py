@@ -10,18 +10,9 @@ import msgspec
 from bridge.model.baseline import FreezeStanding
 from bridge.model.intent import Group, Shard, Snapshot
 from bridge.model.plan import Plan
-from bridge.report.model import (
-    Bucket,
-    Change,
-    Changes,
-    FrozenPolicy,
-    HandoverTimes,
-    Picture,
-    Since,
-    Summary,
-    Touched,
-    about,
-)
+from bridge.report.about import about
+from bridge.report.changes import Bucket, Change, Changes, Picture, Since, Touched
+from bridge.report.model import FrozenPolicy, HandoverTimes, Summary
 from bridge.state.change_store import After, ChangeStore
 from bridge.state.database import Database
 from bridge.state.report_archive import ReportArchive

@@ -11,13 +11,10 @@ from enum import StrEnum
 
 import msgspec
 
-from bridge.model.identity import ObjectKey
+from bridge.report.about import About, Value
+from bridge.report.changes import AuditHead, Change, Changes, Picture, Since
 
 SCHEMA = 1  # rises when a name goes or changes its meaning
-
-
-class Value(msgspec.Struct, frozen=True, rename="camel"):
-    """A part of a report."""
 
 
 class Counts(Value, frozen=True):
@@ -55,27 +52,6 @@ class Item(Value, frozen=True):
     def stands_for(self) -> str:
         """The pod that holds the address, as `namespace/name`, or the node that has it; "" when none is known to."""
         return f"{self.namespace}/{self.pod}" if self.pod and self.namespace else self.pod
-
-
-class About(Value, frozen=True):
-    """Which object something is said of: its key, whole and in its parts."""
-
-    object: str
-    kind: str
-    cluster: str
-    scope: str
-    namespace: str
-    name: str
-
-    @property
-    def key(self) -> ObjectKey:
-        """The key; ValueError for one of a version that knew other kinds."""
-        return ObjectKey.parse(self.object)
-
-
-def about(key: ObjectKey) -> tuple[str, str, str, str, str, str]:
-    """The fields of About."""
-    return str(key), key.kind.value, key.cluster, key.scope.value, key.namespace, key.name
 
 
 class ObjectReport(About, frozen=True):
@@ -149,74 +125,6 @@ class SetAside(About, frozen=True):
     message: str
     state: str = ""
     remedy: str = ""
-
-
-class Change(About, frozen=True):
-    """A row of the audit: one change on the device, or (op "drift") one that was found there. `lag` in seconds."""
-
-    number: int
-    at: datetime
-    op: str
-    cause: str
-    before: str
-    after: str
-    outcome: str
-    plan: str
-    lag: float | None = None
-
-
-class Touched(About, frozen=True):
-    """One of the objects that changed most."""
-
-    changes: int
-    last: datetime
-    cause: str
-
-
-class Changes(Value, frozen=True):
-    """What the bridge did to the device since the last report, drift apart: in numbers, and the last of it."""
-
-    total: int = 0
-    refused: int = 0
-    by_op: Mapping[str, int] = {}
-    lag_median: float | None = None
-    lag_max: float | None = None
-    most: tuple[Touched, ...] = ()
-    latest: tuple[Change, ...] = ()
-    flows_closed: int = 0  # live flows, of what was revoked
-
-
-class Bucket(Value, frozen=True):
-    """The changes from `at` until the next bucket, and how long they took from cluster to device, in seconds."""
-
-    at: datetime
-    changes: int
-    drift: int
-    lag_median: float | None = None
-    lag_max: float | None = None
-
-
-class Picture(Value, frozen=True):
-    """Changes and lag over time; a bucket without changes is left out."""
-
-    since: datetime
-    until: datetime
-    width: float  # of a bucket, in seconds
-    buckets: tuple[Bucket, ...] = ()
-
-
-class AuditHead(Value, frozen=True):
-    """The end of the device's audit chain: number and hash of its last row; 0 and "" before the first."""
-
-    number: int = 0
-    hash: str = ""
-
-
-class Since(Value, frozen=True):
-    """The report that this one goes on from: the last one kept of the device before it."""
-
-    number: int
-    at: datetime
 
 
 class FrozenPolicy(Value, frozen=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import log10
 
-from bridge.report.model import Bucket, Picture
+from bridge.report.changes import Bucket, Picture
 from bridge.report.words import span
 
 WIDTH, HEIGHT = 500.0, 120.0  # of one chart, in the units of the drawing

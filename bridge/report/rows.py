@@ -4,7 +4,8 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from bridge.report.model import About, DeviceReport, Item, ItemState, ObjectReport, Report
+from bridge.report.about import About
+from bridge.report.model import DeviceReport, Item, ItemState, ObjectReport, Report
 
 COLUMNS = (
     "device",

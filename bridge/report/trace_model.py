@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bridge.report.model import Value
+from bridge.report.about import Value
 
 SCHEMA = 1  # rises when a name goes or changes its meaning
 

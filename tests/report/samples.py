@@ -7,9 +7,11 @@ from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Foreign, Group, Policy, Ports, RuleEntry, RuleList, Snapshot
 from bridge.model.plan import Held, Op, Plan, Step
 from bridge.model.policy import Action, PortRange, Protocol, Tier
+from bridge.report.about import about
 from bridge.report.build import device_report, recorded
+from bridge.report.changes import Bucket, Change, Changes, Picture, Since, Touched
 from bridge.report.evidence import Evidence
-from bridge.report.model import Bucket, Change, Changes, DeviceReport, Picture, Report, Since, Touched, about, report_of
+from bridge.report.model import DeviceReport, Report, report_of
 from bridge.state.desired import DeviceHealth, ObjectState
 from bridge.state.reported import DeviceStanding, HeldPlan, Holder, ObjectStanding
 
