@@ -32,8 +32,15 @@ class Credentials(Protocol):
     """Where a secret is read each time it is needed, so that a rotated one is taken without a restart."""
 
     def value(self, name: str) -> str:
-        """The secret called `name` ("username", "password", "token"); Denied-worthy KeyError when there is none."""
+        """The secret called `name` ("username", "password", "token"); Denied-worthy KeyError when there is none.
+
+        NotStated, which is a KeyError, when the settings name no place for it.
+        """
         ...
+
+
+class NotStated(KeyError):
+    """The settings name no place for a secret; as against one that is not where they say."""
 
 
 def always() -> None:
@@ -250,7 +257,10 @@ class Adapter(Protocol):
 
 
 class AdapterFactory(Protocol):
-    """What the entry point names."""
+    """What the entry point names.
+
+    One that also has `ambient = True` opens devices without any credentials in the settings: it finds them in its surroundings.
+    """
 
     kind: str
 

@@ -11,14 +11,14 @@ from adapters.aws.canonical import normalize
 from adapters.aws.client import Client
 from adapters.aws.errors import Refusal
 from adapters.aws.examination import examine
-from adapters.aws.known import Known
-from adapters.aws.names import NAME_LENGTH, Names
+from adapters.aws.known import Known, no_such
+from adapters.aws.names import KEEPER, NAME_LENGTH, Names
 from adapters.aws.reading import Reader
 from adapters.aws.room import refusals
 from adapters.aws.scope import FAMILIES, Scope, problems
 from adapters.aws.writer import Writer, final, members_only, phases_of
 from bridge.contract import DeviceConfig
-from bridge.errors import Drifted, FencedOff, NotOwned, Rejected
+from bridge.errors import Denied, Drifted, FencedOff, NotOwned, Rejected
 from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.examination import Finding
 from bridge.model.flows import Flow
@@ -67,7 +67,7 @@ class AwsAdapter:
 
     def read(self, scope: ReadScope) -> Snapshot:
         """Everything of ours, or the named objects: three calls, and one for every hundred entries of each list that changed since."""
-        known = self._known = self._reader.look()
+        known = self._known = self._look()
         objects = there = known.reported()
         if scope.keys is not None:
             objects = {key: there[key] for key in scope.keys if key in there}
@@ -80,7 +80,7 @@ class AwsAdapter:
             known.fence,
             identity=f"{account}/{self._scope.region}" if account else "",
             attached=attached,
-            attach_by={tier: self._hint() for tier, stands in attached.items() if not stands},
+            attach_by={tier: self._hint(known) for tier, stands in attached.items() if not stands},
             complete=scope.everything,
         )
 
@@ -98,7 +98,9 @@ class AwsAdapter:
         found = refusals(known, plan.steps)
         if found:
             raise Rejected(self.device, {str(key): why for key, why in found.items()})
-        refused = self._write(plan, fence, known)
+        refused = self._write(plan, fence, known) | known.unwritten(
+            [step.key for step in plan.steps if step.after is not None]
+        )
         there = known.reported()
         observed = {step.key: there.get(step.key) for step in plan.steps if step.key not in refused}
         return Outcome(observed, refused=refused, calls=self._client.calls - calls)
@@ -109,6 +111,7 @@ class AwsAdapter:
         for attempt in (1, 2):
             known = self._checked(fence)
             self._own((), known)
+            self._keep(known)
             if known.fence == FenceState(fence.epoch, fence.installation):
                 return
             try:
@@ -126,9 +129,11 @@ class AwsAdapter:
         raise Drifted(self.device, f"the register cannot be read back: {reason}")
 
     def adopt(self, keys: Collection[ObjectKey], fence: Fence) -> None:
-        """One call each: our tags onto the lists of our names."""
+        """One call each: our tags onto the lists of our names, except where a list of ours stands beside: there can be but one."""
         known = self._checked(fence)
-        wanted = {name: key for key in keys for name in self._names.names(key) if name in known.strange}
+        ours = {held.told.name for held in known.lists.values()}
+        named = {name: key for key in keys for name in self._names.names(key)}
+        wanted = {name: key for name, key in named.items() if name in known.strange and name not in ours}
         try:
             for name, key in sorted(wanted.items()):
                 told = next(one for one in known.others if one.id == known.strange[name])
@@ -158,7 +163,7 @@ class AwsAdapter:
 
     def examine(self) -> Sequence[Finding]:
         """A read, and a try of each call that we make and of some that we should not be able to make; nothing is changed."""
-        known = self._reader.look()
+        known = self._look()
         return list(examine(self._client, known, self._owner_of(known)))
 
     def close(self) -> None:
@@ -168,32 +173,51 @@ class AwsAdapter:
 
     # ---- what stands
 
+    def _look(self) -> Known:
+        """The account as it is. Denied where another device of the settings keeps it: both would take the other's work for drift."""
+        known = self._reader.look()
+        if known.register and known.keeper not in ("", self.device):
+            raise Denied(
+                self.device,
+                f"account {known.register.account} in {self._scope.region} is kept by the device {known.keeper} already: one account, "
+                f"region and owner is one device. Take one of both out of the settings, or give it another owner; where {known.keeper} "
+                f"is no more, take the tag {KEEPER} off {known.register.name} ({known.register.id})",
+            )
+        return known
+
     def _checked(self, fence: Fence, steps: Sequence[Step] = ()) -> Known:
         """The account as it is now, where the fence lets us write; a glance is enough where steps change but members of known lists."""
         known = self._known
         spots = [(step.key, version) for step in steps for version in FAMILIES]
         spots = [spot for spot in spots if known and spot in known.lists]
         if known is None or not spots or not members_only(steps) or not self._reader.glance(known, spots):
-            known = self._known = self._reader.look()
+            known = self._known = self._look()
         state = known.fence
         if not fence.passes(state):
             ours = f"ours is {fence.epoch} of {fence.installation}"
             raise FencedOff(self.device, f"epoch {state.epoch} of {state.installation} stands there, {ours}")
         return known
 
+    def _keep(self, known: Known) -> None:
+        """Our device's name onto a register that has lost it."""
+        if known.register and not known.keeper:
+            try:
+                self._client.tag(known.register, self._names.register_tags(self.device))
+            except Refusal as refusal:
+                reason = str(refusal)
+            else:
+                return
+            raise Drifted(self.device, f"the register is not as it was read: {reason}")
+
     def _own(self, steps: Sequence[Step], known: Known) -> None:
         """Refuse what would stand where something of somebody else's stands."""
         if self._names.register in known.strange:
             raise NotOwned(self.device, [known.strange[self._names.register]])
-        taken = {
-            step.key: known.strange[name]
-            for step in steps
-            for name in self._names.names(step.key)
-            if name in known.strange
-        }
+        ours = {held.told.name: held.told.id for held in known.lists.values()}
+        taken = {step.key: name for step in steps for name in self._names.names(step.key) if name in known.strange}
         if taken:
-            why = {str(key): f"{name} has its name and not our tags" for key, name in taken.items()}
-            raise NotOwned(self.device, taken.values(), why)
+            why = {str(key): _taken(known.strange[name], ours.get(name)) for key, name in taken.items()}
+            raise NotOwned(self.device, [known.strange[name] for name in taken.values()], why)
 
     def _owner_of(self, known: Known) -> str:
         """Whose account it is; asked for where nothing that was read tells."""
@@ -205,8 +229,10 @@ class AwsAdapter:
                 return ""
         return self._account
 
-    def _hint(self) -> str:
+    def _hint(self, known: Known) -> str:
         """How a person puts our rules in force."""
+        if known.missing:
+            return no_such(known.missing)
         places = ", ".join(place.group for place in self._scope.places) or "security groups, each with its destinations"
         return f"attach: {{mode: ifEmpty, securityGroups: …}} for {places}; or refer to the prefix lists {self._config.owner}/…"
 
@@ -234,10 +260,16 @@ class AwsAdapter:
         return refused
 
 
+def _taken(name: str, ours: str | None) -> str:
+    beside = f", and {ours} beside it has both: rename {name}, or delete it" if ours else ""
+    return f"{name} has its name and not our tags{beside}"
+
+
 class AwsFactory:
     """Opens adapters for devices of the kind `aws`."""
 
     kind = "aws"
+    ambient = True
 
     def capabilities(self, config: DeviceConfig) -> Capabilities:
         """As the adapter would say."""

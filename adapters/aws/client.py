@@ -67,16 +67,21 @@ class Client:
         )
         return dict(told)
 
-    def rules(self, name: str, values: Sequence[str]) -> list[Rule]:
-        """The inbound entries of security groups that this filter finds."""
+    def rules(self, name: str, values: Sequence[str]) -> tuple[list[Rule], set[str]]:
+        """The inbound entries of security groups that this filter finds, and every security group in which it finds any entry."""
         told = self._all(
-            _inbound,
+            _in_group,
             "describe_security_group_rules",
             "SecurityGroupRules",
             Filters=[{"Name": name, "Values": list(values)}],
             MaxResults=1000,
         )
-        return [one for one in told if one is not None]
+        return [rule for _, rule in told if rule is not None], {group for group, _ in told}
+
+    def groups(self, names: Sequence[str]) -> set[str]:
+        """Those of these security groups that are there; as many as a filter takes."""
+        filters = [{"Name": "group-id", "Values": list(names)}]
+        return set(self._all(_id, "describe_security_groups", "SecurityGroups", Filters=filters))
 
     def account(self) -> str:
         """Whose account it is; empty where nothing in it tells."""
@@ -214,7 +219,7 @@ class Client:
         except (ResponseParserError, *_ODD):
             return Busy(self.device, "what answers is not EC2; it may have been done, read again")
         except BotoCoreError as error:
-            kind, words = type(error).__name__, self._plain(str(error))
+            kind, words = type(error).__name__, self._session.plain(str(error))
         if kind in _UNABLE:
             return Denied(self.device, f"{kind}: {words}")
         if kind in _WRONG:
@@ -223,18 +228,11 @@ class Client:
 
     def _refused(self, told: Mapping[str, Any]) -> Exception:
         status = int(told.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        code, words = (self._plain(str(told.get("Error", {}).get(name, ""))) for name in ("Code", "Message"))
+        code, words = (self._session.plain(str(told.get("Error", {}).get(name, ""))) for name in ("Code", "Message"))
         error = raised(self.device, status, code, words)
         if judged(status, code) is Meaning.THROTTLED:
             return _Throttled(f"throttled: {code}")
         return error
-
-    def _plain(self, text: str) -> str:
-        """Text without a secret of ours."""
-        for secret in self._session.secrets():
-            if secret:
-                text = text.replace(secret, "…")
-        return text
 
     @staticmethod
     def _again(error: DeviceError) -> str:
@@ -251,8 +249,12 @@ def _entry(told: Mapping[str, Any]) -> tuple[str, str]:
     return prefix, str(told.get("Description") or "")
 
 
-def _inbound(told: Mapping[str, Any]) -> Rule | None:
-    return None if told.get("IsEgress") else Rule.of(told)
+def _in_group(told: Mapping[str, Any]) -> tuple[str, Rule | None]:
+    return str(told["GroupId"]), None if told.get("IsEgress") else Rule.of(told)
+
+
+def _id(told: Mapping[str, Any]) -> str:
+    return str(told["GroupId"])
 
 
 def _permission(way: Way, peer: str, description: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ _CODES = {
     Meaning.CONFLICT: (
         "IdempotentParameterMismatch",
         "IncorrectState",
+        "InvalidGroup.NotFound",
         "InvalidPermission.Duplicate",
         "InvalidPermission.NotFound",
         "InvalidPrefixListId.NotFound",

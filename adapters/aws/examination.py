@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.aws.client import Client
 from adapters.aws.compiled import blind, compiled, partly
-from adapters.aws.known import Known
+from adapters.aws.known import Known, no_such
 from adapters.aws.room import weights
 from bridge.model.examination import Finding, doubtful, fine, wrong
 from bridge.model.intent import RuleList
@@ -44,20 +44,46 @@ def examine(client: Client, known: Known, account: str) -> Iterator[Finding]:
     yield fine(
         "reading", f"{known.count()} prefix lists of at most {known.scope.lists}, as the settings have the quota"
     )
-    yield _writing(client, known)
-    yield _breadth(client)
+    if _tries(client):
+        yield _writing(client, known)
+        yield _breadth(client)
+    else:
+        yield doubtful(
+            "rights",
+            "what answers does not know DryRun, so nothing was tried: `fusion-bridge devices --canary` does for real",
+        )
+    yield _book(known)
     yield from _rooms(known)
     yield from _unsaid(known)
 
 
+def _tries(client: Client) -> bool:
+    """Whether DryRun is understood, seen at a call that reads: whoever overlooks it would do what was only to be tried."""
+    return client.refusal("describe_managed_prefix_lists") == "DryRunOperation"
+
+
+def _book(known: Known) -> Finding:
+    """How full the register is."""
+    most = known.register.size if known.register else known.scope.entries
+    said = f"{len(known.entries)} of {most} entries of rules"
+    return (doubtful if len(known.entries) * 10 > most * 9 else fine)("register", said)
+
+
 def _writing(client: Client, known: Known) -> Finding:
     tried = dict(_NEEDED)
-    if known.scope.attach:
-        group = {"GroupId": known.scope.places[0].group}
+    if known.scope.attach and known.places:
+        group = {"GroupId": known.places[0].group}
         tried |= {name: {**group, **given} for name, given in _NEEDED_TO_ATTACH.items()}
-    lacking = [name for name, given in tried.items() if client.refusal(name, **given) == "UnauthorizedOperation"]
+    answers = {name: client.refusal(name, **given) for name, given in tried.items()}
+    lacking = [name for name, code in answers.items() if code == "UnauthorizedOperation"]
     if lacking:
         return wrong("rights", f"lacks {', '.join(map(_action, lacking))}")
+    done = [name for name, code in answers.items() if not code]
+    if done:
+        return wrong(
+            "rights",
+            f"{', '.join(map(_action, done))} was only to be tried, and may have been done: look for a prefix list probe",
+        )
     return fine("rights", f"may {', '.join(map(_action, tried))}, or EC2 looked at what they were about first")
 
 
@@ -71,8 +97,10 @@ def _breadth(client: Client) -> Finding:
 def _rooms(known: Known) -> Iterator[Finding]:
     """How full the security groups are."""
     objects = known.objects()
-    found = weights(known, objects, compiled(objects, known.scope.places), actual=True)
-    for place in known.scope.places:
+    found = weights(known, objects, compiled(objects, known.places), actual=True)
+    if known.missing:
+        yield wrong("attach", no_such(known.missing))
+    for place in known.places:
         for version in place.behind:
             weight, most = found[place.group, version], known.scope.rules
             said = f"{weight} of {most} rules of {version}, prefix lists by their size"

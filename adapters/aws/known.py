@@ -3,14 +3,14 @@
 A prefix list has a version, and is changed only in the version that was read; so what is known is refused where it is not so any more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from adapters.aws.compiled import Entry, compiled, families
-from adapters.aws.names import Names
+from adapters.aws.names import KEEPER, Names
 from adapters.aws.register import Register
-from adapters.aws.scope import FAMILIES, V4, Scope
+from adapters.aws.scope import FAMILIES, V4, Place, Scope
 from adapters.aws.values import AMAZON, PrefixList, Rule
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import Attachment, DeviceObject, FenceState, Foreign, Group, Shard
@@ -32,7 +32,8 @@ class Known:
     """The account as last read, moved on by our own changes.
 
     `others` are the lists that are not ours; `strange` those of them under a name of ours, by that name; `surplus` those of ours that
-    should not be there: a second one of the same name, or one that could not be made.
+    should not be there: a second one of the same name, or one that could not be made. `missing` are security groups of the settings that
+    are not there.
     """
 
     names: Names
@@ -44,6 +45,7 @@ class Known:
     others: list[PrefixList] = field(default_factory=list)
     strange: dict[str, str] = field(default_factory=dict)
     surplus: list[PrefixList] = field(default_factory=list)
+    missing: frozenset[str] = frozenset()
 
     @cached_property
     def said(self) -> Register:
@@ -66,6 +68,11 @@ class Known:
         told = [held.told.account for held in self.lists.values()] + [rule.account for rule in self.rules]
         return next(filter(None, [self.register.account if self.register else "", *told]), "")
 
+    @property
+    def keeper(self) -> str:
+        """Which device of the settings keeps this account for our owner; empty where none says so."""
+        return self.register.tags.get(KEEPER, "") if self.register else ""
+
     # ---- objects
 
     def objects(self) -> dict[ObjectKey, DeviceObject]:
@@ -83,8 +90,7 @@ class Known:
             return found
         there = self.permitted()
         for key in attached:
-            alone = {k: value for k, value in found.items() if not isinstance(value, Attachment) or k == key}
-            if not compiled(alone, self.scope.places) <= there.keys():
+            if not compiled(_alone(found, key), self.scope.places) <= there.keys():
                 del found[key]
         if self.strays():
             return {key: value for key, value in found.items() if not isinstance(value, Attachment)}
@@ -118,6 +124,23 @@ class Known:
         good = {rule.id for entry, rule in self.permitted().items() if entry in wanted}
         return [rule for rule in self.rules if self.ours(rule) and rule.id not in good]
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The security groups that can be written to."""
+        return tuple(place for place in self.scope.places if place.group not in self.missing)
+
+    def unwritten(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, str]:
+        """Those of these attachments that do not stand everywhere because security groups are not there, each with what to do."""
+        if not self.missing or not self.scope.attach:
+            return {}
+        objects, found = self.objects(), {}
+        for key in keys:
+            if key.kind is Kind.ATTACHMENT:
+                lacking = {entry.group for entry in compiled(_alone(objects, key), self.scope.places)} & self.missing
+                if lacking:
+                    found[key] = f"{no_such(lacking)}; the others have their entries"
+        return found
+
     def ours(self, rule: Rule) -> bool:
         """Whether an entry carries our marks."""
         return self.names.owns(rule.description, rule.tags)
@@ -149,3 +172,14 @@ class Known:
         """Lists of a group or part that it has no members for any more."""
         wanted = () if isinstance(value, Group) and value.shards else families(getattr(value, "members", ()))
         return [spot for version in FAMILIES if version not in wanted and (spot := (value.key, version)) in self.lists]
+
+
+def _alone(objects: Mapping[ObjectKey, DeviceObject], attachment: ObjectKey) -> dict[ObjectKey, DeviceObject]:
+    """As if nothing else were attached."""
+    return {key: value for key, value in objects.items() if key == attachment or not isinstance(value, Attachment)}
+
+
+def no_such(groups: Collection[str]) -> str:
+    """What a person does about security groups that are not there."""
+    names, them = ", ".join(sorted(groups)), "them" if len(groups) > 1 else "it"
+    return f"there is no security group {names}: make {them} again, or take {them} out of attach.securityGroups"

@@ -90,6 +90,7 @@ class Lists:
             told = self._known.lists[spot].told
             words = self._deleted(spot, told)
             if words:
+                self._reader.stuck(told)
                 kept[spot] = words
             else:
                 going.add(told.id)
@@ -101,6 +102,7 @@ class Lists:
             if found is None:
                 del self._known.lists[spot]
             else:
+                self._reader.stuck(found)
                 kept[spot] = f"{found.state}: {found.message}"
                 self._known.put(spot, found, held.members)
         self.bring(dict.fromkeys(kept, frozenset()))
@@ -110,10 +112,14 @@ class Lists:
         """These lists, which hold nothing that is known, go."""
         going = set()
         for told in lists:
-            self._deleted((ObjectKey.fence(), told.family), told)
-            going.add(told.id)
+            if self._deleted((ObjectKey.fence(), told.family), told):
+                self._reader.stuck(told)
+            else:
+                going.add(told.id)
         if going:
-            self._reader.settled(lambda one: one.id in going)
+            for one in self._reader.settled(lambda one: one.id in going):
+                if one.id in going:
+                    self._reader.stuck(one)
 
     # ---- one call
 
@@ -155,14 +161,20 @@ class Lists:
     def _settle(self, sent: Mapping[str, tuple[Spot, Change]]) -> None:
         """Wait until the changes are made, and take what then stands for known."""
         register = self._known.register
-        found = {one.id: one for one in self._reader.changed({*sent, *([register.id] if register else ())})}
+        before = {
+            name: held.told if (held := self._known.lists.get(spot)) else None for name, (spot, _) in sent.items()
+        }
+        found = {one.id: one for one in self._reader.changed(before | ({register.id: None} if register else {}))}
         failed = {}
         for name, (spot, change) in sent.items():
             told = found.get(name)
             if told is None:
                 raise Drifted(self._client.device, f"{spot[0]}: {name} is gone again")
+            was = before[name]
             if told.failed:
                 failed[str(spot[0])] = f"{told.state}: {told.message}"
+            elif was is not None and not told.differs(was):
+                failed[str(spot[0])] = f"EC2 took a change of {name} and did not make it: it is as it was"
             self._take(spot, change, told)
         self._check_register(found)
         if failed:

@@ -13,6 +13,7 @@ from adapters.aws.scope import FAMILIES, V4
 from bridge.model.identity import Kind, ObjectKey
 
 OWNER, OBJECT, MORE = "fusionbridge.io/owner", "fusionbridge.io/object", "fusionbridge.io/object-more"
+KEEPER = "fusionbridge.io/device"
 NAME_LENGTH, TAG_LENGTH, DESCRIPTION_LENGTH = 255, 256, 255
 
 _ODD = re.compile(r"[^A-Za-z0-9 ._\-:/()#,@\[\]+=;{}!$*]")
@@ -52,6 +53,10 @@ class Names:
         text = str(key)
         more = {MORE: text[TAG_LENGTH:]} if len(text) > TAG_LENGTH else {}
         return {OWNER: self.owner, OBJECT: text[:TAG_LENGTH], **more}
+
+    def register_tags(self, device: str) -> dict[str, str]:
+        """What is written on the register: which device of the settings keeps the account as well."""
+        return {**self.tags(ObjectKey.fence()), KEEPER: device}
 
     def key(self, name: str, family: str, tags: Mapping[str, str]) -> ObjectKey | None:
         """What a list of ours holds; None for any other."""

@@ -47,7 +47,7 @@ class Permits:
             if not full:
                 self._revoke(group, going[group], blamed)
         if missing or going:
-            self._known.rules = tuple(self._reader.rules())
+            self._reader.look_at_groups(self._known)
 
     def revoke_strays(self) -> None:
         """Entries of ours that stand for nothing."""
@@ -57,18 +57,18 @@ class Permits:
         for group, rules in going.items():
             self._revoke(group, rules, ())
         if going:
-            self._known.rules = tuple(self._reader.rules())
+            self._reader.look_at_groups(self._known)
 
     # ---- how much fits
 
     def _fitting(self, objects: Objects) -> frozenset[Entry]:
         """What the objects ask for; of a security group that cannot hold it on the way, only what is wanted in the end as well."""
-        wanted = compiled(objects, self._known.scope.places)
-        full = {place.group for place in self._known.scope.places if self._full(place.group, wanted, objects)}
+        wanted = compiled(objects, self._known.places)
+        full = {place.group for place in self._known.places if self._full(place.group, wanted, objects)}
         if not full:
             return wanted
         last = {key: value for key, value in {**objects, **self._ends}.items() if value is not None}
-        end = compiled(last, self._known.scope.places)
+        end = compiled(last, self._known.places)
         return frozenset(entry for entry in wanted if entry.group not in full or entry in end)
 
     def _full(self, group: str, entries: Iterable[Entry], objects: Objects) -> bool:

@@ -4,19 +4,22 @@ A version of a prefix list never changes, so its entries are read once, however 
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from adapters.aws.client import Client
 from adapters.aws.errors import Refusal
 from adapters.aws.known import Held, Known, Spot
 from adapters.aws.names import OWNER, Names
 from adapters.aws.scope import Scope
-from adapters.aws.values import PrefixList, Rule
+from adapters.aws.values import PrefixList
 from bridge.errors import Busy, Drifted
 from bridge.model.addresses import canonical_member
 from bridge.model.identity import ObjectKey
 
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_AGAIN = 600.0  # seconds after which what would not go is tried again, beside the plans that ask for it
+_FILTER = 200  # values of one filter
+_LATE = 5.0  # seconds in which EC2 may still answer with what stood before a change that it has taken
 
 
 class Reader:
@@ -28,12 +31,13 @@ class Reader:
         self._scope = scope
         self._read: dict[str, tuple[int, dict[str, str]]] = {}
         self._members: dict[str, tuple[int, frozenset[str]]] = {}
+        self._stuck: dict[str, float] = {}
 
     def look(self) -> Known:
         """The account as it is, once no list of ours is being changed. Busy where it cannot be read."""
         try:
             known = self._sorted(self.settled(self._is_of_us))
-            known.rules = tuple(self.rules())
+            self.look_at_groups(known)
         except Refusal as refusal:
             reason = str(refusal)
         else:
@@ -52,23 +56,32 @@ class Reader:
             return False
         return {one.id: one for one in found} == {one.id: one for one in held}
 
-    def changed(self, names: Collection[str]) -> list[PrefixList]:
-        """The lists of these ids, as soon as no change of them is under way. Drifted where one is gone."""
+    def changed(self, before: Mapping[str, PrefixList | None]) -> list[PrefixList]:
+        """The lists of these ids, as soon as no change of them is under way. Drifted where one is gone.
+
+        `before` is what a list was before it was changed, None where it was not: as long as that is told, EC2 may not yet have looked.
+        """
+        late = time.monotonic() + min(_LATE, self._scope.wait / 2)
+
+        def waits(one: PrefixList) -> bool:
+            was = before[one.id]
+            return one.moving or (was is not None and not one.differs(was) and time.monotonic() < late)
+
         try:
-            return self._waited(lambda: self._client.named(sorted(names)), lambda _: True)
+            return self._waited(lambda: self._client.named(sorted(before)), waits)
         except Refusal as refusal:
             reason = str(refusal)
         raise Drifted(self._client.device, f"a prefix list is gone again: {reason}")
 
     def settled(self, concerns: Callable[[PrefixList], bool]) -> list[PrefixList]:
         """Every list, as soon as none that concerns us is being changed. Busy where that takes longer than the settings allow."""
-        return self._waited(self._client.lists, concerns)
+        return self._waited(self._client.lists, lambda one: one.moving and concerns(one))
 
-    def _waited(self, ask: Callable[[], list[PrefixList]], concerns: Callable[[PrefixList], bool]) -> list[PrefixList]:
+    def _waited(self, ask: Callable[[], list[PrefixList]], waits: Callable[[PrefixList], bool]) -> list[PrefixList]:
         waited, pauses = 0.0, iter(_PAUSES)
         while True:
             found = ask()
-            moving = [one.id for one in found if one.moving and concerns(one)]
+            moving = [one.id for one in found if waits(one)]
             if not moving:
                 return found
             if waited >= self._scope.wait:
@@ -78,13 +91,21 @@ class Reader:
             time.sleep(pause)
             waited += pause
 
-    def rules(self) -> list[Rule]:
-        """The entries of the named security groups, and ours wherever they are."""
-        groups = [place.group for place in self._scope.places]
-        found = {rule.id: rule for rule in self._client.rules(f"tag:{OWNER}", [self._names.owner])}
-        for at in range(0, len(groups), 200):
-            found.update((rule.id, rule) for rule in self._client.rules("group-id", groups[at : at + 200]))
-        return list(found.values())
+    def look_at_groups(self, known: Known) -> None:
+        """The entries of the named security groups, and ours wherever they are; and which of these groups are not there.
+
+        One that has any entry is there, and nearly each has one that lets out; after the others one call asks.
+        """
+        named = [place.group for place in self._scope.places]
+        rules, there = self._client.rules(f"tag:{OWNER}", [self._names.owner])
+        found = {rule.id: rule for rule in rules}
+        for some in _by(_FILTER, named):
+            rules, seen = self._client.rules("group-id", some)
+            found.update((rule.id, rule) for rule in rules)
+            there |= seen
+        for some in _by(_FILTER, [name for name in named if name not in there]):
+            there |= self._client.groups(some)
+        known.rules, known.missing = tuple(found.values()), frozenset(named) - there
 
     def entries(self, told: PrefixList) -> dict[str, str]:
         """The entries of a list, read once for each version."""
@@ -107,6 +128,14 @@ class Reader:
     def keep(self, told: PrefixList, entries: dict[str, str]) -> None:
         """What a version of the register holds that we made ourselves."""
         self._read[told.id] = (told.version, entries)
+
+    def stuck(self, told: PrefixList) -> None:
+        """A list did not go."""
+        self._stuck[told.id] = time.monotonic()
+
+    def is_stuck(self, told: PrefixList) -> bool:
+        """Whether a list did not go some minutes ago: it would hardly go now."""
+        return time.monotonic() - self._stuck.get(told.id, float("-inf")) < _AGAIN
 
     def _is_of_us(self, one: PrefixList) -> bool:
         return one.tags.get(OWNER) == self._names.owner or one.name.startswith(f"{self._names.owner}/")
@@ -134,3 +163,7 @@ class Reader:
             known.register, known.entries = told, dict(self.entries(told))
         else:
             known.surplus.append(told)
+
+
+def _by(count: int, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[at : at + count] for at in range(0, len(names), count))

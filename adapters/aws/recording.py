@@ -33,7 +33,7 @@ class Recording:
         if not (add.keys() - self._known.entries.keys()) and not (remove - add.keys()):
             return
         blamed = next(iter(put), ObjectKey.fence())
-        register = self._known.register or self._made(blamed)
+        register = self._grown(blamed, self._known.register or self._made(blamed))
         room = register.size - len(self._known.entries)
         for coming, going in list(calls(self._known.entries, add, remove, self._known.scope.changes, room)):
             self._send(blamed, register, coming, going)
@@ -41,9 +41,9 @@ class Recording:
 
     def _made(self, blamed: ObjectKey) -> PrefixList:
         """A register, as large as a list may be: nothing refers to it, so it weighs nothing."""
-        names, key = self._known.names, ObjectKey.fence()
+        names, most = self._known.names, self._known.scope.entries
         try:
-            told = self._client.create(names.register, V6, self._known.scope.entries, (), names.tags(key))
+            told = self._client.create(names.register, V6, most, (), names.register_tags(self._client.device))
         except Refusal as refusal:
             refused = refusal
         else:
@@ -57,7 +57,7 @@ class Recording:
         except Refusal as refusal:
             refused = refusal
         else:
-            told = self._settled(told)
+            told = self._settled(told, register)
             if told.version != register.version + 1:
                 raise Drifted(self._client.device, "the register was changed meanwhile")
             self._known.register = told
@@ -68,9 +68,24 @@ class Recording:
             return
         raise self._meaning(blamed, refused)
 
-    def _settled(self, told: PrefixList) -> PrefixList:
-        for found in self._reader.changed({told.id}):
-            if found.id == told.id and not found.failed:
+    def _grown(self, blamed: ObjectKey, register: PrefixList) -> PrefixList:
+        """The register as large as the settings let it be by now."""
+        if register.size >= self._known.scope.entries:
+            return register
+        try:
+            told = self._client.resize(register, self._known.scope.entries)
+        except Refusal as refusal:
+            refused = refusal
+        else:
+            self._known.register = told = self._settled(told, register)
+            self._reader.keep(told, self._known.entries)
+            return told
+        raise self._meaning(blamed, refused)
+
+    def _settled(self, told: PrefixList, before: PrefixList | None = None) -> PrefixList:
+        """The register once its change is made; `before` is what it was."""
+        for found in self._reader.changed({told.id: before}):
+            if found.id == told.id and not found.failed and (before is None or found.differs(before)):
                 return found
         raise Drifted(self._client.device, "the register was not changed after all")
 

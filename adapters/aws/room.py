@@ -4,7 +4,7 @@ A security group counts its entries for each family apart; one for a prefix list
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from adapters.aws.compiled import Entry, compiled, families
 from adapters.aws.known import Known
@@ -30,7 +30,7 @@ def refusals(known: Known, steps: Sequence[Step]) -> dict[ObjectKey, str]:
     ends = {step.key: step.after for step in steps}
     found = dict(_too_many_lists(known, ends))
     found |= _too_heavy(known, {key: after for key, after in ends.items() if key not in found})
-    return found | _too_long(known, {key: after for key, after in ends.items() if key not in found})
+    return found | _too_long(known, steps, found)
 
 
 def weights(known: Known, objects: Objects, entries: Iterable[Entry], *, actual: bool = False) -> Weights:
@@ -92,7 +92,7 @@ def _turn(key: ObjectKey) -> tuple[int, bool, str]:
 
 
 def _weighed(known: Known, objects: Objects) -> Weights:
-    return weights(known, objects, compiled(objects, known.scope.places))
+    return weights(known, objects, compiled(objects, known.places))
 
 
 def _above(found: Weights, most: int, before: Weights) -> list[tuple[str, str]]:
@@ -114,16 +114,27 @@ def _too_many_lists(known: Known, ends: Mapping[ObjectKey, DeviceObject | None])
                 count += new
 
 
-def _too_long(known: Known, ends: Mapping[ObjectKey, DeviceObject | None]) -> dict[ObjectKey, str]:
-    """What the register has no room for."""
-    most = known.scope.entries
-    lengths = {key: len(held) for key, held in known.said.prefixes.items()}
-    total = sum(lengths.values()) + 1
+def _too_long(known: Known, steps: Iterable[Step], refused: Collection[ObjectKey]) -> dict[ObjectKey, str]:
+    """What the register has no room for, each object at its longest on the way; what grows most is named first."""
+    most = max(known.scope.entries, known.register.size if known.register else 0)
+    now = {key: len(held) for key, held in known.said.prefixes.items()}
+    longest: Counter[ObjectKey] = Counter()
+    for step in steps:
+        if step.key not in refused:
+            longest[step.key] = max(longest[step.key], _length(step))
+    growth = {key: length - now.get(key, 0) for key, length in longest.items()}
+    total = sum(now.values()) + (ObjectKey.fence() not in now)
     found = {}
-    for key, value in sorted(ends.items()):
-        length = 0 if value is None or not kept(value) else len(entries_of(key, value))
-        if length and total + length - lengths.get(key, 0) > most:
-            found[key] = f"the register of rules is full: {most} entries of up to 240 letters"
+    for key, more in sorted(growth.items(), key=lambda one: (one[1], str(one[0]))):
+        if more > 0 and total + more > most:
+            found[key] = (
+                f"the register of rules has {total} of {most} entries of up to 240 letters, and this needs {more} more: "
+                "fewer or wider rules, a larger scope.entries where the account has the quota, or another owner for some of them"
+            )
         else:
-            total += length - lengths.get(key, 0)
+            total += more
     return found
+
+
+def _length(step: Step) -> int:
+    return 0 if step.after is None or not kept(step.after) else len(entries_of(step.key, step.after))

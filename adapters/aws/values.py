@@ -50,6 +50,10 @@ class PrefixList:
         """Whether the last change of it was not made after all."""
         return self.state.endswith("-failed")
 
+    def differs(self, before: "PrefixList") -> bool:
+        """Whether a change of it was made, or has failed."""
+        return self.failed or (self.version, self.size) != (before.version, before.size)
+
     @property
     def gone(self) -> bool:
         """Whether it is told of though it is no more."""

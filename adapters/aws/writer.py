@@ -33,6 +33,7 @@ class Writer:
     def __init__(self, client: Client, reader: Reader, known: Known, ends: Ends) -> None:
         self._device = client.device
         self._known = known
+        self._reader = reader
         self._lists = Lists(client, reader, known)
         self._register = Recording(client, reader, known)
         self._permits = Permits(client, reader, known, ends)
@@ -44,12 +45,12 @@ class Writer:
     def tidy(self) -> None:
         """What an apply that was stopped has left, and what nobody should have made in our name: entries, lists, pieces of records."""
         self._permits.revoke_strays()
-        self._lists.delete(self._known.surplus)
-        self._known.surplus.clear()
+        self._lists.delete(one for one in self._known.surplus if not self._reader.is_stuck(one))
+        self._known.surplus = [one for one in self._known.surplus if self._reader.is_stuck(one)]
         keys = {key for key, _ in self._known.lists}
         left = [(key, V6) for key in keys if (key, V6) in self._known.lists and not self._known.lists[key, V6].members]
         left += [spot for key in keys if key not in self._known.objects() for spot in self._spots(key)]
-        self._lists.drop(set(left))
+        self._lists.drop({spot for spot in left if not self._reader.is_stuck(self._known.lists[spot].told)})
         if self._known.said.odd:
             self._register.write({}, ())
 
@@ -140,7 +141,9 @@ def _fits(value: DeviceObject, known: Known) -> bool:
     counts = Counter(map(family, getattr(value, "members", ())))
     spots = {(value.key, version): counts[version] for version in families(getattr(value, "members", ()))}
     there = known.lists
-    return not known.stale(value) and all(spot in there and count <= there[spot].told.size for spot, count in spots.items())
+    return not known.stale(value) and all(
+        spot in there and count <= there[spot].told.size for spot, count in spots.items()
+    )
 
 
 def members_only(steps: Iterable[Step]) -> bool:

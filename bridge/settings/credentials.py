@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 
 from pydantic import Field, model_validator
 
+from bridge.contract import NotStated
 from bridge.settings.fields import ClusterName, FilePath, Section, Text, Variable
 
 NAMES = ("username", "password", "token")
@@ -86,11 +87,11 @@ class Credentials:
         return "<Credentials>"
 
     def value(self, name: str) -> str:
-        """The secret of this name. KeyError saying where it was looked for when it is not there."""
+        """The secret of this name. KeyError saying where it was looked for when it is not there; NotStated when nobody says where."""
         for stated, source in self._settings.places():
             if stated == name:
                 return self._read(name, source)
-        raise KeyError(f"{name} is not among the credentials")
+        raise NotStated(f"{name} is not among the credentials")
 
     def absent(self) -> dict[str, str]:
         """The files and variables that are not there now, by the name of the secret. No cluster is asked."""

@@ -100,7 +100,10 @@ class DeviceSettings(Section):
     )
     kind: Text = Field(description="Which adapter speaks to it.")
     url: Url
-    credentials: CredentialsSettings
+    credentials: CredentialsSettings = Field(
+        default_factory=CredentialsSettings.model_construct,
+        description="Where its secrets are; required, except where its kind finds them in its surroundings.",
+    )
     tls: TlsSettings = Field(default_factory=TlsSettings)
     timeout: Seconds = Field(30.0, description="For one call, in seconds.")
     scope: ScopeSettings

@@ -109,6 +109,8 @@ def _ask_adapters(raw: Mapping[str, Any], adapters: Adapters, problems: Problems
     listed = raw.get("devices")
     for index, device in enumerate(listed if isinstance(listed, list) else []):
         kind = device.get("kind") if isinstance(device, Mapping) else None
+        if isinstance(device, Mapping) and "credentials" not in device and not _ambient(kind, adapters):
+            problems.add(path_of(("devices", index, "credentials")), "is required")
         if not isinstance(kind, str) or kind not in adapters.kinds:
             continue
         at = path_of(("devices", index))
@@ -124,6 +126,14 @@ def _ask_adapters(raw: Mapping[str, Any], adapters: Adapters, problems: Problems
             path = f"{at}.{_typed_at(where, kind)}"
             if where != "owner" and path not in problems.found:  # said once is enough
                 problems.add(path, words)
+
+
+def _ambient(kind: object, adapters: Adapters) -> bool:
+    """Whether devices of this kind find their credentials by themselves where the settings state none."""
+    try:
+        return isinstance(kind, str) and kind in adapters.kinds and getattr(adapters.factory(kind), "ambient", False)
+    except BridgeError:
+        return False
 
 
 def _as_typed(device: Mapping[str, Any], kind: str, owner: object) -> DeviceConfig:
