@@ -54,7 +54,7 @@ control-plane: ## Build the Kubernetes control plane for tests (needs Go; minute
 
 lock: ## Pin what pyproject.toml asks for (needs uv; UPGRADE=--upgrade takes the newest)
 	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/dev.txt
-	$(LOCK) --extra embedded --extra aws --constraint requirements/dev.txt --no-annotate pyproject.toml -o requirements/runtime.txt
+	$(LOCK) --extra api --extra embedded --extra aws --constraint requirements/dev.txt --no-annotate pyproject.toml -o requirements/runtime.txt
 	echo hatchling | $(LOCK) --constraint requirements/dev.txt --no-annotate - -o requirements/build.txt
 
 sbom: $(ENV) ## What the product is made of and under which licences, in build/

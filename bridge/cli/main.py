@@ -30,6 +30,7 @@ from bridge.cli import (
     plan,
     report,
     run,
+    serve,
     snapshot,
     status,
     stopping,
@@ -132,6 +133,7 @@ def version(context: typer.Context) -> None:
 
 
 app.command(short_help="Keep the devices in step with the clusters.")(run.run)
+app.command(short_help="Serve the HTTP API and the console.")(serve.serve)
 app.command(short_help="Print what would be done to each device, now or by manifests.")(plan.plan)
 app.command(short_help="Write down a cluster, to plan against elsewhere.")(snapshot.snapshot)
 app.command(short_help="Show how far everything has got.")(status.status)

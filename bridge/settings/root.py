@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from bridge.errors import StateUnavailable
 from bridge.policy.guard import GuardLimits, Threshold
+from bridge.settings.api import ApiSettings
 from bridge.settings.clusters import ClusterSettings
 from bridge.settings.credentials import secret_in
 from bridge.settings.devices import DeviceSettings
@@ -244,6 +245,7 @@ class Settings(BaseSettings):
 
     owner: Owner = Field(description="Marks what is ours on every device; no default, and never to be changed.")
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
     webhook: WebhookSettings | None = Field(
         None, description="Gates new pods by the label of their namespace; without this section nobody is asked."
     )

@@ -1,0 +1,86 @@
+"""The application: its routes, its errors, its OpenAPI document."""
+
+from functools import cached_property
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bridge import __version__
+from bridge.api import documents, problems
+from bridge.api.access import Access
+from bridge.api.console import ROUTERS as PAGES
+from bridge.api.console.page import STATIC
+from bridge.api.routes import ROUTERS
+from bridge.api.site import Site
+
+PREFIX = "/api/v1"
+_DESCRIPTION = (
+    "What Fusion Bridge knows: clusters, devices, groups, rules, history, reports, and what waits for a decision."
+)
+# Nothing from elsewhere, nothing inline, in nobody's frame: a name that were taken for markup could do nothing.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Application(FastAPI):
+    """FastAPI with an OpenAPI document that knows the types of every answer."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        return self._document
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        return documents.gathered(super().openapi())
+
+
+def application(site: Site, access: Access) -> Application:
+    """Everything under one root: the API at `/api/v1`, its document at `/api/v1/openapi.json`, and the console."""
+    app = Application(
+        title="Fusion Bridge",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.site, app.state.access = site, access
+    problems.install(app)
+    app.add_middleware(Guarded)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    for router in PAGES:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+class Guarded:
+    """Every answer bears the headers that keep a browser from doing with it what nobody meant."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, guarded if scope["type"] == "http" else send)

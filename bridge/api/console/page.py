@@ -1,0 +1,68 @@
+"""A page: a template, the values that it shows, and what every page has around it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bridge import __version__
+from bridge.api.access import Person, Role
+
+STATIC = Path(__file__).parent / "static"
+
+
+class NavigationEntry:
+    """One entry of the navigation: where it leads, and what it is called."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.path = path
+        self.name = name
+
+    def current(self, path: str) -> bool:
+        """Whether a page of that path belongs to it."""
+        return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))
+
+
+NAVIGATION = (NavigationEntry("/", "Overview"),)
+
+
+def page(
+    request: Request, template: str, values: Mapping[str, Any] | None = None, *, title: str, status: int = 200
+) -> HTMLResponse:
+    """The page as HTML. Whatever is put into it is text: the templates' environment escapes everything."""
+    person: Person = getattr(request.state, "person", None) or Person("", Role.VIEWER)
+    around = {
+        "title": title,
+        "person": person,
+        "role": person.role.name.lower(),
+        "may_operate": person.role >= Role.OPERATOR,
+        "may_decide": person.role >= Role.SECURITY,
+        "navigation": NAVIGATION,
+        "path": request.url.path,
+        "version": __version__,
+    }
+    text = _environment().get_template(template).render({**(values or {}), **around})
+    return HTMLResponse(text, status)
+
+
+@cache
+def _environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("bridge.api.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["clock"] = clock
+    return found
+
+
+def clock(at: datetime | None) -> str:
+    """A time as people read it, in UTC; "never" for none."""
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"

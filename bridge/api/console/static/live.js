@@ -1,0 +1,32 @@
+// Pages stay as they are in the world: when something changed, the page is fetched again and put in place of the shown one, differences only.
+"use strict";
+
+(() => {
+  const said = document.getElementById("live");
+  const page = () => document.getElementById("page");
+  let asked = false;
+  let asking = false;
+
+  const tell = (words) => { if (said.textContent !== words) said.textContent = words; };
+
+  async function again() {
+    asked = true;
+    if (asking || document.hidden) return;
+    asking = true;
+    while (asked) {
+      asked = false;
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (!answer.ok) { tell(`the page could not be read again (${answer.status})`); break; }
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("page");
+      // What somebody is typing into stays.
+      if (fresh) Idiomorph.morph(page(), fresh, { ignoreActiveValue: true, morphStyle: "outerHTML" });
+    }
+    asking = false;
+  }
+
+  const changes = new EventSource("/api/v1/changes");
+  changes.addEventListener("open", () => tell("live"));
+  changes.addEventListener("error", () => tell("not live: waiting for the bridge"));
+  changes.addEventListener("changed", () => again().catch(() => { asking = false; tell("not live: waiting for the bridge"); }));
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && asked) again(); });
+})();

@@ -1,0 +1,92 @@
+"""JSON as the API answers it: msgspec's types say both what is written and what the OpenAPI document promises."""
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+T = TypeVar("T")
+
+COMPONENTS = "x-components"
+_REFERENCE = "#/components/schemas/{name}"
+
+
+class Document(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A value of the API: camelCase names that stay; new ones may come. Times are UTC in ISO 8601, durations in seconds."""
+
+
+class Page(Document, Generic[T], frozen=True):
+    """Some rows of many. `next` is what `page` has to be for those that follow, an opaque text; null where there are no more."""
+
+    rows: tuple[T, ...]
+    next: str | None = None
+
+
+class Problem(Document, frozen=True):
+    """What went wrong (RFC 9457). `problems` says it of each parameter, where parameters are wrong."""
+
+    status: int
+    title: str
+    detail: str = ""
+    problems: Mapping[str, str] = {}
+
+
+class Json(Response):
+    """A value as JSON."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """Its bytes."""
+        return msgspec.json.encode(content)
+
+
+class ProblemJson(Json):
+    """A problem as JSON."""
+
+    media_type = "application/problem+json"
+
+
+def answers(
+    kind: Any,  # noqa: ANN401 (a type, or an alias of one)
+    *others: int,
+    description: str = "As asked.",
+    status: int = 200,
+) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that answers with this type; `others` are the statuses of its problems besides those of every route."""
+    found: dict[int | str, dict[str, Any]] = {status: {"description": description, **_content(kind, Json.media_type)}}
+    for one, words in _PROBLEMS.items():
+        if one in _ALWAYS or one in others:
+            found[one] = {"description": words, **_content(Problem, ProblemJson.media_type)}
+    return found
+
+
+def _content(kind: Any, media_type: str) -> dict[str, Any]:  # noqa: ANN401
+    (schema,), components = msgspec.json.schema_components([kind], ref_template=_REFERENCE)
+    return {"content": {media_type: {"schema": schema}}, COMPONENTS: components}
+
+
+_PROBLEMS = {
+    400: "The request makes no sense.",
+    401: "Who asks is not known.",
+    403: "Who asks may not do this.",
+    404: "There is nothing of that name.",
+    409: "What it is about is not as it was.",
+    422: "Parameters are wrong; `problems` says which and why.",
+    502: "A device or a cluster did not answer as it should.",
+    503: "The database cannot be reached now; `Retry-After` says when to ask again.",
+}
+_ALWAYS = (400, 401, 403, 422, 503)
+
+
+def gathered(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the schemas of every answer among its components."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for answer in operation["responses"].values():
+                schemas.update(answer.pop(COMPONENTS, {}))
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document
