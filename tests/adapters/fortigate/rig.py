@@ -7,15 +7,18 @@ from typing import Any
 
 import msgspec
 
+from adapters.fortigate import feeds
 from adapters.fortigate.groups import Forms
 from adapters.fortigate.names import Names
 from bridge.contract import DeviceConfig
 from bridge.lab.devices.fortigate.rig import FortigateRig
 from bridge.lab.devices.fortigate.simulator import Fortigate
+from bridge.lab.devices.fortigate.store import Author, Push
 from bridge.model.identity import ObjectKey
 
 OWNER = "fb"
 ANCHOR = "site deny"
+_SOMEBODY = Author("somebody", "lab", "POST", feeds.PUSH)
 SITE: Mapping[str, Any] = {
     "srcintf": [{"name": "any"}],
     "dstintf": [{"name": "any"}],
@@ -112,6 +115,18 @@ class Rig(FortigateRig):
 
     def _place(self, key: ObjectKey) -> tuple[str, str]:
         return Forms(Names(OWNER), ipv6=True).places(key)[0]
+
+
+class FedRig(Rig):
+    """The same for a box some of whose groups may be feeds."""
+
+    def tamper(self, key: ObjectKey) -> None:
+        name = feeds.name(Names(OWNER), key)
+        if name not in self.device.objects(feeds.TABLE):
+            super().tamper(key)
+            return
+        with self.device.changed:
+            self.device.store.push({(self.vdom, feeds.TABLE, name): Push(add=("10.66.0.66",))}, _SOMEBODY)
 
 
 @contextmanager

@@ -53,9 +53,21 @@ class Box:
         self.rows: dict[int, Row] = {}
         self.states: list[tuple[str, ...]] = []
         self.decided: list[dict[ObjectKey, Action | None]] = []
+        self.names: dict[int, str] = {}
+        self.amiss: dict[int, tuple[ObjectKey, str]] = {}  # what somebody changed, and what it was about
+
+    def damage(self, number: int, entry: RuleEntry) -> None:
+        """Let a policy say something else."""
+        was = self.rows[number]
+        self.amiss[number] = was.about
+        self.rows[number] = Row(was.key, entry, was.live)
 
     def placed(self) -> list[Placed]:
-        return [Placed(one, self.rows[one].about, self.rows[one].live, self.rows[one]) for one in self.order if one > 2]
+        return [self._placed(one, self.rows[one]) for one in self.order if one > 2]
+
+    def _placed(self, number: int, row: Row) -> Placed:
+        amiss = self.amiss.get(number)
+        return Placed(number, amiss or row.about, row.live, None if amiss else row)
 
     def become(self, wanted: Sequence[Row], *, at_once: bool) -> None:
         block = Block(ROWS, self.placed(), self.order, ANCHOR, before=True, at_once=at_once)
@@ -84,17 +96,23 @@ class Box:
             number = int(body["policyid"])
             assert number not in self.order
             row = bodies[body["name"]]
+            assert body["name"] not in self.names.values(), "FortiOS wants each name once"
+            self.names[number] = body["name"]
             self.rows[number] = Row(row.key, row.entry, body["status"] == "enable")
             self.order.append(number)
         elif write.method == "DELETE":
             self.order.remove(number)
-            del self.rows[number]
+            del self.rows[number], self.names[number]
+            self.amiss.pop(number, None)
         elif write.query:
             self.order.remove(number)
             side = "after" if "after" in write.query else "before"
             self.order.insert(self.order.index(int(write.query[side])) + (side == "after"), number)
         else:
-            row = bodies[body["name"]] if "name" in body else self.rows[number]
+            self.names[number] = body.get("name", self.names[number])
+            row = bodies.get(body.get("name", ""), self.rows[number])
+            if body.get("name") in bodies:
+                self.amiss.pop(number, None)
             live = body["status"] == "enable" if "status" in body else self.rows[number].live
             self.rows[number] = Row(row.key, row.entry, live)
 
@@ -110,11 +128,19 @@ def is_prefix_over_old(state: Sequence[str], old: Sequence[str], new: Sequence[s
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(blocks(), min_size=2, max_size=4), st.booleans())
-def test_a_block_becomes_another(sites: list[dict[ObjectKey, DeviceObject]], at_once: bool) -> None:
+@given(st.lists(blocks(), min_size=2, max_size=4), st.booleans(), st.data())
+def test_a_block_becomes_another(
+    sites: list[dict[ObjectKey, DeviceObject]], at_once: bool, data: st.DataObject
+) -> None:
+    """Also where somebody has made something else of a few policies meanwhile."""
     box = Box()
     for objects in sites:
         wanted = layout(objects)
+        for number in (
+            data.draw(st.lists(st.sampled_from(sorted(box.rows)), unique=True, max_size=2)) if box.rows else ()
+        ):
+            action, sources = data.draw(st.sampled_from(list(SAID.values())))
+            box.damage(number, RuleEntry("x", action, sources, (GROUPS[1],)))
         box.become(wanted, at_once=at_once)
         assert [box.rows[one] for one in box.order if one > 2] == wanted
         assert box.order[0] == THEIRS

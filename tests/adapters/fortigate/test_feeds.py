@@ -1,6 +1,6 @@
 """Groups as pushed feeds: made, changed by one small call, looked at, pushed again when lost, and moved to objects and back."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -14,6 +14,7 @@ from adapters.conformance.site import BANK, CART, HTTPS, MAIL, SOURCES, WEB, Sit
 from adapters.fortigate import factory, feeds
 from adapters.fortigate.adapter import FortigateAdapter
 from adapters.fortigate.names import Names
+from adapters.fortigate.wire import Answer
 from bridge.errors import Drifted, FencedOff, NotOwned, Rejected, Unsupported
 from bridge.lab.device import Moment, Trouble
 from bridge.model.identity import ObjectKey
@@ -201,6 +202,47 @@ class TestFeeds(Fed):
             assert len(self.adapter.read(EVERYTHING).objects[CART].members) == 2  # type: ignore[union-attr]
         finally:
             self.device.device.limits.feed_entries = 300_000
+
+    def test_what_another_feed_pushes_out_is_refused_and_says_so(self) -> None:
+        """The unit cuts those that come last in its table, whoever it was that grew."""
+        first, middle, last = (group_key(name) for name in ("app-1", "app-2", "app-3"))
+
+        def site(*members: str) -> Site:
+            few = [Group(key, frozenset(SOURCES), pushed=True) for key in (middle, last)]
+            return objects(Group(first, frozenset(members), pushed=True), *few)
+
+        for key in (first, middle, last):
+            self.reconcile(self.adapter, {one: value for one, value in site("10.1.0.1").items() if one <= key})
+        self.device.device.limits.feed_entries = 8
+        try:
+            outcome = self.reconcile(self.adapter, site("10.1.0.1", "10.1.0.2"))
+            assert outcome.refused == {}, "there is room for eight"
+            outcome = self.reconcile(self.adapter, site(*(f"10.1.0.{number}" for number in range(1, 6))))
+            assert outcome.refused.keys() == {last}
+            assert "0 of 3 are in force" in outcome.refused[last]
+            outcome = self.reconcile(self.adapter, site(*(f"10.1.0.{number}" for number in range(1, 8))))
+            assert outcome.refused.keys() == {middle, last}
+            assert "1 of 3 are in force" in outcome.refused[middle]
+        finally:
+            self.device.device.limits.feed_entries = 300_000
+
+    def test_a_feed_that_goes_while_it_is_read_is_missing_and_made_again(self) -> None:
+        site = objects(Group(CART, frozenset(SOURCES[:1]), pushed=True))
+        self.reconcile(self.adapter, site)
+        adapter, box = self.adapter, self.device.device
+        assert isinstance(adapter, FortigateAdapter)
+        get = adapter._client.get
+
+        def late(path: str, query: Mapping[str, str] | None = None) -> Answer:
+            if path == feeds.ENTRIES and feed(CART) in box.objects(TABLE):
+                box.delete_object(f"{TABLE}/{feed(CART)}")
+            return get(path, query)
+
+        adapter._client.get = late  # type: ignore[method-assign]
+        assert CART not in adapter.read(EVERYTHING).objects
+        adapter._client.get = get  # type: ignore[method-assign]
+        self.converge(site)
+        assert set(box.entries(feed(CART))) == {SOURCES[0]}
 
     def test_an_older_unit_has_its_groups_as_objects(self) -> None:
         self.device.device.identity.version = "v7.2.0"

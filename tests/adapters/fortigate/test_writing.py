@@ -183,13 +183,16 @@ def test_an_address_of_ours_that_stands_for_another_is_put_right(rig: Rig, adapt
     assert rig.device.objects("firewall/address")[f"fb_{SOURCES[0]}"]["subnet"] == "10.0.0.1 255.255.255.255"
 
 
+@pytest.mark.parametrize("transactions", [True, False])
 @pytest.mark.parametrize(
     "change", [{"srcaddr-negate": "enable"}, {"dstaddr": [{"name": "all"}]}, {"status": "disable"}]
 )
 def test_a_policy_that_means_something_else_is_put_right(
-    rig: Rig, adapter: FortigateAdapter, change: dict[str, object]
+    rig: Rig, change: dict[str, object], transactions: bool
 ) -> None:
-    site = shop(SOURCES[0])
+    site, config = shop(SOURCES[0]), rig.config()
+    adapter = factory.open(replace(config, scope={**config.scope, "transactions": transactions}))
+    adapter.raise_fence(FENCE)
     reconcile(adapter, site)
     good = rig.contents()
     number = next(one["policyid"] for one in rig.device.objects(POLICY).values() if "|" in one["comments"])
@@ -197,6 +200,7 @@ def test_a_policy_that_means_something_else_is_put_right(
     assert not planned(adapter, site).empty
     reconcile(adapter, site)
     assert rig.contents() == good
+    adapter.close()
 
 
 def test_a_copy_that_a_person_made_of_a_policy_of_ours_is_theirs(rig: Rig, adapter: FortigateAdapter) -> None:

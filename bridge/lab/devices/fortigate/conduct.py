@@ -40,6 +40,7 @@ class Conduct:
     `push_atomic`: the commands of one push take effect together or not at all; else those before the refused one stay.
     `locked_error`: the number that a writer gets for a table that a transaction holds.
     `refuse_transactions`: tables that no transaction can write.
+    `refused_commit_ends`: a transaction is over when its commit is refused; else it stays open, with its locks, until it is aborted.
     """
 
     feeds_survive_reboot: bool = False
@@ -48,3 +49,4 @@ class Conduct:
     push_atomic: bool = False
     locked_error: int = -7
     refuse_transactions: frozenset[str] = frozenset()
+    refused_commit_ends: bool = False

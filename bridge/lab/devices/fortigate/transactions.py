@@ -5,7 +5,7 @@
 When the time that was asked for is over, everything in it is dropped. Reads see what is in force, with the header or without.
 
 The answer to a start and to a write within one are seen; the shapes of `show` and `list`, what a writer gets for a locked
-table, what a call with an unknown number gets, and that a refused commit ends the transaction, are of our choice.
+table, and what a call with an unknown number gets, are of our choice; whether a refused commit ends one, of `Conduct`'s.
 """
 
 import itertools
@@ -123,8 +123,10 @@ class Transactions:
 
     def _commit(self, call: Call, author: Author, _vdom: str) -> Json:
         one = self._named(call, author)
-        del self._open[one.number]
+        if self._conduct.refused_commit_ends:
+            del self._open[one.number]
         self._store.commit(one.draft, author)
+        self._open.pop(one.number, None)
         return {}
 
     def _abort(self, call: Call, author: Author, _vdom: str) -> Json:
