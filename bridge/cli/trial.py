@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bridge.model.capabilities import Capabilities
+from bridge.model.flows import Flow
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol, Tier
@@ -27,6 +28,12 @@ GROUP, EMPTY, PLACE = (
 )
 _PORTS, _LIST = _key(Kind.PORTS, "there.tcp", Scope.EXTERNAL), _key(Kind.RULE_LIST)
 HALVES = tuple(Group(_key(Kind.GROUP, f"half-{number}"), frozenset({"192.0.2.40"})) for number in (1, 2))
+IMPOSSIBLE = tuple(
+    Ports(_key(Kind.PORTS, f"{name}.tcp", Scope.EXTERNAL), (PortRange(port, port),))
+    for name, port in (("fair", 8443), ("unfair", 70_000))
+)
+"""Two sets of ports of which no device can take the last: a port is a number of sixteen bits."""
+FLOW = Flow(MEMBERS[0], "198.51.100.1", Protocol.TCP, 40000, 443)
 
 
 def site_of(*more: RuleEntry, members: frozenset[str] = frozenset(MEMBERS)) -> Site:
@@ -50,6 +57,17 @@ def several() -> Site:
     return site_of() | {group.key: group for group in groups}
 
 
+def many(size: int) -> tuple[Group, ...]:
+    """A group of so many members, and what it becomes: one less, another one more, one for another, and a prefix for a part of it."""
+    key = _key(Kind.GROUP, "many")
+    first = frozenset(f"203.0.113.{2 * number}" for number in range(10, 10 + size))
+    less = first - {"203.0.113.20"}
+    more = less | {"192.0.2.50"}
+    other = more - {"203.0.113.22"} | {"192.0.2.51"}
+    wider = other - {"203.0.113.24"} | {"203.0.113.24/31"}
+    return tuple(Group(key, members) for members in (first, less, more, other, wider))
+
+
 def _line(
     name: str, source: ObjectKey, action: Action = Action.ALLOW, protocol: Protocol = Protocol.TCP, *, log: bool = False
 ) -> RuleEntry:
@@ -63,6 +81,10 @@ def _icmp(_can: Capabilities) -> Site:
 
 def _other(_can: Capabilities) -> Site:
     return site_of(RuleEntry("tunnel", Action.ALLOW, (GROUP,), (PLACE,), Protocol.OTHER, number=47))
+
+
+def _sctp(_can: Capabilities) -> Site:
+    return site_of(RuleEntry("signals", Action.ALLOW, (GROUP,), (PLACE,), Protocol.SCTP, _PORTS))
 
 
 def _named(name: str) -> Callable[[Capabilities], Site]:
@@ -86,6 +108,7 @@ FEATURES: Mapping[str, Callable[[Capabilities], Site]] = {
     "ipv6": lambda _can: site_of(members=frozenset({*MEMBERS, _V6})),
     "icmp_types": _icmp,
     "protocols": _other,
+    "sctp_ports": _sctp,
     "fqdn": _named("service.example.com"),
     "wildcards": _named("*.example.com"),
     "bandwidth": _limited,

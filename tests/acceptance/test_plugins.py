@@ -189,6 +189,9 @@ def test_a_device_of_others_is_looked_at_and_tried(place: Place, edge: Simulated
     looked, tried = findings(told, "findings"), findings(told, "canary")
     assert {name: one["state"] for name, one in looked.items()} == {"device": "ok", "version": "ok", "rights": "ok"}
     assert {one["state"] for one in tried.values()} == {"ok"}, tried
+    assert "dry_run, member_deltas, close_flows" in tried["not tried"]["message"], (
+        "what is not declared is said not to be tried"
+    )
     assert {
         "create",
         "atomic",

@@ -1,7 +1,7 @@
 """A trial of a device: what holds is said to hold, what does not is found out, and nothing of it stays."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -18,9 +18,10 @@ from bridge.lab.devices.memory.contents import AddressSet
 from bridge.lab.devices.memory.device import MemoryDevice, memory_device
 from bridge.model.capabilities import Capabilities, Form, Limits
 from bridge.model.examination import Condition, Finding
-from bridge.model.intent import EVERYTHING, Group, Intent, ReadScope, Snapshot
+from bridge.model.flows import Flow
+from bridge.model.intent import EVERYTHING, Group, Intent, Ports, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
-from bridge.model.policy import Tier
+from bridge.model.policy import Protocol, Tier
 
 _NUMBERS = count(1)
 
@@ -78,6 +79,57 @@ class SaysThatItIsAtomic(MemoryAdapter):
     @property
     def limits(self) -> Limits:
         return replace(super().limits, batch=100)
+
+
+class SaysThatItTriesBefore(MemoryAdapter):
+    """And leaves out without a word what cannot be."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, dry_run=True)
+
+    def apply(self, plan: Plan, fence: Fence) -> Outcome:
+        phases = tuple(tuple(step for step in phase if _possible(step)) for phase in plan.phases)
+        return super().apply(replace(plan, phases=phases), fence)
+
+
+def _possible(step: Step) -> bool:
+    return not isinstance(step.after, Ports) or all(port.last < 65536 for port in step.after.ports)
+
+
+class LosesDeltas(MemoryAdapter):
+    """It says that it sends what changes alone, and sends what joins alone."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, member_deltas=True)
+
+    def apply(self, plan: Plan, fence: Fence) -> Outcome:
+        phases = tuple(tuple(map(self._joined, phase)) for phase in plan.phases)
+        return super().apply(replace(plan, phases=phases), fence)
+
+    def _joined(self, step: Step) -> Step:
+        before, after = step.before, step.after
+        if isinstance(before, Group) and isinstance(after, Group) and len(before.members) > 50:
+            return replace(step, after=replace(after, members=before.members | after.members))
+        return step
+
+
+class TellsFlowsOfOthers(MemoryAdapter):
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, close_flows=True)
+
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+        return [Flow("192.0.2.99", "198.51.100.1", Protocol.TCP, 40000, 443)]
+
+
+class ClosesForAnybody(TellsFlowsOfOthers):
+    def flows(self, sources: Collection[str]) -> Sequence[Flow]:  # noqa: ARG002
+        return []
+
+    def close_flows(self, flows: Collection[Flow], fence: Fence) -> int:  # noqa: ARG002
+        return 0
 
 
 class TakesWhatIsNotIts(MemoryAdapter):
@@ -160,7 +212,13 @@ def test_what_holds_is_said_to_hold_and_nothing_of_it_stays(stand: Stand) -> Non
     assert wrong(found) == set(), found
     tried = {"deny", "reject", "log"} if stand.form is Form.FLAT else set()
     always = {"fence", "create", "unattached", "restart", "member change", "fenced off", "delete", "foreign"}
-    assert set(found) == tried | always | {"ipv6", "icmp_types", "protocols"}
+    more = {"sctp_ports", "not tried"}
+    assert set(found) == tried | always | more | {"ipv6", "icmp_types", "protocols"}
+    left = {"fqdn", "wildcards", "bandwidth", "atomic", "dry_run", "member_deltas", "close_flows", "compiles_later"}
+    left |= {"deny", "reject", "log"} - tried
+    told, swap = found["not tried"].message.split("; ")
+    assert set(told.removeprefix("not declared: ").split(", ")) == left
+    assert swap.startswith("compare_and_swap: nobody outside")
     assert set(stand.device.contents.objects) == {"site-hosts"}
     assert set(stand.device.contents.claims) == {"acmec"}
     assert not stand.device.contents.places, "it was attached, though the settings say that it may be"
@@ -183,6 +241,10 @@ def test_it_can_be_tried_again(stand: Stand) -> None:
         (SaysThatItTakesNames, {"fqdn"}),
         (SaysThatItIsAtomic, {"atomic"}),
         (TakesWhatIsNotIts, {"foreign"}),
+        (SaysThatItTriesBefore, {"dry_run"}),
+        (LosesDeltas, {"member_deltas"}),
+        (TellsFlowsOfOthers, {"close_flows"}),
+        (ClosesForAnybody, {"close_flows"}),
     ],
 )
 def test_what_does_not_hold_is_found_out(adapter: type[MemoryAdapter], claims: Collection[str]) -> None:

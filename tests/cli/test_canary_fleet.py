@@ -13,6 +13,7 @@ import bridge.lab.devices.memory
 from bridge.cli.canary import Canary, Leave
 from bridge.contract import AdapterFactory
 from bridge.lab.devices.aws.rig import aws_rig
+from bridge.lab.devices.bigip.as3_rig import as3_rig
 from bridge.lab.devices.bigip.rig import bigip_rig
 from bridge.lab.devices.memory.rig import memory_rig
 from bridge.model.capabilities import Form
@@ -25,7 +26,9 @@ Lend = Callable[[], AbstractContextManager[Any]]
 FLEET: dict[str, tuple[AdapterFactory, Lend]] = {
     "aws": (adapters.aws.factory, aws_rig),
     "bigip": (adapters.bigip.factory, bigip_rig),
+    "bigip, AS3": (adapters.bigip.factory, as3_rig),
     "fortigate": (adapters.fortigate.factory, fortigate_rig),
+    "fortigate, feeds": (adapters.fortigate.factory, lambda: fortigate_rig(tls=False, feeds={"most": 4})),
     "fortigate, call by call": (adapters.fortigate.factory, single_calls),
     "memory, flat": (bridge.lab.devices.memory.factory, memory_rig(Form.FLAT)),
     "memory, allow-only": (bridge.lab.devices.memory.factory, memory_rig(Form.ALLOW_ONLY)),
@@ -53,5 +56,13 @@ def test_each_claim_holds_and_nothing_stays(kind: str) -> None:
             "delete",
             "foreign",
         }
+        can, told = factory.capabilities(config), {one.subject: one.message for one in found}
+        left = told["not tried"].partition(";")[0].removeprefix("not declared: ").split(", ")
+        for word in ("atomic", "dry_run", "member_deltas", "close_flows"):
+            assert (word in told, word in left) == (getattr(can, word), not getattr(can, word)), word
+        if can.dry_run:
+            assert ("not tried" in told["dry_run"]) is ("nftables" in kind), (
+                "its adapter sends nothing that the kernel refuses"
+            )
         after = dict(rig.contents())
         assert {name: after.get(name) for name in before} == before, "what others own was changed"
