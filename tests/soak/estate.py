@@ -15,6 +15,7 @@ from bridge.lab.device import Moment, Rig
 from bridge.lab.devices.aws import Aws
 from bridge.lab.devices.aws.rig import AwsMoment, AwsRig
 from bridge.lab.devices.bigip import Bigip
+from bridge.lab.devices.bigip.as3_rig import As3Moment, As3Rig
 from bridge.lab.devices.bigip.rig import BigipMoment, BigipRig
 from bridge.lab.devices.fortigate import Fortigate
 from bridge.lab.devices.fortigate.rig import FortigateMoment
@@ -22,6 +23,7 @@ from bridge.lab.devices.memory import MemoryDevice, memory_device
 from bridge.lab.devices.memory import factory as memory_factory
 from bridge.lab.devices.memory.rig import MemoryRig, Stood
 from bridge.model.capabilities import Form
+from tests.adapters.fortigate.rig import FedRig
 from tests.adapters.fortigate.rig import Rig as FortigateRig
 from tests.adapters.nftables.machine import MISSING, nft
 from tests.adapters.nftables.rig import TABLE, NftablesRig, nftables_rig, rigged
@@ -34,6 +36,7 @@ Lock = Callable[[], AbstractContextManager[object]]
 _BATCH = 4  # steps at once: with more, what is atomic would have no moments in between
 _RULES = 1000  # of a security group: a quota that sites can have
 _ELSEWHERE = ("203.0.113.1",)  # destinations of acceptance, which the town has not
+_FEEDS = 3  # fewer than there are groups with churn, so that some give up their place to others
 _PATIENCE = 3.0  # seconds for one call: what is silent longer is taken for gone
 
 
@@ -48,6 +51,7 @@ class Post:
     track: Track
     now: Callable[[], Moment]
     alone: Lock = nullcontext  # nobody else changes the device meanwhile
+    restart: Callable[[], None] | None = None  # where a device that starts again loses something of ours
     foreign: Mapping[str, bytes] = field(default_factory=dict)
     hits: int = 0
 
@@ -87,10 +91,14 @@ def sampled(listed: Sequence[T], most: int, random: Random) -> list[T]:
 
 @contextmanager
 def estate() -> Iterator[list[Post]]:
-    """A BIG-IP, a FortiGate, an AWS account, the device in memory in both forms, and the Linux gateway in both where root allows."""
+    """A BIG-IP and a FortiGate in both of their forms, an AWS account, the device in memory and the Linux gateway in both of theirs.
+
+    BIG-IP: over iControl REST, and with AS3. FortiGate: objects alone, and feeds. The gateway only where root allows.
+    """
     with ExitStack() as stack:
         devices = (memory_device(f"soak-{form.value}", form) for form in (Form.ALLOW_ONLY, Form.FLAT))
-        more = [_fortigate(stack.enter_context(Fortigate(tls=False, keep=5_000)))]
+        more = [_as3(stack.enter_context(Bigip(tls=False, keep=5_000)))]
+        more += [_fortigate(stack.enter_context(Fortigate(tls=False, keep=5_000)), fed=fed) for fed in (False, True)]
         more += [_aws(stack.enter_context(Aws(tls=False, keep=5_000)))]
         for post in more:
             post.settle()
@@ -116,20 +124,28 @@ def _settled(stack: ExitStack, devices: Iterable[MemoryDevice]) -> list[Post]:
 
 
 def _bigip(device: Bigip) -> Post:
+    drain, now = _told(device, lambda number: BigipMoment(device, number))
+    return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, Track(drain), now, lambda: device.changed)
+
+
+def _as3(device: Bigip) -> Post:
+    drain, now = _told(device, lambda number: As3Moment(device, number))
+    return Post("edge-as3", Form.FLAT, As3Rig(device), bigip_factory, Track(drain), now, lambda: device.changed)
+
+
+def _told(device: Bigip, moment: Callable[[int], Moment]) -> tuple[Callable[[], list[Moment]], Callable[[], Moment]]:
+    """What is new since the last time, and how it stands."""
     last = [0]
 
     def drain() -> list[Moment]:
         numbers = [write.number for write in device.writes() if write.number > last[0]]
         last[0] = max(numbers, default=last[0])
-        return [BigipMoment(device, number) for number in numbers]
+        return [moment(number) for number in numbers]
 
-    def now() -> Moment:
-        return BigipMoment(device, device.writes()[-1].number)
-
-    return Post("edge", Form.TIERED, BigipRig(device), bigip_factory, Track(drain), now, lambda: device.changed)
+    return drain, lambda: moment(device.writes()[-1].number)
 
 
-def _fortigate(device: Fortigate) -> Post:
+def _fortigate(device: Fortigate, *, fed: bool) -> Post:
     last = [0]
 
     def drain() -> list[Moment]:
@@ -141,8 +157,10 @@ def _fortigate(device: Fortigate) -> Post:
         write = device.writes()[-1]
         return FortigateMoment(device, write.number, write.at)
 
-    rig = FortigateRig(device)
-    return Post("branch", Form.FLAT, rig, fortigate_factory, Track(drain), now, lambda: device.changed)
+    rig = FedRig(device, feeds={"most": _FEEDS}) if fed else FortigateRig(device)
+    name, restart = ("branch-feeds", device.reboot) if fed else ("branch", None)
+    track = Track(drain)
+    return Post(name, Form.FLAT, rig, fortigate_factory, track, now, lambda: device.changed, restart)
 
 
 def _aws(device: Aws) -> Post:

@@ -1,4 +1,4 @@
-"""What people do to our groups at the consoles of devices: they add an address that is nobody's."""
+"""What people do at the consoles of devices: they add an address that is nobody's to a group of ours, or start a device again."""
 
 from collections.abc import Sequence
 from random import Random
@@ -11,7 +11,7 @@ ADDED = "10.66.0.66"  # what every rig's `tamper` adds: the address of no pod
 
 
 class Hands:
-    """Now and then somebody adds an address to a group of ours."""
+    """Now and then somebody adds an address to a group of ours, or starts a device again that loses something by it."""
 
     def __init__(self, posts: Sequence[Post], random: Random) -> None:
         self._posts, self._random = posts, random
@@ -22,6 +22,10 @@ class Hands:
         if self._random.random() >= 0.05:
             return
         post = self._random.choice(self._posts)
+        if post.restart is not None and self._random.random() < 0.5:
+            post.restart()
+            self.count += 1
+            return
         key = ObjectKey(Kind.GROUP, CLUSTER, Scope.SERVICE, self._random.choice(("shop", "bank")), "web")
         try:
             with post.alone():
