@@ -53,6 +53,7 @@ class DeviceConfig:
 
     `permit` raises LostLease once it is not certain any more that the device is ours. An adapter calls it immediately before each request
     that changes something on the device, repetitions included, lets the error through, and sends nothing more. Logins need none.
+    `trial`: this owner only tries the device; a place that `scope` names as an owner's alone is not its, so the adapter makes one beside.
     """
 
     name: str
@@ -67,6 +68,7 @@ class DeviceConfig:
     cert_file: str | None = None
     key_file: str | None = None
     timeout: float = 30.0
+    trial: bool = False
     permit: Callable[[], None] = field(default=always, repr=False, compare=False)
 
 

@@ -39,11 +39,19 @@ class As3Scope:
     def of(cls, config: DeviceConfig) -> "As3Scope":
         """The values of settings without problems."""
         return cls(
-            tenant=str(config.scope.get("tenant", f"{config.owner}_egress")),
+            tenant=_tenant(config),
             seconds=float(config.scope.get("taskSeconds", 300)),
             attach=config.attach.get("mode", "none") == "ifEmpty",
             services=dict(config.attach.get("services", {})),
         )
+
+
+def _tenant(config: DeviceConfig) -> str:
+    """The tenant of this owner; one that the settings name holds what their owner declared, and a trial stands beside it."""
+    given = config.scope.get("tenant")
+    if given is None:
+        return f"{config.owner}_egress"
+    return f"{str(given)[:50]}_{config.owner}" if config.trial else str(given)
 
 
 def chosen(config: DeviceConfig) -> bool:

@@ -57,7 +57,7 @@ class Canary:
         self, factory: AdapterFactory, config: DeviceConfig, leave: Leave, clock: Clock, *, clean: bool = False
     ) -> None:
         attach = {**config.attach, "mode": "none"}
-        self._config = replace(config, owner=canary_owner(config.owner), attach=attach, permit=leave)
+        self._config = replace(config, owner=canary_owner(config.owner), attach=attach, trial=True, permit=leave)
         self._plain = replace(config, permit=_never)
         self._factory, self._leave, self._clock, self._clean = factory, leave, clock, clean
 
