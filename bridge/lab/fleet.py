@@ -25,7 +25,7 @@ class Fleet:
         self.workloads: list[Workload] = []
         self.size = 0  # pods
         self._slices = slices
-        self._pods = cluster.shelf("pods")
+        self._pods = cluster.shelves.named("pods")
         self._touched: dict[Workload, None] = {}
         self._written: dict[Workload, int] = {}
 

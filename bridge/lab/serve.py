@@ -78,7 +78,7 @@ def load_manifests(cluster: LabCluster, paths: Iterable[Path]) -> int:
     for path, obj in found:
         home = obj.get("metadata", {}).get("namespace")
         try:
-            if home and home not in cluster.shelf("namespaces").items:
+            if home and home not in cluster.shelves.named("namespaces").items:
                 cluster.create("namespaces", {"metadata": {"name": home}})
             cluster.put(obj)
         except Refusal as refusal:

@@ -52,7 +52,7 @@ def rows(pods: int) -> Iterator[Row]:
 
 
 def _pages(cluster: LabCluster) -> list[bytes]:
-    shelf = cluster.shelf("pods")
+    shelf = cluster.shelves.named("pods")
     bodies = list(shelf.items.values())
     head, tail = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[', b"]}"
     return [head + b",".join(bodies[at : at + _PAGE]) + tail for at in range(0, len(bodies), _PAGE)]

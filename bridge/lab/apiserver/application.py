@@ -83,7 +83,7 @@ class Application:
         self.requests.start(exchange.entry)
         if parts and parts[0] in _OPEN_PATHS - {"version"}:
             return await exchange.answer(b"ok")
-        return await exchange.answer(msgspec.json.encode(discovery.document(parts, self.cluster.kinds)))
+        return await exchange.answer(msgspec.json.encode(discovery.document(parts, self.cluster.shelves.kinds)))
 
     def _target(self, parts: Sequence[str]) -> Target | None:
         """What the path names; None for discovery. Raises Refusal 404."""
@@ -96,7 +96,7 @@ class Application:
         namespace = ""
         if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
             namespace, rest = rest[1], rest[2:]
-        shelf = self.cluster.served(group, version, rest[0])
+        shelf = self.cluster.shelves.served(group, version, rest[0])
         name, subresource, *extra = [*rest[1:], "", ""][: max(2, len(rest) - 1)]
         if extra or (namespace and not shelf.kind.namespaced) or (name and shelf.kind.namespaced and not namespace):
             raise no_such_path()

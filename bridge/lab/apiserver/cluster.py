@@ -13,6 +13,7 @@ from bridge.lab.apiserver.kinds import BUILTIN, OURS, Json, Kind, Manifest, from
 from bridge.lab.apiserver.objects import Shelf, encode, with_revision
 from bridge.lab.apiserver.ownership import Manager
 from bridge.lab.apiserver.refusal import Refusal, already_exists, conflict, no_such_path, not_found
+from bridge.lab.apiserver.shelves import Shelves
 from bridge.resources import shipped
 
 PatchType = Literal["merge", "json", "strategic"]
@@ -25,59 +26,23 @@ class LabCluster:
 
     `window` is the number of changes per resource that watches can go back. With `pod_grace` a deleted pod that has a node
     stays, terminating, until it is deleted with a grace of 0, as under a kubelet. `system_uid` is the uid of `kube-system`,
-    the identity of the cluster. A resource is named by its plural (`pods`), with its group where plurals clash.
-    Objects go in and out as dicts; those that come out are fresh copies.
+    the identity of the cluster. Resources are named as in `shelves`. Objects go in and out as dicts; those that come out are fresh copies.
     """
 
     def __init__(self, *, window: int = 65_536, pod_grace: bool = False, system_uid: str = SYSTEM_UID) -> None:
         self.lock = threading.RLock()
         self.revision = 1000
         self.listeners: list[Callable[[Shelf], None]] = []
-        self._window = window
+        self.shelves = Shelves(self.lock, window)
         self._pod_grace = pod_grace
-        self._shelves: dict[tuple[str, str], Shelf] = {}
-        self._named: dict[str, Shelf] = {}
         self._ending: set[str] = set()
         for kind in (*BUILTIN, *OURS):
-            self._serve(kind)
+            self.shelves.serve(kind, self.revision)
         for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
             uid = {"uid": system_uid} if name == "kube-system" else {}
             self.create("namespaces", {"metadata": {"name": name} | uid})
 
     # Resources
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """Everything that is served now."""
-        with self.lock:
-            return tuple(shelf.kind for shelf in self._shelves.values())
-
-    def shelf(self, resource: str) -> Shelf:
-        """The store of a resource by `plural` or `plural.group`. Raises Refusal 404."""
-        if (known := self._named.get(resource)) is not None:
-            return known
-        plural, _, group = resource.partition(".")
-        with self.lock:
-            for (its_group, its_plural), shelf in self._shelves.items():
-                if plural == its_plural and group in ("", its_group):
-                    self._named[resource] = shelf
-                    return shelf
-        raise no_such_path()
-
-    def served(self, group: str, version: str, plural: str) -> Shelf:
-        """The store behind a URL. Raises Refusal 404."""
-        shelf = self._shelves.get((group, plural))
-        if shelf is None or version not in shelf.kind.served:
-            raise no_such_path()
-        return shelf
-
-    def shelf_of(self, api_version: str, kind: str) -> Shelf:
-        """The store for a manifest's `apiVersion` and `kind`. Raises Refusal 404."""
-        group, _, version = api_version.rpartition("/")
-        for shelf in tuple(self._shelves.values()):
-            if shelf.kind.kind == kind and shelf.kind.group == group and version in shelf.kind.served:
-                return shelf
-        raise Refusal(404, "NotFound", f'no matches for kind "{kind}" in version "{api_version}"')
 
     def load_definitions(self) -> int:
         """Create or replace every CustomResourceDefinition of the shipped `config/crd`; returns how many, 0 when there are none."""
@@ -93,18 +58,11 @@ class LabCluster:
                     count += 1
         return count
 
-    def _serve(self, kind: Kind) -> None:
-        place = (kind.group, kind.plural)
-        if place in self._shelves:
-            self._shelves[place].kind = kind
-        else:
-            self._shelves[place] = Shelf(kind, self.revision, self._window)
-
     # Reading
 
     def get(self, resource: str, namespace: str | None, name: str) -> Manifest:
         """One object. Raises Refusal 404."""
-        shelf = self.shelf(resource)
+        shelf = self.shelves.named(resource)
         with self.lock:
             return self._read(shelf, namespace, name)
 
@@ -112,7 +70,7 @@ class LabCluster:
         self, resource: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> tuple[Manifest, ...]:
         """All objects of a resource, or of one namespace, in storage order."""
-        shelf = self.shelf(resource)
+        shelf = self.shelves.named(resource)
         selector = selectors.parse(labels, fields, shelf.kind.fields)
         found = self.page(shelf, listing.Request(namespace or "", selector))
         return tuple(_full(shelf.kind, body) for body in found.bodies)
@@ -143,7 +101,7 @@ class LabCluster:
 
         With a `manager`, managedFields are kept. Raises Refusal 400, 404 (namespace), 409 or 422.
         """
-        shelf = self.shelf(resource)
+        shelf = self.shelves.named(resource)
         kind = shelf.kind
         if bare and kind.status:
             obj = {name: value for name, value in obj.items() if name != "status"}
@@ -155,7 +113,7 @@ class LabCluster:
 
     def put(self, obj: Manifest) -> Manifest:
         """Create an object by its apiVersion and kind, or replace what has its name: for fixtures and manifests."""
-        shelf = self.shelf_of(obj.get("apiVersion", ""), obj.get("kind", ""))
+        shelf = self.shelves.of_manifest(obj.get("apiVersion", ""), obj.get("kind", ""))
         metadata = obj["metadata"]
         home = metadata.get("namespace", "default") if shelf.kind.namespaced else None
         with self.lock:
@@ -192,7 +150,7 @@ class LabCluster:
         dry_run: bool = False,
     ) -> Manifest:
         """PATCH of the three older types; strategic merge is refused (415) for custom resources, as the real server does."""
-        kind = self.shelf(resource).kind
+        kind = self.shelves.named(resource).kind
         if how == "strategic" and not kind.builtin:
             raise Refusal(415, "UnsupportedMediaType", "strategic merge patch is not supported for custom resources")
 
@@ -216,9 +174,11 @@ class LabCluster:
         dry_run: bool = False,
     ) -> Manifest:
         """Server-side apply, creating the object where it is absent. Raises Refusal 409 naming every field held by another manager."""
-        shelf = self.shelf(resource)
+        shelf = self.shelves.named(resource)
         who = Manager(manager, "Apply", subresource)
-        part = _applied(schema.with_keys(obj, shelf.kind.schema or {}), name, subresource, has_status=shelf.kind.status)
+        part = rules.applied(
+            schema.with_keys(obj, shelf.kind.schema or {}), name, subresource, has_status=shelf.kind.status
+        )
 
         def edit(old: Manifest) -> Manifest:
             return ownership.apply(
@@ -244,7 +204,7 @@ class LabCluster:
         dry_run: bool = False,
     ) -> tuple[Manifest, bool]:
         """Delete; returns the object as last seen and whether it is gone (finalizers, grace and namespaces' contents keep it)."""
-        shelf = self.shelf(resource)
+        shelf = self.shelves.named(resource)
         with self.lock:
             obj = self._read(shelf, namespace, name)
             metadata = obj["metadata"]
@@ -268,7 +228,7 @@ class LabCluster:
             return new if dry_run else self._store(shelf, key, new)
 
     def _check_home(self, namespace: str, kind: Kind) -> None:
-        if namespace not in self.shelf("namespaces").items:
+        if namespace not in self.shelves.named("namespaces").items:
             raise not_found("namespaces", namespace)
         if namespace in self._ending:
             cause = {
@@ -292,7 +252,7 @@ class LabCluster:
         manager: str,
         dry_run: bool,
     ) -> Manifest:
-        shelf = self.shelf(resource)
+        shelf = self.shelves.named(resource)
         kind = shelf.kind
         if subresource and not (subresource == "status" and kind.status):
             raise no_such_path()
@@ -316,7 +276,7 @@ class LabCluster:
         shelf.put(key, body, self.revision)
         self._announce(shelf)
         if shelf.kind.name == _DEFINITIONS:
-            self._serve(from_definition(obj))
+            self.shelves.serve(from_definition(obj), self.revision)
         return _full(shelf.kind, body)
 
     def _drop(self, shelf: Shelf, key: str) -> Manifest:
@@ -324,7 +284,7 @@ class LabCluster:
         obj = _full(shelf.kind, shelf.drop(key, self.revision))
         self._announce(shelf)
         if shelf.kind.name == _DEFINITIONS:
-            self._withdraw(obj["spec"]["group"], obj["spec"]["names"]["plural"])
+            self._withdraw(self.shelves.named(from_definition(obj).name))
         if (home := obj["metadata"].get("namespace")) in self._ending:
             self._finish_namespace(home)
         return obj
@@ -333,14 +293,12 @@ class LabCluster:
         for listener in self.listeners:
             listener(shelf)
 
-    def _withdraw(self, group: str, plural: str) -> None:
-        shelf = self._shelves[group, plural]
+    def _withdraw(self, shelf: Shelf) -> None:
         for key in tuple(shelf.items):
             self._drop(shelf, key)
         shelf.closed = True
         self._announce(shelf)
-        del self._shelves[group, plural]
-        self._named.clear()
+        self.shelves.withdraw(shelf)
 
     def _remove(self, shelf: Shelf, obj: Manifest, grace: int | None) -> tuple[Manifest, bool]:
         metadata = obj["metadata"]
@@ -367,7 +325,7 @@ class LabCluster:
             self._ending.add(name)
             obj = obj | {"metadata": metadata | {"deletionTimestamp": rules.now()}, "status": {"phase": "Terminating"}}
             obj = self._store(shelf, name, obj)
-            for other in [one for one in self._shelves.values() if one.kind.namespaced]:
+            for other in [one for one in self.shelves if one.kind.namespaced]:
                 for key in [key for key in other.items if key.startswith(f"{name}/")]:
                     self._remove(other, _full(other.kind, other.items[key]), None)
             self._finish_namespace(name)
@@ -375,11 +333,9 @@ class LabCluster:
 
     def _finish_namespace(self, name: str) -> None:
         """Let a terminating namespace go once it is empty."""
-        shelf = self.shelf("namespaces")
+        shelf = self.shelves.named("namespaces")
         prefix = f"{name}/"
-        left = (
-            key for one in self._shelves.values() if one.kind.namespaced for key in one.items if key.startswith(prefix)
-        )
+        left = (key for one in self.shelves if one.kind.namespaced for key in one.items if key.startswith(prefix))
         if next(left, None) is None and name in shelf.items:
             self._ending.discard(name)
             self._drop(shelf, name)
@@ -391,7 +347,7 @@ class LabCluster:
 
         Only a uid and a creation time are added where they lack.
         """
-        kind = self.shelf(resource).kind
+        kind = self.shelves.named(resource).kind
         count = 0
         for obj in objects:
             metadata = obj["metadata"]
@@ -404,7 +360,7 @@ class LabCluster:
 
     def write_encoded(self, resource: str, key: str, body: bytes) -> int:
         """Store a body that `objects.encode` or a template made, under the next resource version, which is returned."""
-        shelf = self.shelf(resource)
+        shelf = self.shelves.named(resource)
         with self.lock:
             self.revision += 1
             shelf.put(key, with_revision(body, self.revision), self.revision)
@@ -413,7 +369,7 @@ class LabCluster:
 
     def drop_encoded(self, resource: str, key: str) -> int:
         """Remove an object by its key, whatever it says of finalizers; returns the resource version of the deletion."""
-        shelf = self.shelf(resource)
+        shelf = self.shelves.named(resource)
         with self.lock:
             if key not in shelf.items:
                 raise not_found(resource, key)
@@ -425,7 +381,7 @@ class LabCluster:
     def compact(self) -> None:
         """Forget all history now: every older resource version and continue token is answered with 410."""
         with self.lock:
-            for shelf in self._shelves.values():
+            for shelf in self.shelves:
                 shelf.compact(self.revision)
 
 
@@ -437,18 +393,3 @@ def _finished(obj: Manifest) -> bool:
     metadata = obj["metadata"]
     held = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or obj["kind"] == "Namespace"
     return "deletionTimestamp" in metadata and not held
-
-
-def _applied(obj: Manifest, name: str, subresource: str, *, has_status: bool) -> Manifest:
-    """The part of an applied configuration that the path lets through."""
-    metadata = {**(obj.get("metadata") or {}), "name": name}
-    metadata.pop("managedFields", None)
-    if subresource == "status":
-        kept = {
-            field: metadata[field] for field in ("name", "namespace", "uid", "resourceVersion") if field in metadata
-        }
-        return {**{field: obj[field] for field in ("apiVersion", "kind", "status") if field in obj}, "metadata": kept}
-    return {
-        **{field: value for field, value in obj.items() if not (has_status and field == "status")},
-        "metadata": metadata,
-    }

@@ -64,7 +64,7 @@ class Control:
     def _summary(self) -> Manifest:
         cluster = self._application.cluster
         with cluster.lock:
-            objects = {kind.name: len(cluster.shelf(kind.name).items) for kind in cluster.kinds}
+            objects = {shelf.kind.name: len(shelf.items) for shelf in cluster.shelves}
             revision = cluster.revision
         return {
             "resourceVersion": str(revision),

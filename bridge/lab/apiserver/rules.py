@@ -95,6 +95,21 @@ def settled(kind: Kind, old: Manifest, new: Manifest, subresource: str) -> Manif
     return result
 
 
+def applied(obj: Manifest, name: str, subresource: str, *, has_status: bool) -> Manifest:
+    """The part of an applied configuration that the path lets through."""
+    metadata = {**(obj.get("metadata") or {}), "name": name}
+    metadata.pop("managedFields", None)
+    if subresource == "status":
+        kept = {
+            field: metadata[field] for field in ("name", "namespace", "uid", "resourceVersion") if field in metadata
+        }
+        return {**{field: obj[field] for field in ("apiVersion", "kind", "status") if field in obj}, "metadata": kept}
+    return {
+        **{field: value for field, value in obj.items() if not (has_status and field == "status")},
+        "metadata": metadata,
+    }
+
+
 def _spec(obj: Manifest) -> Manifest:
     return {name: value for name, value in obj.items() if name not in ("kind", "apiVersion", "metadata", "status")}
 

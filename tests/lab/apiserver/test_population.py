@@ -119,4 +119,4 @@ def test_the_shipped_definitions_are_served(cluster: LabCluster) -> None:
     stored = cluster.list("customresourcedefinitions")
     assert len(stored) == count
     plurals = {one["spec"]["names"]["plural"] for one in stored}
-    assert plurals <= {kind.plural for kind in cluster.kinds if kind.schema is not None}
+    assert plurals <= {kind.plural for kind in cluster.shelves.kinds if kind.schema is not None}

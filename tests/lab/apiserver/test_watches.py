@@ -37,7 +37,7 @@ def stored(cluster: LabCluster) -> dict[str, str]:
 def change(cluster: LabCluster, rng: random.Random) -> None:
     """One random write of one of twenty pods."""
     name = f"p{rng.randrange(20)}"
-    if f"default/{name}" not in cluster.shelf("pods").items:
+    if f"default/{name}" not in cluster.shelves.named("pods").items:
         cluster.create("pods", pod(name, n=str(rng.random())))
     elif rng.random() < 0.5:
         cluster.delete("pods", "default", name)
