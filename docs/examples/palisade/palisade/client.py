@@ -12,7 +12,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from bridge.contract import DeviceConfig, trust, trust_mark
+from bridge.contract import DeviceConfig, Kept, trust, unanswered
 from bridge.errors import Busy, Denied, Drifted
 from palisade.wire import Document, Problem, Session
 
@@ -33,8 +33,7 @@ class Client:
     def __init__(self, config: DeviceConfig) -> None:
         self.calls = 0
         self._config = config
-        self._http: httpx.Client | None = None
-        self._mark: tuple[object, ...] = ()
+        self._http = Kept(config, _connection)
 
     def session(self) -> Session:
         """Which device it is. Raises Busy, Denied, Drifted."""
@@ -52,14 +51,12 @@ class Client:
 
     def close(self) -> None:
         """End the connection; a later call opens another."""
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        self._http.close()
 
     def _send(
         self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
     ) -> httpx.Response:
-        token, http = self._token(), self._opened()
+        token, http = self._token(), self._http.get()
         content = None if body is None else msgspec.json.encode(body)
         if method != "GET":
             self._config.permit()  # immediately before each call that changes something
@@ -69,13 +66,11 @@ class Client:
                 method, path, content=content, headers={"Authorization": f"Bearer {token}", **(headers or {})}
             )
         except httpx.TransportError as error:
-            reason = f"{type(error).__name__}: {error}"
+            failure = error
         else:
             return self._judged(answer, f"{method} {path}", token)
         self.close()
-        if "CERTIFICATE_VERIFY_FAILED" in reason:
-            raise Denied(self._config.name, f"its certificate is not trusted ({reason})")
-        raise Busy(self._config.name, f"{method} {path}: no answer, it may have been done ({reason})")
+        raise unanswered(self._config.name, failure, harmless=method == "GET")
 
     def _judged(self, answer: httpx.Response, what: str, token: str) -> httpx.Response:
         device, status = self._config.name, answer.status_code
@@ -109,16 +104,11 @@ class Client:
             reason = str(error.args[0])
         raise Denied(self._config.name, f"no token: {reason}")
 
-    def _opened(self) -> httpx.Client:
-        mark = trust_mark(self._config)
-        if mark != self._mark:
-            self.close()  # a certificate was changed
-        if self._http is None:
-            verify = trust(self._config) if self._config.url.startswith("https:") else False
-            timeout = httpx.Timeout(self._config.timeout / 4, read=self._config.timeout / 2)
-            self._http = httpx.Client(base_url=self._config.url, verify=verify, timeout=timeout, trust_env=False)
-            self._mark = mark
-        return self._http
+
+def _connection(config: DeviceConfig) -> httpx.Client:
+    verify = trust(config) if config.url.startswith("https:") else False
+    timeout = httpx.Timeout(config.timeout / 4, read=config.timeout / 2)
+    return httpx.Client(base_url=config.url, verify=verify, timeout=timeout, trust_env=False)
 
 
 def _problem(answer: httpx.Response) -> Problem:
