@@ -13,7 +13,7 @@ from bridge.policy.compiled import ClusterPolicy, Compiled, Remark, Target
 from bridge.policy.ground import Meeting
 from bridge.policy.memory import Memory
 from bridge.policy.pieces import Inexpressible
-from bridge.policy.standing import Standing
+from bridge.policy.standing import Standing, cut
 from bridge.policy.untiered import Lists, Part, compile_untiered, parts_less, pieces, unsupported
 
 
@@ -22,14 +22,15 @@ def compile_allow_only(policy: ClusterPolicy, target: Target, memory: Memory | N
     return compile_untiered(policy, target, _attempt, memory or Memory())
 
 
-def _attempt(_policy: ClusterPolicy, _target: Target, judged: Standing, lists: Lists) -> None:
-    _AllowOnly(judged, lists).build()
+def _attempt(_policy: ClusterPolicy, target: Target, judged: Standing, lists: Lists) -> None:
+    _AllowOnly(judged, lists, target.capabilities.blocks).build()
 
 
 class _AllowOnly:
     """One round."""
 
-    def __init__(self, judged: Standing, lists: Lists) -> None:
+    def __init__(self, judged: Standing, lists: Lists, blocks: tuple[tuple[str, ...], ...]) -> None:
+        self._blocks = blocks
         self._ground = lists.ground
         self._rules = judged.rules
         self._place = {rule.ref: place for place, rule in enumerate(self._rules)}
@@ -81,8 +82,11 @@ class _AllowOnly:
             self._refuse(rule, f"what takes precedence is taken out of it here: {why}")
             return
         self._lists.tell(rule)
+        names = ", ".join(str(one.ref) for one in above)
+        for part, whole in (found for one in made for found in cut(one.region.where, self._blocks)):
+            words = f"{names} leaves of it a part of what stands behind one place ({part} of {whole}), which is not let through there"
+            self._lists.result.remarks.setdefault(rule.ref, Remark("Withheld", words))
         if not made:
-            names = ", ".join(str(one.ref) for one in above)
             self._lists.result.remarks.setdefault(
                 rule.ref, Remark("", f"nothing of it is there: every packet is taken before it by {names}")
             )

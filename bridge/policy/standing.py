@@ -1,6 +1,6 @@
 """Which rules count on one device, which of them it cannot hold, and what waits because of those (SEMANTICS 4)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -165,15 +165,15 @@ def _missing_to_let_through(services: Iterable[ExternalService], can: Capabiliti
     for service in services:
         if not can.sctp_ports and any(one.protocol is Protocol.SCTP and one.ports for one in service.traffic):
             return f"the device cannot tell the ports of SCTP in {service.ref} apart; state it without ports"
-        for part, whole in _cut(service, can.blocks):
+        for part, whole in cut(service.addresses, can.blocks):
             return f"{service.ref} is a part of what stands behind one place ({part} of {whole}); state all of it"
     return ""
 
 
-def _cut(service: ExternalService, blocks: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
-    """The addresses of a service that are a part of a block, each family by itself, and the block."""
+def cut(addresses: Collection[str], blocks: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    """Those of these addresses that are a part of a block, each family by itself, and the block."""
     for block in blocks:
         for v6 in (False, True):
-            there, behind = ([one for one in some if (":" in one) is v6] for some in (service.addresses, block))
+            there, behind = ([one for one in some if (":" in one) is v6] for some in (addresses, block))
             if overlap(there, behind) and not covers(there, behind):
                 yield ", ".join(there), ", ".join(behind)

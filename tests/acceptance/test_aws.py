@@ -46,6 +46,10 @@ class Site(Cluster):
         found = self.bridge.cli("status", codes=(0, 1, 3))["problems"]
         return " ".join(f"{one['reason']}: {one['message']}" for one in found if one["object"] == ref)
 
+    def standing(self, rule: str) -> str:
+        """What a rule of the service tier says of itself."""
+        return str(self.store.get("serviceegressrules", "shop", rule).get("status", {}))
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -145,6 +149,14 @@ def test_cover(site: Site) -> None:
     assert not site.allowed(WEB, LEDGER)
     site.external("shop", "some", "192.0.2.18/32")
     eventually("again a part", lambda: "part of what stands" in site.problem("ServiceEgressRule shop/cron-some"))
+    site.external("shop", "half", "192.0.2.0/29")
+    site.namespace_rule("shop", "no-half", "half", "Deny")
+    cut = "NamespaceEgressRule shop/no-half leaves of it a part of what stands behind one place"
+    eventually("what a Deny leaves", lambda: cut in site.standing("web-provider"))
+    assert "Withheld" in site.standing("web-provider")
+    assert not site.allowed(WEB, PROVIDER)
+    site.store.delete("namespaceegressrules", "shop", "no-half")
+    eventually("let in again", lambda: site.allowed(WEB, PROVIDER))
 
 
 @pytest.mark.acceptance(
