@@ -1,6 +1,5 @@
 """Who asks, and what that person may do."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Protocol
@@ -36,11 +35,23 @@ class Forbidden(Exception):
     """Who asks may not do this; the message says which role it takes."""
 
 
+class Unavailable(Exception):
+    """Who asks cannot be found out now; the message says who did not answer."""
+
+
+class TooMany(Exception):
+    """Too many who were not known came from there. `retry_after` in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__("too many logins failed; wait before the next")
+
+
 class Access(Protocol):
     """Finds out who asks."""
 
     def person(self, request: Request) -> Person:
-        """Whoever sent the request. Raises Unknown."""
+        """Whoever sent the request. Raises Unknown, Forbidden for somebody without a role, Unavailable, TooMany."""
         ...
 
 
@@ -52,20 +63,22 @@ class Everybody:
         return Person("", Role.SECURITY)
 
 
-def needs(role: Role) -> Callable[[Request], Person]:
-    """A dependency of a route: the person, who has at least this role. Raises Unknown, Forbidden."""
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A dependency of a route: the person, who has at least this role. Raises what Access does, and Forbidden."""
 
-    def allowed(request: Request) -> Person:
+    role: Role
+
+    def __call__(self, request: Request) -> Person:
+        """Whoever asks."""
         access: Access = request.app.state.access
         person = access.person(request)
-        if person.role < role:
-            raise Forbidden(f"it takes the role {role.name.lower()}; {person.name} has {person.role.name.lower()}")
         request.state.person = person
+        if person.role < self.role:
+            raise Forbidden(f"it takes the role {self.role.name.lower()}; {person.name} has {person.role.name.lower()}")
         return person
 
-    return allowed
 
-
-Viewer = Annotated[Person, Depends(needs(Role.VIEWER))]
-Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
-Security = Annotated[Person, Depends(needs(Role.SECURITY))]
+Viewer = Annotated[Person, Depends(Needs(Role.VIEWER))]
+Operator = Annotated[Person, Depends(Needs(Role.OPERATOR))]
+Security = Annotated[Person, Depends(Needs(Role.SECURITY))]

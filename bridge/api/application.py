@@ -13,7 +13,9 @@ from bridge.api import documents, problems
 from bridge.api.access import Access
 from bridge.api.console import ROUTERS as PAGES
 from bridge.api.console.page import STATIC
+from bridge.api.forms import Forms
 from bridge.api.routes import ROUTERS
+from bridge.api.screening import LOOPBACK, Screened
 from bridge.api.site import Site
 
 PREFIX = "/api/v1"
@@ -30,6 +32,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -46,8 +49,11 @@ class Application(FastAPI):
         return documents.gathered(super().openapi())
 
 
-def application(site: Site, access: Access) -> Application:
-    """Everything under one root: the API at `/api/v1`, its document at `/api/v1/openapi.json`, and the console."""
+def application(site: Site, access: Access, hosts: frozenset[str] = LOOPBACK) -> Application:
+    """Everything under one root: the API at `/api/v1`, its document at `/api/v1/openapi.json`, and the console.
+
+    `hosts` are the names and addresses by which it may be asked.
+    """
     app = Application(
         title="Fusion Bridge",
         version=__version__,
@@ -56,8 +62,9 @@ def application(site: Site, access: Access) -> Application:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.site, app.state.access = site, access
+    app.state.site, app.state.access, app.state.forms = site, access, Forms()
     problems.install(app)
+    app.add_middleware(Screened, hosts=hosts)
     app.add_middleware(Guarded)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)

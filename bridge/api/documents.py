@@ -73,11 +73,14 @@ _PROBLEMS = {
     403: "Who asks may not do this.",
     404: "There is nothing of that name.",
     409: "What it is about is not as it was.",
+    413: "The body is too long.",
+    415: "The body is not JSON.",
     422: "Parameters are wrong; `problems` says which and why.",
+    429: "Too many logins from there failed; `Retry-After` says when to try again.",
     502: "A device or a cluster did not answer as it should.",
     503: "The database cannot be reached now; `Retry-After` says when to ask again.",
 }
-_ALWAYS = (400, 401, 403, 422, 503)
+_ALWAYS = (400, 401, 403, 413, 415, 422, 429, 503)
 
 
 def gathered(document: dict[str, Any]) -> dict[str, Any]:

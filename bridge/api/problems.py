@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from bridge.api.access import Forbidden, Unknown
+from bridge.api.access import Forbidden, TooMany, Unavailable, Unknown
 from bridge.api.documents import Problem, ProblemJson
 from bridge.errors import BridgeError, ClusterError, DeviceError, Refused, SettingsError, StateUnavailable
 
@@ -33,6 +33,8 @@ def answered(error: Exception) -> ProblemJson:
     """The answer to this error."""
     found = _problem(error)
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}.get(found.status, {})
+    if isinstance(error, TooMany):
+        headers = {"Retry-After": str(error.retry_after)}
     if isinstance(error, HTTPException):
         headers = {**headers, **(error.headers or {})}
     return ProblemJson(found, found.status, headers)
@@ -56,6 +58,8 @@ def _problem(error: Exception) -> Problem:
 _KINDS: dict[type[Exception], tuple[int, str]] = {
     Unknown: (401, "Who asks is not known"),
     Forbidden: (403, "Who asks may not do this"),
+    Unavailable: (503, "Who asks cannot be found out now"),
+    TooMany: (429, "Too many failed logins"),
     Missing: (404, "There is no such thing"),
     SettingsError: (404, "There is no such thing"),
     StateUnavailable: (503, "The database cannot be reached now"),

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bridge import __version__
+from bridge.api import forms
 from bridge.api.access import Person, Role
 
 STATIC = Path(__file__).parent / "static"
@@ -42,6 +43,7 @@ def page(
         "role": person.role.name.lower(),
         "may_operate": person.role >= Role.OPERATOR,
         "may_decide": person.role >= Role.SECURITY,
+        "form_token": forms.token(request),
         "navigation": NAVIGATION,
         "path": request.url.path,
         "version": __version__,
