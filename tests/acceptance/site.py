@@ -82,10 +82,14 @@ class Bridge:
             "monitoring": {"listen": "127.0.0.1:0"},
             "delivery": dict(self.delivery),
             "clusters": [cluster.settings() for cluster in self.clusters],
-            "devices": [self._device(name, device) for name, device in self.devices.items()],
+            "devices": self.listed(),
             **(more or {}),
         }
         self.config.write_text(yaml.safe_dump(document))
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Its BIG-IPs as the settings name them."""
+        return [self._device(name, device) for name, device in self.devices.items()]
 
     def start(self) -> None:
         """Start it and return at once."""

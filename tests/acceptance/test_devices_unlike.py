@@ -15,20 +15,33 @@ import pytest
 
 from adapters.conformance import Conformance
 from adapters.nftables import factory as nftables_factory
+from bridge.lab.devices.aws import Aws
+from bridge.lab.devices.aws.rig import verdict as aws_verdict
+from bridge.lab.devices.bigip import Bigip
+from bridge.lab.devices.bigip.rig import verdict as bigip_verdict
 from bridge.lab.devices.fortigate import Fortigate
 from bridge.lab.devices.fortigate.rig import verdict as fortigate_verdict
 from bridge.lab.devices.memory import AddressSet, Bundle, Entry, EntrySet, MemoryDevice
 from bridge.model.capabilities import Form
 from bridge.model.policy import Protocol
 from bridge.policy.evaluate import Packet, Verdict
+from bridge.policy.feeding import LEAST
 from tests.acceptance.fortigate import ANCHOR, POLICY
-from tests.acceptance.site import CLUSTER, OWNER, Bridge, ClusterEntry, eventually
+from tests.acceptance.site import CLUSTER, OWNER, Bridge, ClusterEntry, bigip, eventually
+from tests.acceptance.test_bigip_as3 import SETTINGS as AS3
+from tests.acceptance.test_bigip_as3 import VIRTUAL as AS3_VIRTUAL
 from tests.acceptance.world import Cluster, cluster
+from tests.adapters.aws.test_conformance import TestAws as AwsSuite
+from tests.adapters.aws.test_forms import test_every_packet_is_decided_as_the_evaluator_decides_it as random_on_aws
 from tests.adapters.bigip.test_as3_conformance import TestBigipAs3 as BigipAs3Suite
 from tests.adapters.bigip.test_conformance import TestBigip as BigipSuite
 from tests.adapters.conformance.mutants import MUTANTS
 from tests.adapters.forms import test_forms
 from tests.adapters.forms.fleet import drawn, questions
+from tests.adapters.forms.test_forms_as3 import (
+    test_every_packet_is_decided_as_the_evaluator_decides_it as random_on_as3,
+)
+from tests.adapters.fortigate.test_call_by_call import TestFortigateCallByCall as SingleCallsSuite
 from tests.adapters.fortigate.test_conformance import TestFortigate as FortigateSuite
 from tests.adapters.memory.test_conformance import TestAllowOnly as AllowOnlySuite
 from tests.adapters.memory.test_conformance import TestFlat as FlatSuite
@@ -46,7 +59,7 @@ from tests.policy.world import OUTSIDE as OUTSIDE_ADDRESSES
 from tests.policy.world import World as RandomWorld
 
 ROOT = Path(__file__).parents[2]
-TABLE = f"fusion_bridge_{OWNER}"
+TABLE, FEED = f"fusion_bridge_{OWNER}", "system/external-resource"
 WEB, CRON, FREE, UNKNOWN = "10.244.1.1", "10.244.1.2", "10.244.3.1", "10.244.255.77"
 PROVIDER, BLOCKED, OUTSIDE = "192.0.2.1", "192.0.2.9", "203.0.113.1"
 KERNEL = os.environ.get("CI") == "true" or not MISSING
@@ -61,6 +74,7 @@ class Site(Cluster):
     memory: Mapping[str, MemoryDevice]
     spaces: Mapping[str, str]
     ssh: Path
+    fed: Fortigate
 
     def decides(self, source: str, destination: str, port: int = 443) -> dict[str, Verdict]:
         packet = Packet(source, destination, Protocol.TCP, port)
@@ -69,20 +83,24 @@ class Site(Cluster):
     def agreed(self, source: str, destination: str, said: Verdict, port: int = 443) -> bool:
         """Whether every device decides so; where only Allows stand, whatever is no Allow matches nothing."""
         found = self.decides(source, destination, port)
-        allowed = found.pop("cloud")
-        return (allowed is Verdict.ALLOW) == (said is Verdict.ALLOW) and set(found.values()) == {said}
+        allowed = {found.pop(name) is Verdict.ALLOW for name in ("cloud", "account")}
+        return allowed == {said is Verdict.ALLOW} and set(found.values()) == {said}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Devices in memory that live in files; gateways in network namespaces, one of them over ssh, where the kernel has them."""
+    """Every form of every kind at once. Devices in memory live in files; of the gateways in network namespaces one is reached by ssh."""
     folder = tmp_path_factory.mktemp("unlike")
     memory = {name: MemoryDevice(name, file=folder / f"{name}.json") for name in ("cloud", "list")}
     with ExitStack() as stack:
         made = stack.enter_context(cluster())
         spaces = {name: stack.enter_context(namespace()) for name in ("tiers", "lines") if KERNEL}
-        box = stack.enter_context(Fortigate())
-        listed = [_memory("cloud", memory["cloud"], "allow-only"), _memory("list", memory["list"], "flat"), _box(box)]
+        boxes = {name: stack.enter_context(Fortigate()) for name in ("box", "feeds")}
+        edges = {name: stack.enter_context(bigip()) for name in ("edge", "edge-as3")}
+        account = stack.enter_context(Aws())
+        listed = [_memory("cloud", memory["cloud"], "allow-only"), _memory("list", memory["list"], "flat")]
+        listed += [_box("box", boxes["box"]), _box("feeds", boxes["feeds"], feeds={"most": 2})]
+        listed.append(_account(account))
         if KERNEL:
             # The user of ssh is a credential; a gateway of this machine has no use for one.
             listed.append(
@@ -91,21 +109,29 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             listed.append(
                 _device("lines", "nftables", "ssh://lines.example", networkNamespace=spaces["lines"], form="flat")
             )
-        environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "WHO": "gatekeeper", "TOKEN": box.password}
+        environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "WHO": "gatekeeper"}
+        environment |= {f"TOKEN_{name.upper()}": box.password for name, box in boxes.items()}
+        environment |= {"KEY": account.username, "SECRET": account.password}
         ssh = folder / "ssh"
         ssh.write_text(SSH)
         ssh.chmod(0o755)
-        bridge = Bridge(folder, {}, [ClusterEntry(CLUSTER, made.api.kubeconfig)], environment=environment)
-        bridge.write_settings({"devices": listed})
+        entry = ClusterEntry(CLUSTER, made.api.kubeconfig)
+        bridge = Bridge(folder, edges, [entry], environment=environment, overrides={"edge-as3": AS3})
+        bridge.write_settings({"devices": [*bridge.listed(), *listed]})
         stack.callback(bridge.stop)
         judges: dict[str, Callable[[Packet], Verdict]] = {name: one.verdict for name, one in memory.items()}
-        judges["box"] = _boxed(box)
+        judges.update({name: _boxed(box) for name, box in boxes.items()})
         judges.update({name: _gateway(space) for name, space in spaces.items()})
-        found = Site(made.name, made.store, made.api, bridge, judges, memory, spaces, ssh)
+        judges["edge"] = _edged(edges["edge"], "/Common/egress")
+        judges["edge-as3"] = _edged(edges["edge-as3"], AS3_VIRTUAL)
+        judges["account"] = lambda packet: aws_verdict(account.state(), dict(account.interfaces), packet)
+        found = Site(made.name, made.store, made.api, bridge, judges, memory, spaces, ssh, boxes["feeds"])
         _write(found)
         bridge.start()
-        eventually("the service may", lambda: found.agreed(WEB, PROVIDER, Verdict.ALLOW))
-        bridge.await_in_step()
+        eventually(
+            "the service may", lambda: found.agreed(WEB, PROVIDER, Verdict.ALLOW), 90
+        )  # ten devices from nothing
+        bridge.await_in_step(90)
         yield found
         assert bridge.running, bridge.log()[-5:]
 
@@ -126,14 +152,29 @@ def _device(name: str, kind: str, url: str, **own: object) -> dict[str, Any]:
     }
 
 
-def _box(device: Fortigate) -> dict[str, Any]:
+def _box(name: str, device: Fortigate, **more: object) -> dict[str, Any]:
     """A FortiGate that keeps our policies before one of the site's own, which never matches."""
     nobody = {"srcaddr": [{"name": "none"}], "dstaddr": [{"name": "none"}], "service": [{"name": "ALL"}]}
     everywhere = {"srcintf": [{"name": "any"}], "dstintf": [{"name": "any"}], "schedule": "always"}
     device.put_object(POLICY, {"name": ANCHOR, **nobody, **everywhere}, user="site")
-    settings = _device("box", "fortigate", device.url, mode="policies", policies={"before": ANCHOR})
-    more = {"credentials": {"token": {"env": "TOKEN"}}, "tls": {"caFile": str(device.ca)}}
-    return settings | more
+    settings = _device(name, "fortigate", device.url, mode="policies", policies={"before": ANCHOR}, **more)
+    return settings | {"credentials": {"token": {"env": f"TOKEN_{name.upper()}"}}, "tls": {"caFile": str(device.ca)}}
+
+
+def _account(device: Aws) -> dict[str, Any]:
+    """A security group before each destination."""
+    behind = [f"{one}/32" for one in (PROVIDER, BLOCKED, OUTSIDE)]
+    places = [{"id": device.create_group(f"front-{at}", one), "destinations": [one]} for at, one in enumerate(behind)]
+    return _device("account", "aws", device.url, region=device.region) | {
+        "credentials": {"username": {"env": "KEY"}, "password": {"env": "SECRET"}},
+        "tls": {"caFile": str(device.ca)},
+        "attach": {"mode": "ifEmpty", "securityGroups": places},
+    }
+
+
+def _edged(device: Bigip, virtual: str) -> Callable[[Packet], Verdict]:
+    """Asked at the virtual server through which the pods' traffic goes."""
+    return lambda packet: bigip_verdict(device.state(), packet, virtual)
 
 
 def _boxed(device: Fortigate) -> Callable[[Packet], Verdict]:
@@ -193,6 +234,35 @@ def test_members(site: Site) -> None:
     eventually("the new pod may", lambda: site.agreed("10.244.1.7", PROVIDER, Verdict.ALLOW))
     site.delete_pod("shop", "web-7")
     eventually("and no longer than it lives", lambda: site.agreed("10.244.1.7", PROVIDER, Verdict.DENY))
+
+
+@pytest.mark.acceptance(
+    "devices: the group with most churn moves to a feed on the FortiGate that has feeds, while it means the same on every other device"
+)
+@pytest.mark.timeout(180)
+def test_a_feed_among_all(site: Site) -> None:
+    for turn in range(LEAST // 2 + 1):
+        source = f"10.244.2.{turn + 1}"
+        site.pod("shop", "web-6", source, uid=f"00000000-0000-4000-8000-{turn:012}")
+        eventually("the new pod may", lambda source=source: _listed(site, source) is Verdict.ALLOW)  # type: ignore[misc]
+        site.delete_pod("shop", "web-6")
+        eventually("and no longer", lambda source=source: _listed(site, source) is Verdict.DENY)  # type: ignore[misc]
+    eventually("it is a feed", lambda: WEB in _pushed(site.fed))
+    site.bridge.await_in_step()
+    assert site.agreed(WEB, PROVIDER, Verdict.ALLOW), site.decides(WEB, PROVIDER)
+    site.pod("shop", "web-9", "10.244.1.9")
+    eventually("the new pod may", lambda: site.agreed("10.244.1.9", PROVIDER, Verdict.ALLOW))
+    assert "10.244.1.9" in _pushed(site.fed)
+    site.delete_pod("shop", "web-9")
+    eventually("and no longer than it lives", lambda: site.agreed("10.244.1.9", PROVIDER, Verdict.DENY))
+
+
+def _listed(site: Site, source: str) -> Verdict:
+    return site.memory["list"].verdict(Packet(source, PROVIDER, Protocol.TCP, 443))
+
+
+def _pushed(device: Fortigate) -> set[str]:
+    return {one for name in device.objects(FEED) for one in device.entries(name)}
 
 
 @pytest.mark.acceptance(
@@ -293,6 +363,11 @@ SUITES: Mapping[str, tuple[type[Conformance], str]] = {
     "BIG-IP": (BigipSuite, "tests/adapters/bigip/test_conformance.py::TestBigip"),
     "BIG-IP with AS3": (BigipAs3Suite, "tests/adapters/bigip/test_as3_conformance.py::TestBigipAs3"),
     "FortiGate": (FortigateSuite, "tests/adapters/fortigate/test_conformance.py::TestFortigate"),
+    "FortiGate, call by call": (
+        SingleCallsSuite,
+        "tests/adapters/fortigate/test_call_by_call.py::TestFortigateCallByCall",
+    ),
+    "AWS": (AwsSuite, "tests/adapters/aws/test_conformance.py::TestAws"),
     "nftables, tiered": (NftablesSuite, "tests/adapters/nftables/test_conformance.py::TestNftables"),
     "nftables, flat": (FlatNftablesSuite, "tests/adapters/nftables/test_flat.py::TestFlatNftables"),
     "memory, allow-only": (AllowOnlySuite, "tests/adapters/memory/test_conformance.py::TestAllowOnly"),
@@ -322,6 +397,7 @@ QUICK = (
     "test_skips_are_exactly or test_after_a_higher_epoch or test_two_owners or test_an_empty_group or test_a_foreign_object "
     "or test_order_and_repetition or test_a_member_is or (test_an_apply_stopped and lost)"
 )
+SLOW = ("AWS", "FortiGate, call by call")  # where every call changes one thing, a plan can be stopped at many
 
 
 @pytest.mark.parametrize("kind", SUITES)
@@ -356,11 +432,24 @@ def test_points(check: str) -> None:
 
 @pytest.mark.parametrize("kind", [pytest.param(name, marks=kernel) if "nftables" in name else name for name in SUITES])
 @pytest.mark.acceptance(
-    "conformance: BIG-IP, FortiGate, the Linux gateway on the real kernel and the device in memory pass it, the last two in both forms"
+    "conformance: BIG-IP with and without AS3, FortiGate with and without transactions, AWS, and in both forms the Linux gateway on the "
+    "real kernel and the device in memory pass it"
 )
 def test_conformance(kind: str) -> None:
     """Some of its checks; the whole of it runs where it is bound, with the tests of the adapter."""
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", SUITES[kind][1], "-k", QUICK]
+    checks = QUICK if kind not in SLOW else QUICK.partition(" or (")[0]
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--tb=short",
+        SUITES[kind][1],
+        "-k",
+        checks,
+    ]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
@@ -383,6 +472,15 @@ def test_random(lend: test_forms.Lender, _most: int, worlds: list[RandomWorld]) 
     """A hundred for each; thousands in tests/adapters/forms."""
     asked = [questions(worlds, test_forms.PACKETS, Random(test_forms.SEED))]
     test_forms.check(lend, worlds, asked)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("proof", [random_on_as3, random_on_aws], ids=["flat: BIG-IP with AS3", "allow-only: AWS"])
+@pytest.mark.acceptance(
+    "proof: random policies, fleets and packets on a BIG-IP with AS3, and on an account whose interfaces are every destination"
+)
+def test_random_too(proof: Callable[[], None]) -> None:
+    proof()
 
 
 @kernel

@@ -25,7 +25,7 @@ def seen(state: State) -> State:
 @pytest.mark.timeout(120)
 def test_every_packet_is_decided_as_the_evaluator_decides_it() -> None:
     """AS3 has no types of ICMP, so more is closed than elsewhere."""
-    worlds = drawn(AT_ONCE, SEED)
+    worlds = Random(SEED).sample(drawn(2 * AT_ONCE, SEED), AT_ONCE)  # neighbours among those drawn are much alike
     with as3_rig() as rig:
         rig.reset()
         adapter = factory.open(rig.config())
