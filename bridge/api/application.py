@@ -9,9 +9,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge import __version__
-from bridge.api import documents, problems
-from bridge.api.access import Access
+from bridge.api import documents, guards, problems
+from bridge.api.access import Access, Everybody, Unknown
 from bridge.api.console import ROUTERS as PAGES
+from bridge.api.console import login
 from bridge.api.console.page import STATIC
 from bridge.api.forms import Forms
 from bridge.api.routes import ROUTERS
@@ -46,7 +47,8 @@ class Application(FastAPI):
 
     @cached_property
     def _document(self) -> dict[str, Any]:
-        return documents.gathered(super().openapi())
+        asks = not isinstance(self.state.access, Everybody)
+        return guards.stated(documents.gathered(super().openapi()), ROUTERS, PREFIX, asks=asks)
 
 
 def application(site: Site, access: Access, hosts: frozenset[str] = LOOPBACK) -> Application:
@@ -64,11 +66,12 @@ def application(site: Site, access: Access, hosts: frozenset[str] = LOOPBACK) ->
     )
     app.state.site, app.state.access, app.state.forms = site, access, Forms()
     problems.install(app)
+    app.add_exception_handler(Unknown, login.asked)
     app.add_middleware(Screened, hosts=hosts)
     app.add_middleware(Guarded)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
-    for router in PAGES:
+    for router in (*PAGES, login.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -27,12 +27,15 @@ class Forms:
         """The word for forms of a page that answers this request."""
         person: Person | None = getattr(request.state, "person", None)
         session = shown(request)
-        who = f"session {session}" if session else f"person {person.name if person else ''}"
+        return self.word(f"session {session}" if session else f"person {person.name if person else ''}")
+
+    def word(self, who: str) -> str:
+        """The word for forms of this session or person, or of whoever is about to become one."""
         return hmac.new(self._key, who.encode(), hashlib.sha256).hexdigest()
 
-    def check(self, request: Request, token: str) -> None:
+    def check(self, expected: str, given: str) -> None:
         """Raise Forbidden for another word than that of a page of ours."""
-        if not hmac.compare_digest(self.token(request).encode(), token.encode()):
+        if not hmac.compare_digest(expected.encode(), given.encode()):
             raise Forbidden(
                 "the form is not, or no longer, one of this session: go back, load the page again and send it anew"
             )
@@ -47,7 +50,7 @@ def token(request: Request) -> str:
 def posted(request: Request, form_token: Annotated[str, Form(max_length=128)] = "") -> None:
     """Raise Forbidden for a form that is not from a page of ours."""
     forms: Forms = request.app.state.forms
-    forms.check(request, form_token)
+    forms.check(forms.token(request), form_token)
 
 
 Posted = Annotated[None, Depends(posted)]
