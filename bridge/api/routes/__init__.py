@@ -1,5 +1,5 @@
 """The routes of the API, a module for each noun."""
 
-from bridge.api.routes import clusters
+from bridge.api.routes import clusters, devices, groups, overview
 
-ROUTERS = (clusters.router,)
+ROUTERS = (overview.router, clusters.router, devices.router, groups.router)
