@@ -206,8 +206,8 @@ def _views(connection: Connection, rows: Sequence[Sequence[Any]], day: datetime)
         late = waiting.get(name, (0, None))
         kept = [held.get((name, state), 0) for state in ("held", "rejected")]
         around = (frozen.get(name, ()), passed.get(name, Handovers()))
-        values: list[Any] = [*told, drifts[name], name in over, objects[name], *late, *kept, *around]
-        found.append(DeviceView(*values))
+        fields: list[Any] = [*told, drifts[name], name in over, objects[name], *late, *kept, *around]
+        found.append(DeviceView(*fields))
     return tuple(found)
 
 
