@@ -20,7 +20,7 @@ from adapters.bigip.names import DECLARED, Names
 from bridge.contract import DeviceConfig
 from bridge.errors import Busy, Denied, Unsupported
 from bridge.model.capabilities import Capabilities, Form, Limits
-from bridge.model.examination import Finding, fine, wrong
+from bridge.model.examination import Finding, doubtful, fine, wrong
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Intent, Objects, ReadScope, Snapshot
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
@@ -146,12 +146,21 @@ class As3Adapter(BigipAdapter):
         return observed
 
     def examine(self) -> Sequence[Finding]:
-        """As without AS3, and whether it is there."""
+        """As without AS3, whether it is there, and what it cannot bind."""
         found = super().examine()
         try:
-            return [*found, fine("AS3", f"{self._as3.version()}, tenant {self._as3_scope.tenant}")]
+            there = fine("AS3", f"{self._as3.version()}, tenant {self._as3_scope.tenant}")
         except Denied as error:
-            return [*found, wrong("AS3", str(error).removeprefix(f"{self.device}: "))]
+            there = wrong("AS3", str(error).removeprefix(f"{self.device}: "))
+        return [*found, there, *self._unbound()]
+
+    def _unbound(self) -> Iterator[Finding]:
+        """Traffic that enters through a virtual server of others never meets our policy, and nothing here can change that."""
+        beyond = self._tenant.beyond()
+        if beyond:
+            names, more = ", ".join(beyond[:3]), f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
+            words = f"outside of tenant {self._as3_scope.tenant}, AS3 cannot bind our policy to {names}{more}"
+            yield doubtful("virtual servers", f"{words}: what enters there is not filtered; see docs/bigip-as3.md")
 
     def _check_as3(self) -> None:
         """Busy while a declaration of ours is being carried out: what is read or written meanwhile might be undone by it."""

@@ -24,6 +24,7 @@ _TENANT = re.compile(r"[A-Za-z][0-9A-Za-z_.-]{0,62}\Z")
 _ITEM = re.compile(r"[A-Za-z]([0-9A-Za-z_.-]{0,60}[0-9A-Za-z_.])?\Z")
 _OWNER = re.compile(r"[a-z][a-z0-9]{0,11}\Z")
 _TAKEN = ("Common", "Shared", "appsvcs")
+_REST = ("cluster", "namespace", "service")  # where policies are attached without AS3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,13 @@ def _problems(config: DeviceConfig) -> Iterator[tuple[str, str]]:
         yield "scope.taskSeconds", "a number from 10 to 3600"
     mode, services = config.attach.get("mode", "none"), config.attach.get("services", {})
     for name in sorted(config.attach.keys() - {"mode", "services"}):
-        yield f"attach.{name}", "unknown; there are mode, services: AS3 reaches virtual servers of its own tenant only"
+        words = (
+            "AS3 binds nothing outside of its tenant, nor a virtual server of others: declare one in attach.services"
+        )
+        yield (
+            f"attach.{name}",
+            f"{words}, or choose scope.mode: rest" if name in _REST else "unknown; there are mode, services",
+        )
     if mode not in ("none", "ifEmpty"):
         yield "attach.mode", "none or ifEmpty"
     if not isinstance(services, Mapping):

@@ -26,6 +26,7 @@ from bridge.model.policy import Tier
 from bridge.model.tiers import attachment, policy_key
 
 _VIRTUAL = "ltm/virtual"
+_ANY = re.compile(r"(?:/.*/)?(?:0\.0\.0\.0|::|any6?)(?:%[0-9]+)?(?:/0)?[:.](?:0|any)\Z")
 _OUR_OWN = ("class", "remark", "optimisticLockKey", APPLICATION)
 _GONE = ("was not found", "non-existent", "do not point at an item", "does not exist")
 
@@ -92,6 +93,12 @@ class Tenant:
             return NOTHING
         lists = tuple(rule.rule_list if rule.status == "enabled" else "" for rule in enforced.rules_reference.items)
         return Bound(told_tiers(enforced.description, self._names), lists)
+
+    def beyond(self) -> list[str]:
+        """Virtual servers outside of the tenant that take traffic to any address, as that of pods is; AS3 binds none of them."""
+        found = (self._client.decoded(raw, wire.Virtual) for raw in self._client.items(_VIRTUAL))
+        outside = (one for one in found if not one.full_path.startswith(f"/{self._words.scope.tenant}/"))
+        return sorted(one.full_path for one in outside if _ANY.match(one.destination))
 
     def standing(self, kinds: Collection[Kind] = LISTED) -> Found:
         """The firewall's objects in the partition."""

@@ -66,7 +66,8 @@ class Tasks(msgspec.Struct):
 
 
 class Virtual(msgspec.Struct, rename="camel"):
-    """ltm/virtual: what it enforces."""
+    """ltm/virtual: where it takes traffic, and what it enforces."""
 
     full_path: str = ""
+    destination: str = ""
     fw_enforced_policy: str = ""

@@ -14,6 +14,7 @@ from adapters.bigip.as3 import merged, runs
 from bridge.errors import Busy, Denied, Drifted, FencedOff, NotOwned, Rejected, Unsupported
 from bridge.lab.devices.bigip import Bigip
 from bridge.model.capabilities import Form
+from bridge.model.examination import Condition
 from bridge.model.intent import (
     EVERYTHING,
     DeviceObject,
@@ -533,3 +534,27 @@ def test_one_object_takes_one_step() -> None:
     ]
     assert merged([Step(Op.UPDATE, CART, one, two), Step(Op.UPDATE, CART, two, one)]) == []
     assert Plan("edge").empty
+
+
+def test_what_as3_cannot_bind_is_told_by_whoever_looks(device: Bigip, adapter: As3Adapter) -> None:
+    """Virtual servers of others that take traffic to any address; neither ours nor those of applications."""
+    reconcile(adapter, shop("10.0.0.1"))
+    device.put_object("ltm/virtual", {"name": "/Common/web", "destination": "/Common/192.0.2.80:443"})
+    told = {one.subject: one for one in adapter.examine()}
+    theirs = [path for path in device.objects("ltm/virtual") if path == "/Common/egress"]
+    assert ("virtual servers" in told) is bool(theirs)
+    for name, destination in (("all", "0.0.0.0:0"), ("all6", "::.0"), ("other", "0.0.0.0%2:0"), ("any", "any:0")):
+        device.put_object("ltm/virtual", {"name": f"/Common/{name}", "destination": f"/Common/{destination}"})
+    written = len(device.writes())
+    found = {one.subject: one for one in adapter.examine()}["virtual servers"]
+    assert found.condition is Condition.WARNING
+    names = sorted([*theirs, *(f"/Common/{name}" for name in ("all", "all6", "any", "other"))])
+    assert f"{', '.join(names[:3])} and {len(names) - 3} more: what enters there is not filtered" in found.message
+    assert len(device.writes()) == written
+
+
+def test_a_place_of_the_other_mode_is_refused_with_what_to_do(device: Bigip) -> None:
+    attach = {"mode": "none", "service": {"virtualServer": "/Common/x"}, "what": 1}
+    problems = factory.problems(site.config(device, scope=SCOPE, attach=attach))
+    assert "nor a virtual server of others: declare one in attach.services" in problems["attach.service"]
+    assert problems["attach.what"].startswith("unknown")
