@@ -15,8 +15,8 @@ from bridge.state.database import Database
 class Site:
     """One installation as the API sees it. `serving` says of each cluster which devices serve it; `pod_ranges` where its pods live.
 
-    `planned` and `reported` read devices live, each call anew, and raise what adapters raise; `orders` opens a connection to a cluster with
-    the credentials of the settings, and raises SettingsError for a name that is none.
+    `planned`, `reported` and `read` read devices live, each call anew, and raise what adapters raise; what is `reported` is kept too.
+    `orders` opens a connection to a cluster with the credentials of the settings, and raises SettingsError for a name that is none.
     """
 
     database: Database
@@ -26,3 +26,4 @@ class Site:
     planned: Callable[[str], PlannedDevice]
     reported: Callable[[Sequence[str]], Report]
     orders: Callable[[str], AbstractContextManager[Orders]]
+    read: Callable[[Sequence[str]], Report]

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ from bridge.cli.output import Output, complain
 from bridge.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bridge.state.audit_store import AuditStore, ChainEnd
+    from bridge.state.audit_store import AuditStore
     from bridge.state.verification import Answered, Claim, Verified
 
 app = typer.Typer(rich_markup_mode=None, help="The record of every change on the devices.", no_args_is_help=True)
@@ -38,6 +38,7 @@ def verify(
     when the row was pruned.
     """
     from bridge.cli.state import opened
+    from bridge.report.chains import answer_document, best, verified_document
     from bridge.state.audit_store import AuditStore
 
     asked = invocation(context)
@@ -50,11 +51,11 @@ def verify(
             store.verify(name, [*claims.get(name, ()), *heads], None if asked.output.json else _Progress(name))
             for name in names
         ]
-    answers = [_best(found, one) for one in heads]
+    answers = [best(found, one) for one in heads]
     if asked.output.json:
         whole = all(one.sound for one in found)
-        told = [{**_answer_document(one), "device": device} for device, one in answers]
-        asked.output.document({"sound": whole, "devices": [_document(one) for one in found], "asked": told})
+        told = [{**answer_document(one), "device": device} for device, one in answers]
+        asked.output.document({"sound": whole, "devices": [verified_document(one) for one in found], "asked": told})
     else:
         _show(asked.output, found, answers)
     if not all(one.sound for one in found) or not all(one.answer.good for _, one in answers):
@@ -65,6 +66,7 @@ def verify(
 def heads(context: typer.Context, devices: Devices = None) -> None:
     """Print where the chain of each device ends: what to write down elsewhere, and to give to `audit verify --head` later."""
     from bridge.cli.state import opened
+    from bridge.report.chains import end_document
     from bridge.report.words import clock
     from bridge.state.audit_store import AuditStore
 
@@ -73,7 +75,7 @@ def heads(context: typer.Context, devices: Devices = None) -> None:
         store = AuditStore(database)
         found = store.heads(_chosen(store, devices))
     if asked.output.json:
-        asked.output.document({"devices": [_end_document(one) for one in found]})
+        asked.output.document({"devices": [end_document(one) for one in found]})
         return
     rows = [(one.device, f"{one.head.number}:{one.head.hash}", clock(one.at)) for one in found]
     asked.output.table("Heads", ("device", "head", "last row"), rows)
@@ -95,14 +97,12 @@ class _Progress:
 
 def _claim(text: str) -> "Claim":
     """What `--head` says."""
-    from bridge.state.verification import Claim
+    from bridge.report.chains import claim
 
-    number, colon, digest = text.rpartition(":")
-    digest = digest.lower()
-    if (colon and not number.isdecimal()) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        words = f"{text!r} is no head: 64 hexadecimal digits, best after a number and a colon"
-        raise SettingsError({"--head": words}, "the command line")
-    return Claim("--head", digest, int(number) if number else None, asked=True)
+    try:
+        return claim(text)
+    except ValueError as error:
+        raise SettingsError({"--head": str(error)}, "the command line") from None
 
 
 def _chosen(store: "AuditStore", devices: Iterable[str] | None) -> tuple[str, ...]:
@@ -113,53 +113,6 @@ def _chosen(store: "AuditStore", devices: Iterable[str] | None) -> tuple[str, ..
     if unknown:
         raise SettingsError(unknown, "the command line")
     return tuple(devices) if devices else known
-
-
-def _best(found: "list[Verified]", claim: "Claim") -> "tuple[str, Answered]":
-    """The device that has this head, and what its chain says; else the most that any of them can say."""
-    from bridge.state.verification import Answer, Answered
-
-    said = [(each.device, one) for each in found for one in each.answers if one.claim is claim]
-    order = [*Answer]
-    device, best = min(said, key=lambda pair: order.index(pair[1].answer), default=("", Answered(claim, Answer.DENIED)))
-    return (device if best.answer is Answer.PART else "", best)
-
-
-def _document(one: "Verified") -> dict[str, Any]:
-    checkpoint = one.checkpoint
-    return {
-        "device": one.device,
-        "sound": one.sound,
-        "rows": one.rows,
-        "unchained": one.unchained,
-        "head": {"number": one.head.number, "hash": one.head.hash},
-        "checkpoint": checkpoint
-        and {"number": checkpoint.number, "hash": checkpoint.hash, "until": checkpoint.until.isoformat()},
-        "problems": [{"number": each.number, "what": each.what} for each in one.problems],
-        "moreProblems": one.more,
-        "heads": [_answer_document(each) for each in one.answers if not each.claim.asked],
-    }
-
-
-def _answer_document(one: "Answered") -> dict[str, Any]:
-    return {
-        "source": one.claim.source,
-        "number": one.claim.number,
-        "hash": one.claim.hash,
-        "at": one.claim.at.isoformat() if one.claim.at else None,
-        "answer": one.answer.value,
-        "row": one.number,
-    }
-
-
-def _end_document(one: "ChainEnd") -> dict[str, Any]:
-    return {
-        "device": one.device,
-        "number": one.head.number,
-        "hash": one.head.hash,
-        "at": one.at.isoformat() if one.at else None,
-        "checkpoint": one.checkpoint.number if one.checkpoint else None,
-    }
 
 
 def _show(output: Output, found: "list[Verified]", asked: "list[tuple[str, Answered]]") -> None:

@@ -96,6 +96,7 @@ def report(
     """
     from bridge.cli import reporting
     from bridge.cli.state import opened
+    from bridge.report.kept import keep as put_away
 
     asked, names = invocation(context), devices or []
     readings: list[Fresh] = []
@@ -105,7 +106,7 @@ def report(
     with opened(asked.settings, asked.folder(asked.settings)) as database:
         found = reporting.made(asked.settings, names, database, fresh=partial(_read_now, readings) if fresh else None)
         if keep:
-            found = reporting.keep(found, database) or found
+            found = put_away(found, database) or found
     _tell(asked, found, rendering, out, objects=objects, members=members)
     if not found.in_step or any(one.drift for one in readings):
         raise typer.Exit(FINDINGS)

@@ -14,9 +14,9 @@ from bridge import __version__, metrics
 from bridge.cli.comparison import Comparison, compare_all
 from bridge.errors import BridgeError, SettingsError
 from bridge.report import build
-from bridge.report.document import report_from, report_text
 from bridge.report.evidence import Witness, addresses_of
-from bridge.report.model import DeviceReport, Origin, Report, report_of, summary_of
+from bridge.report.kept import keep, kept_report
+from bridge.report.model import DeviceReport, Origin, Report, report_of
 from bridge.settings import Settings
 from bridge.settings.schedule import last_due
 from bridge.state.database import Database
@@ -60,20 +60,12 @@ def device_report(compared: Comparison, witness: Witness) -> DeviceReport:
     return msgspec.structs.replace(found, closes_flows=compared.closes_flows)
 
 
-def keep(report: Report, database: Database, slot: datetime | None = None) -> Report | None:
-    """The report with the number under which it is kept; None when its slot has one already."""
-    summary = msgspec.json.encode(summary_of(report)).decode()
-    archive = ReportArchive(database)
-    number = archive.keep(report.at, report_text(report), summary, origin=report.origin.value, slot=slot)
-    return None if number is None else msgspec.structs.replace(report, number=number)
-
-
 def recall(number: int, database: Database) -> Report:
     """A kept report. SettingsError, as for any name that is none, when there is none of that number."""
-    body = ReportArchive(database).body(number)
-    if body is None:
+    found = kept_report(number, database)
+    if found is None:
         raise SettingsError({str(number): "no report of that number is kept; see `report list`"}, "the command line")
-    return msgspec.structs.replace(report_from(body), number=number)
+    return found
 
 
 def keep_of_schedule(settings: Settings, database: Database, cron: str) -> None:

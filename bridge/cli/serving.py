@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.errors import BridgeError, SettingsError
+from bridge.errors import BridgeError, DeviceError, SettingsError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from bridge.api.site import Site
+    from bridge.cli.certificates import Certificates
     from bridge.cluster.orders import Orders
     from bridge.report.model import Report
     from bridge.report.planned import PlannedDevice
@@ -41,6 +42,7 @@ def site(settings: "Settings", database: "Database") -> "Site":
         partial(_planned, settings, database),
         partial(_reported, settings, database),
         partial(_orders, settings),
+        partial(_read, settings, database),
     )
 
 
@@ -51,15 +53,21 @@ def _planned(settings: "Settings", database: "Database", device: str) -> "Planne
 
     (found,) = compare_all(settings, [device], database)
     if found.plan is None:
-        raise BridgeError(f"{device}: {found.error}")
+        raise DeviceError(device, found.error)
     return planned_device(found.kind, found.plan, consequence(settings, found, database))
 
 
 def _reported(settings: "Settings", database: "Database", devices: Sequence[str]) -> "Report":
-    from bridge.cli.reporting import keep, made
+    from bridge.report.kept import keep
 
-    found = made(settings, devices, database)
+    found = _read(settings, database, devices)
     return keep(found, database) or found
+
+
+def _read(settings: "Settings", database: "Database", devices: Sequence[str]) -> "Report":
+    from bridge.cli.reporting import made
+
+    return made(settings, devices, database)
 
 
 @contextmanager
@@ -80,13 +88,27 @@ def _orders(settings: "Settings", cluster: str) -> "Iterator[Orders]":
 
 
 @contextmanager
-def served(app: "FastAPI", listen: str) -> "Iterator[str]":
-    """The application at `address:port`, which is given back with the port that was taken for 0. BridgeError when it is in use."""
+def served(app: "FastAPI", listen: str, shown: "Certificates | None" = None) -> "Iterator[str]":
+    """The application at `address:port`, which is given back with the port that was taken for 0. BridgeError when it is in use.
+
+    Over TLS where there is a certificate to be shown.
+    """
     import uvicorn
 
     address, _, port = listen.rpartition(":")
     bound = _bound(address.strip("[]"), int(port), listen)
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+    # What somebody says about where he comes from (X-Forwarded-For) is not believed.
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        proxy_headers=False,
+        server_header=False,
+    )
+    config.load()
+    config.ssl = shown.following() if shown else None
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([bound],), name="api", daemon=True)
     thread.start()

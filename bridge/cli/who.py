@@ -1,6 +1,5 @@
 """`fusion-bridge who`: which workload held an address at a time."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,6 @@ from bridge.cli.invocation import Invocation, invocation
 from bridge.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bridge.report.attribution import Answer
     from bridge.state.history_store import HistoryStore
     from bridge.state.past import Watched
 
@@ -28,6 +26,7 @@ Cluster = Annotated[str | None, typer.Option("--cluster", help="Of this cluster 
 def who(context: typer.Context, address: Address, at: At = None, cluster: Cluster = None) -> None:
     """Say who held an address, now or at a time; exit code 1 when nobody did or nobody knows."""
     from bridge.cli.state import opened
+    from bridge.report.answering import answered
     from bridge.report.times import time_text, zone_assumed
     from bridge.report.who import who_document, who_lines
     from bridge.state.history_store import HistoryStore
@@ -62,27 +61,12 @@ def pod_ranges(asked: Invocation) -> dict[str, tuple[str, ...]]:
         return {}
 
 
-def answered(
-    store: "HistoryStore", watched: "Watched", address: str, at: datetime, ranges: tuple[str, ...] = ()
-) -> "Answer":
-    """What one cluster's history says of the address, with the groups that it was in; `ranges` are the pods'."""
-    from bridge.report.attribution import answer, placed
-
-    found = answer(watched, store.around(watched.cluster, address, at), at)
-    if not found.holders:
-        return placed(found, address, ranges, store.node(watched.cluster, address)) if ranges else found
-    namespaces = {holding.lease.namespace for holding, _ in found.holders}
-    return replace(found, groups=store.groups_at(watched.cluster, address, namespaces, at))
-
-
 def address_of(text: str) -> str:
     """The address in its one spelling; a usage error for anything else."""
-    from bridge.model.addresses import canonical_address
+    from bridge.report.answering import one_address
 
-    if "/" in text:
-        raise typer.BadParameter(f"{text} is a prefix: ask for one address", param_hint="IP")
     try:
-        return canonical_address(text.strip().strip("[]"))
+        return one_address(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="IP") from None
 

@@ -18,15 +18,15 @@ Progress = Callable[[int, int], None]  # rows done, rows there are
 _PIECE = 20_000  # rows between two words of progress
 
 _DEVICES = """
-SELECT name FROM device UNION SELECT device FROM audit_checkpoint
+SELECT name FROM (SELECT name FROM device UNION SELECT device FROM audit_checkpoint
 UNION SELECT device FROM (
     WITH RECURSIVE each (device) AS (
         (SELECT device FROM audit ORDER BY device LIMIT 1)
         UNION ALL
         SELECT (SELECT a.device FROM audit a WHERE a.device > each.device ORDER BY a.device LIMIT 1) FROM each
         WHERE each.device IS NOT NULL)
-    SELECT device FROM each WHERE device IS NOT NULL) x
-ORDER BY 1
+    SELECT device FROM each WHERE device IS NOT NULL) x) x
+WHERE name > %(after)s ORDER BY 1 LIMIT %(limit)s
 """
 _HEAD = "SELECT audit_number, audit_head FROM device WHERE name = %s"
 _LAST = "SELECT at FROM audit WHERE device = %s ORDER BY number DESC LIMIT 1"
@@ -44,7 +44,8 @@ ORDER BY number DESC LIMIT %(limit)s
 _IN_REPORTS = """
 SELECT d.value->>'device', r.id, r.at, (d.value->'audit'->>'number')::bigint, d.value->'audit'->>'hash'
 FROM report r CROSS JOIN LATERAL json_array_elements(r.body->'byDevice') d
-WHERE json_typeof(r.body->'byDevice') = 'array' AND (d.value->'audit'->>'number')::bigint > 0 ORDER BY r.id
+WHERE json_typeof(r.body->'byDevice') = 'array' AND (d.value->'audit'->>'number')::bigint > 0
+AND r.id = ANY(ARRAY(SELECT id FROM report ORDER BY id DESC LIMIT %(last)s)) ORDER BY r.id
 """
 _WATCH = """
 SELECT d.audit_number, d.last_read, clock_timestamp(), coalesce(l.expires_at > clock_timestamp(), false)
@@ -78,10 +79,11 @@ class AuditStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def devices(self) -> tuple[str, ...]:
-        """Every device of which there is an audit, or may be; also those that are gone."""
+    def devices(self, after: str = "", limit: int | None = None) -> tuple[str, ...]:
+        """Every device of which there is an audit, or may be, by name; also those that are gone."""
         with self._database.transaction(snapshot=True) as connection:
-            return tuple(str(name) for (name,) in connection.execute(_DEVICES))
+            rows = connection.execute(_DEVICES, {"after": after, "limit": limit})
+            return tuple(str(name) for (name,) in rows)
 
     def heads(self, devices: Iterable[str]) -> tuple[ChainEnd, ...]:
         """The end of each chain."""
@@ -97,11 +99,11 @@ class AuditStore:
         with self._database.transaction(snapshot=True) as connection:
             return tuple(audited(*row) for row in connection.execute(_ROWS, values))
 
-    def claims(self) -> dict[str, list[Claim]]:
-        """The heads that kept reports have printed, by device."""
+    def claims(self, last: int | None = None) -> dict[str, list[Claim]]:
+        """The heads that kept reports have printed, or so many of the last, by device. Every report is gone through for it."""
         found: dict[str, list[Claim]] = {}
         with self._database.transaction(snapshot=True) as connection:
-            for device, report, at, number, digest in stream(connection, _IN_REPORTS, {}):
+            for device, report, at, number, digest in stream(connection, _IN_REPORTS, {"last": last}):
                 found.setdefault(device, []).append(Claim(f"report {report}", digest, number, at))
         return found
 

@@ -179,7 +179,7 @@ def _leases_from(asked: Asked) -> dict[str, Any]:
     """Where a page of leases starts: behind a lease that ended then, in that cluster, of that address."""
     t2, cluster, address = _parts(asked.start or _FIRST_LEASE, 3)
     if t2 != "infinity":
-        datetime.fromisoformat(t2)
+        t2 = datetime.fromisoformat(t2).isoformat()
     place = {"t2": t2, "last_cluster": cluster, "last_address": canonical_address(address)}
     return {**place, "since": asked.since or "-infinity", "limit": asked.limit + 1}
 

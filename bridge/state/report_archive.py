@@ -12,7 +12,8 @@ INSERT INTO report (at, body, origin, slot, summary) VALUES (%(at)s, %(body)s::j
 ON CONFLICT (slot) DO NOTHING RETURNING id
 """
 _LISTED = """
-SELECT id, at, origin, slot, summary::text FROM report WHERE %(before)s::int8 IS NULL OR id < %(before)s
+SELECT id, at, origin, slot, summary::text FROM report
+WHERE (%(before)s::int8 IS NULL OR id < %(before)s) AND (%(origin)s::text IS NULL OR origin = %(origin)s)
 ORDER BY id DESC LIMIT %(limit)s
 """
 # The lock is for the reports of a schedule alone, and given back with the transaction, however that ends.
@@ -37,10 +38,10 @@ class ReportArchive:
             row = connection.execute(_KEEP, values).fetchone()
             return int(row[0]) if row else None
 
-    def kept(self, limit: int = 20, before: int | None = None) -> tuple[KeptReport, ...]:
-        """The last reports kept, those before a number when one is given; the newest first, without their bodies."""
+    def kept(self, limit: int = 20, before: int | None = None, origin: str | None = None) -> tuple[KeptReport, ...]:
+        """The last reports kept, those before a number and of an origin where told; the newest first, without their bodies."""
         with self._database.transaction(snapshot=True) as connection:
-            rows = connection.execute(_LISTED, {"limit": limit, "before": before})
+            rows = connection.execute(_LISTED, {"limit": limit, "before": before, "origin": origin})
             return tuple(KeptReport(*row) for row in rows)
 
     def body(self, number: int) -> str | None:
@@ -48,6 +49,13 @@ class ReportArchive:
         with self._database.transaction(snapshot=True) as connection:
             row = connection.execute("SELECT body::text FROM report WHERE id = %s", [number]).fetchone()
             return str(row[0]) if row else None
+
+    def written(self, number: int) -> bytes | None:
+        """The same as it lies there, in UTF-8."""
+        query = "SELECT convert_to(body::text, 'UTF8') FROM report WHERE id = %s"
+        with self._database.transaction(snapshot=True) as connection:
+            row = connection.execute(query, [number], binary=True).fetchone()
+            return bytes(row[0]) if row else None
 
     @contextmanager
     def slot(self, slot: datetime) -> Iterator[bool]:

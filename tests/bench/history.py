@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from bridge.cli.who import answered
+from bridge.report.answering import answered
 from bridge.report.subject import subjects
 from bridge.report.told import Past
 from bridge.state.database import Database

@@ -1,5 +1,33 @@
 """The routes of the API, a module for each noun."""
 
-from bridge.api.routes import clusters, devices, groups, overview
+from bridge.api.routes import (
+    audit,
+    clusters,
+    devices,
+    groups,
+    held,
+    history,
+    overview,
+    plan,
+    remarks,
+    reports,
+    rules,
+    trace,
+    who,
+)
 
-ROUTERS = (overview.router, clusters.router, devices.router, groups.router)
+ROUTERS = (
+    overview.router,
+    clusters.router,
+    devices.router,
+    groups.router,
+    rules.router,
+    remarks.router,
+    plan.router,
+    trace.router,
+    who.router,
+    history.router,
+    held.router,
+    audit.router,
+    reports.router,
+)
