@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from bridge.api import named
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
@@ -80,7 +81,7 @@ class Members(Page[Member], frozen=True, kw_only=True):
 At = Annotated[str, Query(max_length=64, description=f"A past moment: {FORMS}; now unless told.")]
 
 
-@router.get("/groups", responses=answers(Page[Group]))
+@router.get("/groups", responses=answers(Page[Group], 404))
 def groups(
     site: Asked,
     _: Viewer,
@@ -91,7 +92,7 @@ def groups(
     page: Place = "",
 ) -> Json:
     """Groups by cluster and key; `q` is a part of the key."""
-    return Json(listed(site, limit, page, cluster=cluster, namespace=namespace, q=q))
+    return Json(listed(site, limit, page, cluster=named.cluster(site, cluster) or "", namespace=namespace, q=q))
 
 
 @router.get("/groups/{group_id}", responses=answers(Group, 404))
