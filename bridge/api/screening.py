@@ -62,16 +62,13 @@ def host_of(header: str) -> str:
         _ = parts.port
     except ValueError:
         return ""
+    if parts.path or parts.query or parts.fragment or parts.username is not None:
+        return ""
     found = (parts.hostname or "").removesuffix(".")
-    return "" if parts.path or parts.query or parts.fragment or parts.username is not None else found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether what listens there is reached from this machine only."""
     try:
-        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+        return str(ip_address(found))
     except ValueError:
-        return False
+        return found
 
 
 def _foreign(headers: Mapping[str, str]) -> str:

@@ -17,16 +17,21 @@ def serve(context: typer.Context) -> None:
     settings = asked.settings
     log = structlog.get_logger("bridge.cli.serve")
     try:
-        from bridge.api.access import Everybody
         from bridge.api.application import application
+        from bridge.cli.admitting import admitted, certificates, hosts
         from bridge.cli.serving import served, site
     except ModuleNotFoundError as error:
         raise BridgeError(f"the API is not installed ({error.name}): pip install 'fusion-bridge[api]'") from error
     with (
         stopped_by_signal() as stop,
         opened(settings, asked.folder(settings)) as database,
-        served(application(site(settings, database), Everybody()), settings.api.listen) as listening,
+        admitted(settings) as access,
+        served(
+            application(site(settings, database), access, hosts(settings.api)),
+            settings.api.listen,
+            certificates(settings.api),
+        ) as listening,
     ):
-        log.info("serving", api=listening)
+        log.info("serving", api=listening, authentication=settings.api.authentication.value)
         stop.wait()
         log.info("stopping")

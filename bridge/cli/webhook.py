@@ -6,7 +6,6 @@ without our answer when there is none.
 
 import base64
 import socket
-import ssl
 import threading
 from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from bridge.cli.certificates import Certificates
 from bridge.model.gate import CONDITION
 
 log = structlog.get_logger(__name__)
@@ -89,37 +89,6 @@ def _patch(request: _Request, never: Collection[str]) -> list[dict[str, Any]]:
     if not gates:
         return [{"op": "add", "path": "/spec/readinessGates", "value": [entry]}]
     return [{"op": "add", "path": "/spec/readinessGates/-", "value": entry}]
-
-
-class Certificates:
-    """A certificate and its key in files that are replaced now and then; whoever connects is shown what they hold then."""
-
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self._files = (certificate, key)
-        self._marks: tuple[tuple[int, int, int], ...] = ()
-        self._context: ssl.SSLContext | None = None
-        self._lock = threading.Lock()
-        self._trouble = ""
-
-    def context(self) -> ssl.SSLContext | None:
-        """What the files hold now, else what they held last; None while they never held anything that makes sense."""
-        with self._lock:
-            try:
-                marks = tuple((found.st_mtime_ns, found.st_size, found.st_ino) for found in map(Path.stat, self._files))
-                if marks != self._marks:
-                    self._context, self._marks = self._loaded(), marks
-                    self._trouble = ""
-            except (OSError, ssl.SSLError) as error:  # in the middle of a replacement, or never there
-                if str(error) != self._trouble:
-                    self._trouble = str(error)
-                    log.warning("certificate of the webhook not read", file=str(self._files[0]), error=self._trouble)
-            return self._context
-
-    def _loaded(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(*self._files)
-        return context
 
 
 class Webhook:

@@ -36,6 +36,14 @@ def canonical_address(text: str) -> str:
     return str(address)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether what listens on this name or address (in brackets or not) is reached from this machine only."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def canonical_member(text: str) -> str:
     """An address, prefix or range in canonical form; ValueError says what is wrong with it."""
     if "-" in text:

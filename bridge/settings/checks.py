@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.model.addresses import overlap
+from bridge.settings.opening import opening
 from bridge.settings.problems import Problems, like, path_of
 
 _SCOPE = ("clusters", "namespaces")
@@ -28,6 +29,7 @@ def relations(raw: Mapping[str, Any], kinds: Collection[str], problems: Problems
         _scope(index, device, names, problems)
         _secrets(index, device, names, problems)
     _disjoint(clusters, devices, problems)
+    opening(raw.get("api"), names, problems)
 
 
 def _items(raw: Mapping[str, Any], key: str) -> list[tuple[int, Mapping[str, Any]]]:

@@ -18,6 +18,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _OWNER = re.compile(r"[a-z0-9]{1,12}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVER = re.compile(r"(?:\[(?P<bracketed>[^\[\]%]+)\]|(?P<plain>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?")
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
 
@@ -92,6 +93,23 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _exact_url(text: str) -> str:
+    _url(text)
+    return text
+
+
+def _host(text: str) -> str:
+    found = text.lower().removesuffix(".")
+    try:
+        return str(ip_address(found))
+    except ValueError:
+        if len(found) > 253 or not _HOST.fullmatch(found):
+            raise ValueError(
+                "must be a name or an address, without port: bridge.example.com, 192.0.2.10, fd00::10"
+            ) from None
+    return found
+
+
 def _listen(text: str) -> str:
     found = _LISTEN.fullmatch(text)
     if not found or int(found[2]) > 65535:
@@ -136,6 +154,8 @@ Prefix = Annotated[str, AfterValidator(_prefix)]
 Address = Annotated[str, AfterValidator(_address)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 Url = Annotated[str, AfterValidator(_url)]
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+HostName = Annotated[str, AfterValidator(_host)]
 Listen = Annotated[str, AfterValidator(_listen)]
 NameServer = Annotated[str, AfterValidator(_server)]
 Schedule = Annotated[str | None, AfterValidator(cron)]

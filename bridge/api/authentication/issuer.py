@@ -12,8 +12,8 @@ import httpx
 import msgspec
 
 from bridge.api.access import Unavailable
-from bridge.api.screening import is_loopback
 from bridge.clock import Clock
+from bridge.model.addresses import is_loopback
 
 _SECONDS: Final = 5.0  # for one answer
 _LARGEST: Final = 1 << 20  # bytes of one answer

@@ -10,8 +10,9 @@ from typing import Final
 
 from fastapi import Request
 
-from bridge.api.screening import host_of, is_loopback
+from bridge.api.screening import host_of
 from bridge.clock import Clock
+from bridge.model.addresses import is_loopback
 
 _MOST: Final = 10_000  # sessions at a time; beyond that the one that was idle longest ends
 
