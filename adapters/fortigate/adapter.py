@@ -154,7 +154,7 @@ class FortigateAdapter:
         self._known = None  # unless all goes well
         self._writer.own(plan.steps, known)
         if self._moves is not None:
-            self._moves.begin()
+            self._moves.begin(plan.steps)
         self._check_anchor(plan, known)
         observed: dict[ObjectKey, DeviceObject | None] = {}
         for phase in plan.phases:

@@ -5,7 +5,7 @@ one (what they let through stays the same with each), and takes the old form awa
 step is refused then, and the group keeps, or goes back to, the form that it had.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters.fortigate.client import Client, Refusal, place
@@ -40,8 +40,9 @@ class Moves:
         self._check = check
         self._looked = -_BETWEEN_CHECKS  # at which call the fence was looked at
 
-    def begin(self) -> None:
-        """A plan begins: what the fence said before counts no more."""
+    def begin(self, steps: Iterable[Step]) -> None:
+        """A plan begins: what the fence said before counts no more. NotOwned where a feed of somebody else's is in the way."""
+        self._feeds.own(step.key for step in steps if _is_fed(step.before) or _is_fed(step.after))
         self._looked = -_BETWEEN_CHECKS
 
     def phase(self, steps: Sequence[Step], known: Known, fence: Fence, write: Write) -> Observed:

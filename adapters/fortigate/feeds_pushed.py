@@ -38,6 +38,7 @@ class Feeds:
         self._sent: dict[ObjectKey, float] = {}
         self._unseen: dict[ObjectKey, frozenset[str]] = {}
         self.foreign: list[Foreign] = []
+        self.strange: set[str] = set()  # feeds under names of ours without our mark
         self.refused: dict[ObjectKey, str] = {}
         self.used: set[ObjectKey] = set()  # groups that our policies name by their feed
         self.torn: set[ObjectKey] = set()  # those that stand there as objects too
@@ -92,6 +93,7 @@ class Feeds:
         """All feeds of ours: one call, and one for what each holds. Raises Busy, Denied."""
         self._held, self._amiss, self.foreign, self._order, self._grown = {}, set(), [], [], False
         self.refused.clear()
+        self.strange.clear()
         self.serial = self._client.serial
         for one in self._client.entries(feeds.TABLE, Configured):
             key = self._names.key(one.comments)
@@ -99,6 +101,7 @@ class Feeds:
                 self._take(key, one)
             elif self._names.looks_ours(one.name, one.comments):
                 self.foreign.append(Foreign(f"{feeds.TABLE} {one.name}", _UNMARKED))
+                self.strange.add(one.name)
 
     def again(self, keys: Iterable[ObjectKey]) -> None:
         """Those of these groups that are feeds, or may have become some. Raises Busy, Denied."""
@@ -106,11 +109,13 @@ class Feeds:
             if key.kind is not Kind.GROUP or (key not in self._held):
                 continue
             at = self._order.index(key) if key in self._order else len(self._order)
+            named = key in self.used
             self._forget(key)
             found = self._client.find(place(feeds.TABLE, feeds.name(self._names, key)), Configured)
             if found is not None and self._names.key(found.comments) == key:
                 self._order.insert(at, key)
                 self._take(key, found)
+                self.used.update({key} & self._held.keys() if named else ())
 
     def _take(self, key: ObjectKey, found: Configured) -> None:
         """What the feed holds; nothing where it went just now, for then it is missing, and made again."""
@@ -195,13 +200,29 @@ class Feeds:
         self.refused[key] = _OVERFLOW.format(whole.valid_count, sent)
         return True
 
+    def own(self, keys: Iterable[ObjectKey]) -> None:
+        """Refuse with NotOwned what would be a feed where one of somebody else's stands."""
+        names = {key: feeds.name(self._names, key) for key in keys}
+        taken = {key: f"{feeds.TABLE} {name}" for key, name in names.items() if name in self.strange}
+        if taken:
+            why = {str(key): f"{name} stands there without our mark" for key, name in taken.items()}
+            raise NotOwned(self._client.device, taken.values(), why)
+
     def drop(self, key: ObjectKey) -> str:
-        """Take the feed away; why it cannot go, empty when it went. What it held goes with it."""
+        """Take the feed away, once more looked at whose it is; why it cannot go, empty when it went. What it held goes with it."""
+        path = place(feeds.TABLE, feeds.name(self._names, key))
+        found = self._client.find(path, Configured)
+        if found is not None and self._names.key(found.comments) != key:
+            self.strange.add(found.name)
+            self.own([key])
         try:
-            self._client.write("DELETE", place(feeds.TABLE, feeds.name(self._names, key)))
+            if found is not None:
+                self._client.write("DELETE", path)
         except Refusal as refusal:
             if refusal.error == IN_USE:
                 return refusal.text
+            if refusal.error == EXISTS:
+                raise Drifted(self._client.device, f"not as it was read: {refusal.text}") from None
             if not refusal.missing:
                 raise Rejected(self._client.device, {str(key): refusal.text}) from None
         self._forget(key)
@@ -282,8 +303,10 @@ class Feeds:
 
     def _refuse(self, command: Command, refusal: Refusal) -> None:
         key = self.names.get(command.feed)
-        if refusal.missing or key is None:
-            raise Drifted(self._client.device, f"the feed {command.feed} is gone: read again") from None
+        if refusal.missing or refusal.error == EXISTS or key is None:
+            raise Drifted(
+                self._client.device, f"the feed {command.feed} is not as it was read: {refusal.text}"
+            ) from None
         raise Rejected(self._client.device, {str(key): refusal.text}) from None
 
     def _look(self, key: ObjectKey, wanted: frozenset[str]) -> None:

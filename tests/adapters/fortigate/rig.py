@@ -11,6 +11,7 @@ from adapters.fortigate import feeds
 from adapters.fortigate.groups import Forms
 from adapters.fortigate.names import Names
 from bridge.contract import DeviceConfig
+from bridge.lab.devices.fortigate.item import State
 from bridge.lab.devices.fortigate.rig import FortigateRig
 from bridge.lab.devices.fortigate.simulator import Fortigate
 from bridge.lab.devices.fortigate.store import Author, Push
@@ -42,7 +43,7 @@ class Rig(FortigateRig):
 
     def __init__(self, device: Fortigate, **scope: object) -> None:
         super().__init__(device)
-        self._scope = scope
+        self._scope: dict[str, Any] = dict(scope)
 
     def config(self, *, owner: str = OWNER, batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
         scope = {"mode": "policies", "policies": {"before": ANCHOR}, **self._scope}
@@ -56,6 +57,19 @@ class Rig(FortigateRig):
         never = {"name": ANCHOR, "srcaddr": [{"name": "none"}], "dstaddr": [{"name": "none"}], "action": "deny"}
         self.device.put_object("firewall/policy", {**SITE, **never}, user="site")
         self._since = self.device.writes()[-1].number
+
+    def left(self) -> str:
+        """All that the box holds, what waits in transactions included."""
+        with self.device.changed:
+            waiting = self.device.transactions.waiting()
+        return f"{sorted(self.contents().items())} {waiting}"
+
+    def restore(self, state: State) -> None:
+        """The configuration as it was, and what feeds held; that is the first moment."""
+        with self.device.changed:
+            self.device.wipe()
+            self._since = self.device.writes()[-1].number
+            self.device.store.replace(state, _SOMEBODY)
 
     def plant(self) -> Collection[str]:
         """What a site has, and what could be mistaken for ours: our prefix, our mark, or a name that holds both somewhere."""
@@ -120,6 +134,29 @@ class Rig(FortigateRig):
 class FedRig(Rig):
     """The same for a box some of whose groups may be feeds."""
 
+    def __init__(self, device: Fortigate, feeds: Mapping[str, int], **scope: object) -> None:
+        super().__init__(device, feeds=feeds, **scope)
+        self._feeds = feeds
+
+    def narrow(self, limit: str) -> None:
+        """How many members a feed has is a limit of the settings."""
+        if limit == "group_members":
+            self._scope["feeds"] = {**self._feeds, "entries": self.limits[limit]}
+        else:
+            super().narrow(limit)
+
+    def reset(self) -> None:
+        super().reset()
+        self._scope["feeds"] = self._feeds
+
+    def unmark(self, key: ObjectKey) -> str:
+        name = feeds.name(Names(OWNER), key)
+        if name not in self.device.objects(feeds.TABLE):
+            return super().unmark(key)
+        self.device.change_object(f"{feeds.TABLE}/{name}", {"comments": "mine now"}, user="site")
+        self.tamper(key)
+        return f"{self.vdom}:{feeds.TABLE}/{name}"
+
     def tamper(self, key: ObjectKey) -> None:
         name = feeds.name(Names(OWNER), key)
         if name not in self.device.objects(feeds.TABLE):
@@ -130,12 +167,12 @@ class FedRig(Rig):
 
 
 @contextmanager
-def fortigate_rig(*, tls: bool = True, **scope: object) -> Iterator[Rig]:
+def fortigate_rig(*, tls: bool = True, feeds: Mapping[str, int] | None = None, **scope: object) -> Iterator[Rig]:
     """A rig around a simulated box that runs as long as the context."""
     device = Fortigate(tls=tls)
     device.start()
     try:
-        rig = Rig(device, **scope)
+        rig = Rig(device, **scope) if feeds is None else FedRig(device, feeds, **scope)
         rig.reset()
         yield rig
     finally:

@@ -66,9 +66,7 @@ class Feeds:
         if not isinstance(commands, list) or not commands:
             raise FortiError(400)
         if self._conduct.push_atomic:
-            read = [self._read(one, vdom) for one in commands]
-            for one in read:
-                self._do(*one, author)
+            self._together([self._read(one, vdom) for one in commands], author)
             return
         for one in commands:
             self._do(*self._read(one, vdom), author)
@@ -118,6 +116,27 @@ class Feeds:
         self._updated[key] = self._clock.now()
         if one.add or one.remove:
             self._store.push({key: one}, author)
+
+    def _together(self, commands: Iterable[tuple[Key, str, tuple[str, ...]]], author: Author) -> None:
+        """One change of them all."""
+        before: dict[Key, Entries] = {}
+        after: dict[Key, Entries] = {}
+        for key, what, entries in commands:
+            before.setdefault(key, dict(self._store.state.entries.get(key, {})))
+            held = after.setdefault(key, dict(before[key]))
+            one = self._change(held, what, entries)
+            after[key] = dict.fromkeys([*(entry for entry in held if entry not in one.remove), *one.add])
+            self._updated[key] = self._clock.now()
+        pushes = {
+            key: Push(
+                tuple(entry for entry in before[key] if entry not in held),
+                tuple(entry for entry in held if entry not in before[key]),
+            )
+            for key, held in after.items()
+            if list(held) != list(before[key])
+        }
+        if pushes:
+            self._store.push(pushes, author)
 
     def _change(self, held: Entries, what: str, entries: Iterable[str]) -> Push:
         given = tuple(entries)

@@ -59,6 +59,10 @@ class Transactions:
         """Drop all: the box restarts."""
         self._open.clear()
 
+    def waiting(self) -> list[list[Json]]:
+        """The calls that wait in each that is open."""
+        return [one.commands for one in self._open.values()]
+
     def __len__(self) -> int:
         return len(self._open)
 
