@@ -48,7 +48,8 @@ def transactions() -> Iterator[Row]:
         _, cost = Bed(adapter, requests).reach(policy(_RULES, 30, 6))
     chunks = len({one.transaction for one in cost.calls if one.transaction})
     beside = sum(not one.transaction for one in cost.calls)
-    figure = f"{beside / max(1, chunks):.1f} calls for each of {chunks} chunks, {cost.volume / _MEGABYTE:.2f} MB in all"
+    share, volume = beside / max(1, chunks), cost.volume / _MEGABYTE
+    figure = f"{share:.1f} calls for each of {chunks} chunks, {len(cost.calls)} with the writes, {volume:.2f} MB in all"
     notes = {"calls": len(cost.calls), "seconds": round(cost.seconds, 2)}
     reached = chunks > 0 and beside <= 10 * chunks and cost.volume <= _MEGABYTE
     yield Row(
