@@ -1,8 +1,9 @@
 """A Linux gateway with nftables, as the adapter contract wants it: the reference adapter.
 
-Each phase of a plan is one transaction of the kernel, so a plan that fits into one has no intermediate state at all. The fence is held in
-every transaction: it begins with a command that fails when the fence chain that was read stands no more, so a write of a former owner is
-refused by the kernel itself, however late it lands.
+In each phase of a plan one transaction of the kernel decides, so a plan that fits into one has no intermediate state that decides otherwise
+than its ends. What may come before or after it says nothing new (see `changes`). The fence is held in every transaction: it begins with a
+command that fails when the fence chain that was read stands no more, so a write of a former owner is refused by the kernel itself, however
+late it lands.
 """
 
 from collections.abc import Collection, Sequence
@@ -145,10 +146,11 @@ class NftablesAdapter:
             self._known = None  # what the marks make ours is read anew
 
     def apply(self, plan: Plan, fence: Fence) -> Outcome:
-        """One transaction for each phase. Lists and policies are read back; of members the kernel's word is taken, which is strict.
+        """One transaction for each phase, and one before or after it where it needs that.
 
-        A member to add must not stand there and one to delete must, or the kernel refuses all of the phase; so what it accepts has been
-        observed. Applied again, a plan that holds already changes nothing.
+        Lists and policies are read back; of members the kernel's word is taken, which is strict: one to add must not stand there and one
+        to delete must, or the kernel refuses the whole transaction; so what it accepts has been observed. Applied again, a plan that holds
+        already changes nothing.
         """
         if plan.empty:
             return Outcome({})
@@ -259,7 +261,8 @@ class NftablesAdapter:
             return {}
         draft = self._draft(steps, fence, known)
         try:
-            self._client.commit(draft.commands())
+            for commands in draft.transactions():
+                self._client.commit(commands)
         except Refusal as refusal:
             refused = refusal
         except DeviceError:

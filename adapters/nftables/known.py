@@ -12,13 +12,16 @@ from bridge.model.policy import Action, Tier
 class Known:
     """The table as it was last read, moved forward by what was committed since.
 
-    `sets` are the sets that each group has, `skewed` the groups with members in the wrong one; `stands` and `ours` say whether there is a
+    `sets` are the sets that each group has, `skewed` the groups with members in the wrong one, `strays` the names of sets that no rule
+    looks into, made by a change that was broken off, `turned` the ports whose twin stands; `stands` and `ours` say whether there is a
     table of our name, and whether it carries our mark; `fences` are the fence chains by name. `marked` are the names that carry our mark.
     """
 
     objects: dict[ObjectKey, DeviceObject] = field(default_factory=dict)
     sets: dict[ObjectKey, frozenset[Flavour]] = field(default_factory=dict)
     skewed: set[ObjectKey] = field(default_factory=set)
+    strays: set[str] = field(default_factory=set)
+    turned: set[ObjectKey] = field(default_factory=set)
     counters: dict[str, set[str]] = field(default_factory=dict)
     chains: set[str] = field(default_factory=set)
     marked: set[str] = field(default_factory=set)

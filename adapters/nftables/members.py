@@ -5,6 +5,7 @@ overlap; those that do are written as the fewest prefixes that cover exactly the
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from itertools import pairwise
@@ -46,6 +47,18 @@ def canonical(members: Iterable[str]) -> frozenset[str]:
     for member in map(canonical_member, members):
         (nets if "/" in member or "-" in member else hosts).add(member)
     return frozenset(hosts | _disjoint(nets))
+
+
+def within(hosts: set[str], nets: set[str]) -> set[str]:
+    """Those addresses that prefixes and ranges which are disjoint cover."""
+    spans = sorted(map(_span, nets))
+    found = set()
+    for host in hosts if spans else ():
+        version, address, _ = _span(host)
+        at = bisect_right(spans, (version, address, 1 << 128)) - 1
+        if at >= 0 and spans[at][0] == version and spans[at][2] >= address:
+            found.add(host)
+    return found
 
 
 def _disjoint(nets: set[str]) -> set[str]:

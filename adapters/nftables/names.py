@@ -33,6 +33,7 @@ REJECT = "verdict/reject"
 ODD = "?"
 """The cluster of a jump in one of our policies that is not ours, and what a policy holds while our own chains are not as they should be."""
 _FENCE = "fence/"
+_TWIN = f"{Kind.PORTS}/_twin/"
 _LONG = "_long"
 
 _WORD = re.compile(r"[A-Za-z0-9.-]*\Z")
@@ -48,16 +49,28 @@ class Flavour(StrEnum):
     NETS4 = "nets4"
     HOSTS6 = "hosts6"
     NETS6 = "nets6"
+    TWIN4 = "nets4b"
+    TWIN6 = "nets6b"
 
     @property
     def family(self) -> str:
         """How a rule names the header: ip or ip6."""
-        return "ip" if self.value.endswith("4") else "ip6"
+        return "ip" if "4" in self.value else "ip6"
 
     @property
     def intervals(self) -> bool:
         """Whether the set holds prefixes and ranges."""
-        return self in (Flavour.NETS4, Flavour.NETS6)
+        return self in _TWINS
+
+    @property
+    def plain(self) -> "Flavour":
+        """What it holds, whichever of two twins it is."""
+        return Flavour(self.value.removesuffix("b"))
+
+    @property
+    def twin(self) -> "Flavour":
+        """The other set for the same intervals: what is written anew stands beside what it replaces until the rules turn to it."""
+        return _TWINS[self]
 
     @property
     def type(self) -> str:
@@ -65,6 +78,12 @@ class Flavour(StrEnum):
         return "ipv4_addr" if self.family == "ip" else "ipv6_addr"
 
 
+_TWINS = {
+    Flavour.NETS4: Flavour.TWIN4,
+    Flavour.TWIN4: Flavour.NETS4,
+    Flavour.NETS6: Flavour.TWIN6,
+    Flavour.TWIN6: Flavour.NETS6,
+}
 BASE = Flavour.HOSTS4
 """The set that every group has, even an empty one: through it each line has a rule at least, and an empty group matches nothing."""
 
@@ -106,6 +125,11 @@ class Names:
         self._long[name] = plain
         return name
 
+    def ports_name(self, key: ObjectKey, *, turned: bool) -> str:
+        """A set of ports, or its twin."""
+        name = self.name(key)
+        return f"{_TWIN}{name.partition('/')[2]}" if turned else name
+
     def set_name(self, key: ObjectKey, flavour: Flavour) -> str:
         """One set of a group."""
         return f"{self.name(key)}.{flavour}"
@@ -130,6 +154,16 @@ class Names:
         if key is None or key.kind is not Kind.GROUP or tail not in list(Flavour):
             return None
         return key, Flavour(tail)
+
+    def twins(self, name: str) -> tuple[ObjectKey, str, str] | None:
+        """The object whose set of intervals this is, and the two names between which it goes back and forth."""
+        group, key = self.set_key(name), self.key(untwinned(name))
+        if group is not None and group[1].intervals:
+            kind = group[1].plain
+            return group[0], self.set_name(group[0], kind), self.set_name(group[0], kind.twin)
+        if key is not None and key.kind is Kind.PORTS:
+            return key, self.ports_name(key, turned=False), self.ports_name(key, turned=True)
+        return None
 
     def counter(self, key: ObjectKey, line: str) -> str:
         """What counts the hits of one line."""
@@ -196,6 +230,11 @@ def key_problem(key: ObjectKey) -> str:
     except ValueError:
         same = False
     return "" if same else "its name has separators that make it ambiguous"
+
+
+def untwinned(name: str) -> str:
+    """What a set of ports is called, whichever of two twins it is; any other name as it is."""
+    return f"{Kind.PORTS}/{name.removeprefix(_TWIN)}" if name.startswith(_TWIN) else name
 
 
 def line_name(name: str) -> str:

@@ -4,12 +4,12 @@ What stands and cannot be said in the model must never read as equal to what we 
 sources, a jump elsewhere a list of the cluster "?". So the next plan sees a difference and puts it right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from adapters.nftables import fixtures, members, rules, wire
 from adapters.nftables.known import Known
-from adapters.nftables.names import ENTER, HOOK, MARKS, ODD, Flavour, Names
+from adapters.nftables.names import ENTER, HOOK, MARKS, ODD, Flavour, Names, untwinned
 from adapters.nftables.rules import Lines
 from adapters.nftables.scope import Scope
 from bridge.model.identity import Kind, ObjectKey
@@ -43,10 +43,11 @@ class Reader:
             name = f"table inet {self.names.table}"
             found.foreign.append(Foreign(name, "has our name and not our mark"))
             return found
-        for name in (*listed.chains, *listed.sets, *(name.rpartition(".")[0] for name in listed.sets)):
+        for name in (*listed.chains, *map(untwinned, listed.sets), *(name.rpartition(".")[0] for name in listed.sets)):
             self.names.learn(name, carried)
+        found.strays = set(self._strays(listed, carried))
         for one in listed.sets.values():
-            if one.name != MARKS:
+            if one.name != MARKS and one.name not in found.strays:
                 self._set(one, carried, found)
         for chain in listed.chains.values():
             self._chain(chain, carried, found)
@@ -58,7 +59,7 @@ class Reader:
 
     def lines(self, found: Known) -> Lines:
         """Between lines and rules as the table stands."""
-        return Lines(self.names, found.shape, self.scope.log_rate, self.scope.log_group)
+        return Lines(self.names, found.shape, self.scope.log_rate, self.scope.log_group, found.turned)
 
     def rule_list(self, key: ObjectKey, listed: wire.Listing, found: Known) -> RuleList:
         """A rule list as its chain shows it."""
@@ -87,7 +88,7 @@ class Reader:
 
     def _set(self, one: wire.Set, carried: Mapping[str, str], found: Known) -> None:
         group = self.names.set_key(one.name)
-        key = group[0] if group else self.names.key(one.name)
+        key = group[0] if group else self.names.key(untwinned(one.name))
         flavour = group[1] if group else None
         if key is None or not _fits(one, key, flavour):
             found.foreign.append(self._foreign("set", one.name))
@@ -101,17 +102,31 @@ class Reader:
         found.marked.add(self.names.name(key))
         if flavour is None:
             found.objects[key] = _ports(key, one)
+            if one.name != untwinned(one.name):
+                found.turned.add(key)
             return
         try:
             held = members.members(one.elem)
         except ValueError:
             held = frozenset()
             found.skewed.add(key)
-        if any(members.flavour(member) is not flavour for member in held):
+        if any(members.flavour(member) is not flavour.plain for member in held):
+            found.skewed.add(key)
+        if flavour.intervals and flavour.twin in found.shape(key):
             found.skewed.add(key)
         before = found.objects.get(key)
         found.objects[key] = Group(key, held | (before.members if isinstance(before, Group) else frozenset()))
         found.sets[key] = found.shape(key) | {flavour}
+
+    def _strays(self, listed: wire.Listing, carried: Mapping[str, str]) -> Iterator[str]:
+        """Of twins that both stand, the one that no rule looks into."""
+        for name in listed.sets:
+            twins = self.names.twins(name)
+            if twins is None or name != twins[1] or twins[2] not in listed.sets:
+                continue
+            spare = twins[1] if listed.looks_into(twins[2]) and not listed.looks_into(name) else twins[2]
+            if not listed.looks_into(spare) and self._is_marked(self.names.name(twins[0]), carried):
+                yield spare
 
     def _chain(self, chain: wire.Chain, carried: Mapping[str, str], found: Known) -> None:
         name = chain.name

@@ -9,13 +9,13 @@ statement by statement, what we would write for that line.
 * Pass goes to what comes after its tier, and from there never back.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 from typing import Any
 
 from adapters.nftables import wire
-from adapters.nftables.names import REJECT, Flavour, Names, next_chain
+from adapters.nftables.names import REJECT, Flavour, Names, next_chain, untwinned
 from bridge.model.identity import ObjectKey, Scope
 from bridge.model.intent import RuleEntry
 from bridge.model.policy import NUMBERS, Action, IcmpType, Protocol, Tier
@@ -47,6 +47,7 @@ class Lines:
     shapes: Shapes
     log_rate: int = 100
     log_group: int | None = None
+    turned: Container[ObjectKey] = ()
 
     def rules(self, key: ObjectKey, entry: RuleEntry) -> list[list[Json]]:
         """The statements of each rule of a line."""
@@ -82,7 +83,7 @@ class Lines:
                     if group is not None:
                         sides[field].add(group[0])
                 case {"match": {"left": {"payload": {"field": "dport", "protocol": word}}, "right": str(right)}}:
-                    ports = self.names.key(right.removeprefix("@"))
+                    ports = self.names.key(untwinned(right.removeprefix("@")))
                     entry = replace(entry, protocol=_HEADERS[word], ports=ports)
                 case {"match": {"left": {"payload": {"field": "type", "protocol": word}}, "right": int(right)}}:
                     entry = replace(entry, protocol=_HEADERS[word])
@@ -116,7 +117,8 @@ class Lines:
         if entry.protocol is Protocol.ANY:
             return [[]]
         if entry.ports is not None:
-            return [[_header(WITH_PORTS[entry.protocol], "dport", f"@{self.names.name(entry.ports)}")]]
+            name = self.names.ports_name(entry.ports, turned=entry.ports in self.turned)
+            return [[_header(WITH_PORTS[entry.protocol], "dport", f"@{name}")]]
         if entry.icmp:
             return [list(_messages(WITH_TYPES[entry.protocol], one)) for one in entry.icmp]
         number = entry.number if entry.protocol is Protocol.OTHER else NUMBERS[entry.protocol]

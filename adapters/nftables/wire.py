@@ -65,6 +65,11 @@ class Listing(msgspec.Struct):
     counters: set[str] = set()
     others: list[str] = []
 
+    def looks_into(self, name: str) -> bool:
+        """Whether some rule matches by this set."""
+        statements = (one for held in self.rules.values() for rule in held for one in rule.expr)
+        return any(one.get("match", {}).get("right") == f"@{name}" for one in statements)
+
 
 class _Answer(msgspec.Struct):
     nftables: list[dict[str, msgspec.Raw]] = []

@@ -29,6 +29,10 @@ PATIENCE = 1.0  # seconds without an answer after which a packet counts as dropp
 TCP_PORTS, UDP_PORTS = (80, 443), (53,)
 _FAR4, _FAR6, _OWN4 = "169.254.1.1", "fe80::1", "169.254.1.2"
 _CLONE_NEWNET = 0x40000000
+_SO_RCVBUFFORCE, _ROOM = (
+    33,
+    1 << 22,
+)  # so that no datagram is lost to a listener that is kept waiting: 5,000 of them, 10 s
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _IDS = count(1)
 
@@ -124,6 +128,7 @@ class Network:
         """Datagrams every two milliseconds while the context lasts."""
         made = Stream()
         asking = inside(self.at(source), lambda: _bound(source, socket.SOCK_DGRAM))
+        asking.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
         asking.connect((destination, UDP_PORTS[0]))
         ended = threading.Event()
         thread = threading.Thread(target=made.run, args=(asking, ended))
@@ -156,7 +161,8 @@ class Stream:
             self.sent += 1
             self._listen(asking)
             ended.wait(0.002)
-        asking.settimeout(0.3)
+        # Who was answered before waits as long as a busy machine may need; who never was hears of nothing that is on its way.
+        asking.settimeout(5 * PATIENCE if self.answered else 0.3)
         while self.lost and self._listen(asking):
             pass
 
@@ -240,6 +246,7 @@ def _listening(kind: socket.SocketKind, port: int) -> socket.socket:
     if kind == socket.SOCK_DGRAM:
         # An answer must come from the address that was asked.
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
     one.bind(("::", port))
     one.settimeout(0.1)
     if kind == socket.SOCK_STREAM:

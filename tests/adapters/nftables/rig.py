@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from adapters.nftables import NftablesAdapter, NftablesFactory
-from adapters.nftables.names import Names
+from adapters.nftables.names import Names, untwinned
 from adapters.nftables.scope import Scope
 from adapters.nftables.transport import Answer, Local
 from bridge.contract import DeviceConfig
@@ -108,7 +109,7 @@ class NftablesRig:
 
     def contents(self) -> Mapping[str, bytes]:
         found: dict[str, object] = {}
-        for item in json.loads(nft(self.name, "-j", "list", "ruleset"))["nftables"]:
+        for item in _untwinned(json.loads(nft(self.name, "-j", "list", "ruleset"))["nftables"]):
             for kind, one in item.items():
                 if kind == "metainfo" or "hook/forward" in (one.get("name"), one.get("chain")):
                     continue
@@ -246,3 +247,15 @@ def _text(value: object) -> str:
 
 
 __all__ = ["NftablesRig", "NoSecrets", "config", "flat_rig", "nftables_rig", "rigged", "run"]
+
+
+def _untwinned(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Which of two twins stands says only how often it was written anew; two that both stand remain two."""
+    names = {one["name"] for item in listed for kind, one in item.items() if kind == "set"}
+    text = json.dumps(listed)
+    for name in names:
+        plain = name.removesuffix("b") if name.endswith((".nets4b", ".nets6b")) else untwinned(name)
+        if plain not in names:
+            text = text.replace(f'{name}"', f'{plain}"')
+    renamed: list[dict[str, Any]] = json.loads(text)
+    return renamed
