@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from adapters.aws import factory
 from bridge.contract import Adapter, DeviceConfig
 from bridge.lab.device import Exchange
+from bridge.model.identity import Kind, ObjectKey, Scope
 from tests.bench import programming
 from tests.bench.programming import Bed, Subject, policy
 from tests.bench.row import Row
@@ -22,6 +23,7 @@ _BEHIND = 20
 def rows() -> Iterator[Row]:
     """All of them."""
     yield from programming.rows(Subject("AWS", _fresh, rules=_RULES))
+    yield from _member()
     yield from _at_rates()
 
 
@@ -63,6 +65,19 @@ class _Keys:
 
     def value(self, name: str) -> str:
         return {"username": self._device.username, "password": self._device.password}[name]
+
+
+def _member() -> Iterator[Row]:
+    """One member comes, and nobody goes: a change of one list, which is three calls because EC2 answers before it is made."""
+    with _fresh() as (adapter, requests):
+        bed, key = Bed(adapter, requests), ObjectKey(Kind.GROUP, "east", Scope.SERVICE, "shop", "app-0")
+        members = [f"10.1.{number // 250}.{number % 250 + 1}" for number in range(10_000)]
+        bed.reach({one.key: one for one in bed.parts(key, members)})
+        _, cost = bed.reach({one.key: one for one in bed.parts(key, [*members, "10.250.0.1"])})
+    told = f"{len(cost.calls)} calls, {cost.volume / 1024:.1f} KiB"
+    goal = "≤ 2 calls and ≤ 8 KiB (counted: the fence, the change, its completion)"
+    reached = len(cost.calls) <= 2 and cost.volume <= 8 * 1024
+    yield Row("AWS: one member more in a group of 10,000", goal, told, reached)
 
 
 def _at_rates() -> Iterator[Row]:

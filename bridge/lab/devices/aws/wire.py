@@ -1,6 +1,6 @@
 """EC2's wire format, by the models of botocore: parameters in a form, answers in XML."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from uuid import uuid4
@@ -40,9 +40,11 @@ def parameters(action: str, form: Mapping[str, str]) -> dict[str, Any]:
 def answered(action: str, result: Mapping[str, Any]) -> bytes:
     """The answer to an action; what is None is left out."""
     shape = _operation(action).output_shape
-    parts = "".join(_members(shape, result)) if shape is not None else ""
+    parts: list[str] = []
+    if shape is not None:
+        _members(shape, result, parts)
     head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{action}Response xmlns="{_NAMESPACE}">'
-    return f"{head}<requestId>{uuid4()}</requestId>{parts}</{action}Response>".encode()
+    return f"{head}<requestId>{uuid4()}</requestId>{''.join(parts)}</{action}Response>".encode()
 
 
 @cache
@@ -113,21 +115,27 @@ def _unknown(name: str) -> Refusal:
     return Refusal("UnknownParameter", f"The parameter {name} is not recognized")
 
 
-def _members(shape: StructureShape, value: Mapping[str, Any]) -> Iterator[str]:
-    for name, member in shape.members.items():
+@cache
+def _layout(shape: StructureShape) -> tuple[tuple[str, str, Shape], ...]:
+    """The members of a structure: their names, and those of their elements."""
+    return tuple((name, str(one.serialization.get("name", name)), one) for name, one in shape.members.items())
+
+
+def _members(shape: StructureShape, value: Mapping[str, Any], parts: list[str]) -> None:
+    for name, said, member in _layout(shape):
         held = value.get(name)
         if held is not None:
-            yield from _element(str(member.serialization.get("name", name)), member, held)
+            _element(said, member, held, parts)
 
 
-def _element(name: str, shape: Shape, value: Any) -> Iterator[str]:  # noqa: ANN401
-    yield f"<{name}>"
+def _element(name: str, shape: Shape, value: Any, parts: list[str]) -> None:  # noqa: ANN401
+    parts.append(f"<{name}>")
     if isinstance(shape, StructureShape):
-        yield from _members(shape, value)
+        _members(shape, value, parts)
     elif isinstance(shape, ListShape):
         inner = str(shape.member.serialization.get("name", "item"))
         for one in value:
-            yield from _element(inner, shape.member, one)
+            _element(inner, shape.member, one, parts)
     else:
-        yield str(value).lower() if isinstance(value, bool) else escape(str(value))
-    yield f"</{name}>"
+        parts.append(str(value).lower() if isinstance(value, bool) else escape(str(value)))
+    parts.append(f"</{name}>")
