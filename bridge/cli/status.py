@@ -1,6 +1,6 @@
 """`fusion-bridge status`: how far everything has got, as the state knows it; no device and no cluster is asked."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -8,24 +8,22 @@ import typer
 from bridge.cli.errors import FINDINGS, HELD
 from bridge.cli.invocation import invocation
 from bridge.cli.output import Output
-from bridge.model.handover import Handovers
 
 if TYPE_CHECKING:
-    from bridge.model.baseline import FreezeStanding
+    from bridge.report.model import FrozenPolicy, HandoverTimes
+    from bridge.report.overview import DeviceStands
+    from bridge.state.database import Database
     from bridge.state.report_store import ReportStore
     from bridge.state.reported import ClusterStanding
-
-DAY = timedelta(days=1)
 
 
 def status(context: typer.Context) -> None:
     """How clusters, devices and policy objects stand; exit code 1 when something needs a look, 3 when something is held."""
     from bridge.cli.state import opened
-    from bridge.state.report_store import ReportStore
 
     asked = invocation(context)
     with opened(asked.base, asked.folder(asked.base)) as database:
-        found = standing(ReportStore(database), datetime.now(UTC))
+        found = standing(database, datetime.now(UTC))
     if asked.output.json:
         asked.output.document(found)
     else:
@@ -40,10 +38,14 @@ def status(context: typer.Context) -> None:
         raise typer.Exit(FINDINGS)
 
 
-def standing(store: "ReportStore", now: datetime) -> dict[str, Any]:
+def standing(database: "Database", now: datetime) -> dict[str, Any]:
     """Everything that the state says, as plain values; times in ISO 8601, lag in seconds."""
+    from bridge.report.overview import device_stands
+    from bridge.state.device_store import DeviceStore
+    from bridge.state.report_store import ReportStore
+
+    store = ReportStore(database)
     clusters, replicas = store.clusters(), store.replicas()
-    taking_over = {name for one in replicas for name in one.taking_over}
     return {
         "at": now.isoformat(),
         "clusters": [
@@ -58,7 +60,7 @@ def standing(store: "ReportStore", now: datetime) -> dict[str, Any]:
             }
             for one in clusters
         ],
-        "devices": [_device(store, one.name, now) | {"takingOver": one.name in taking_over} for one in store.devices()],
+        "devices": [_device(device_stands(one, now)) for one in DeviceStore(database).devices(now)],
         "replicas": [
             {
                 "name": one.holder,
@@ -82,48 +84,48 @@ def _problem(one: "ClusterStanding") -> str:
     return "; ".join(filter(None, [one.problem, doubted_line(one.name, one.doubted) if one.doubted else ""]))
 
 
-def _device(store: "ReportStore", name: str, now: datetime) -> dict[str, Any]:
-    standing = next(one for one in store.devices() if one.name == name)
-    waiting = store.lag(name)
-    objects = store.device_objects(name)
-    lists = [plan for plan in store.held(name) if plan.kind == "guard"]
-    states: dict[str, int] = {}
-    for one in objects:
-        states[one.state.value] = states.get(one.state.value, 0) + 1
+def _device(one: "DeviceStands") -> dict[str, Any]:
     return {
-        "name": name,
-        "kind": standing.kind,
-        "state": standing.health.state,
-        "message": standing.health.message,
-        "identity": standing.health.identity,
-        "attached": dict(standing.health.attached or {}),
-        "objects": dict(sorted(states.items())),
-        "oldestUnapplied": waiting.isoformat() if waiting else None,
-        "lagSeconds": max(0.0, round((now - waiting).total_seconds(), 3)) if waiting else 0.0,
-        "held": sum(len(plan.held) for plan in lists if plan.state == "held"),
-        "rejected": sum(len(plan.held) for plan in lists if plan.state == "rejected"),
-        "freezes": [freeze(one) for one in store.freezes().get(name, ())],
-        "handover": handover(store.handovers(now - DAY).get(name, Handovers())),
-        "quarantined": states.get("Quarantined", 0),
-        "lastRead": standing.last_read.isoformat() if standing.last_read else None,
-        "lastVerified": standing.last_verified.isoformat() if standing.last_verified else None,
+        "name": one.name,
+        "kind": one.kind,
+        "mode": one.mode,
+        "state": one.state,
+        "message": one.message,
+        "identity": one.identity,
+        "attached": dict(one.attached),
+        "objects": dict(one.objects),
+        "oldestUnapplied": _iso(one.oldest_unapplied),
+        "lagSeconds": one.lag_seconds,
+        "held": one.held,
+        "rejected": one.rejected,
+        "freezes": [_freeze(each) for each in one.freezes],
+        "handover": _handed(one.handover),
+        "quarantined": one.quarantined,
+        "drift": one.drift.count,
+        "lastRead": _iso(one.last_read),
+        "lastVerified": _iso(one.last_verified),
+        "takingOver": one.taking_over,
     }
 
 
-def freeze(one: "FreezeStanding") -> dict[str, Any]:
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _freeze(one: "FrozenPolicy") -> dict[str, Any]:
     """A freeze of a device, and what of one cluster waits for its end."""
     return {
         "cluster": one.cluster,
-        "windows": list(one.names),
-        "until": one.until.isoformat() if one.until else None,
-        "policyOf": one.as_of.isoformat(),
+        "windows": list(one.windows),
+        "until": _iso(one.until),
+        "policyOf": one.policy_of.isoformat(),
         "digest": one.digest,
-        "edits": [edit.reason for edit in one.edits],
-        "rejectedBy": one.rejected[0] if one.rejected else "",
+        "edits": list(one.edits),
+        "rejectedBy": one.rejected_by,
     }
 
 
-def handover(found: Handovers) -> dict[str, Any]:
+def _handed(found: "HandoverTimes") -> dict[str, Any]:
     """How long the addresses of the last day took that changed hands there, in seconds; null where there was none."""
     return {
         "count": found.count,

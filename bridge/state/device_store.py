@@ -9,10 +9,11 @@ from bridge.model.baseline import FreezeStanding
 from bridge.model.handover import Handovers
 from bridge.model.identity import ObjectKey
 from bridge.state import freezes, handovers
-from bridge.state.database import Connection, Database
+from bridge.state.database import BY_KEY, Connection, Database
 from bridge.state.desired import ObjectState
 
 LOOKED_AT = 20_000  # rows of one device's audit that one question looks through
+_SAMPLE = 5_000  # of more rows than that, so many are looked at, each in a place of its own
 _BACK = 200  # kept reports looked through for the last one of a device
 
 _DEVICES = """
@@ -36,10 +37,11 @@ SELECT DISTINCT ON (a.key) a.key, r.id, r.at, a.value::bigint
 FROM (SELECT id, at, summary FROM report ORDER BY id DESC LIMIT {_BACK}) r CROSS JOIN LATERAL json_each_text(r.summary -> 'audit') a
 WHERE a.key = ANY(%(device)s::text[]) ORDER BY a.key, r.id DESC
 """  # noqa: S608 - no value in it
+_PLANNED: LiteralString = f"SELECT {BY_KEY}, set_config('max_parallel_workers_per_gather', '0', true)"
 _DRIFTS = """
-SELECT x.device, count(*)
+SELECT x.device, (
+    SELECT count(*) FROM audit a WHERE a.device = x.device AND a.number > x.number AND a.at > x.at AND a.op = 'drift')
 FROM unnest(%(device)s::text[], %(number)s::bigint[], %(at)s::timestamptz[]) x (device, number, at)
-JOIN audit a ON a.device = x.device AND a.number > x.number AND a.at > x.at AND a.op = 'drift' GROUP BY x.device
 """
 _TAKING_OVER = "SELECT name FROM replica_lease WHERE role = 'device' AND taking_over AND expires_at > clock_timestamp()"
 
@@ -149,8 +151,13 @@ class DeviceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def devices(self, now: datetime, limit: int, after: str = "", name: str | None = None) -> tuple[DeviceView, ...]:
-        """Devices by name, behind `after`; or the one of that name. Hand-overs, and drift without a report, are of the last day."""
+    def devices(
+        self, now: datetime, limit: int | None = None, after: str = "", name: str | None = None
+    ) -> tuple[DeviceView, ...]:
+        """Devices by name, behind `after`, all unless told; or the one of that name.
+
+        Hand-overs, and drift where no report is kept, are of the last day.
+        """
         with self._database.transaction(snapshot=True) as connection:
             rows = connection.execute(_DEVICES, {"after": after, "name": name, "limit": limit}).fetchall()
             return _views(connection, rows, now - timedelta(days=1))
@@ -177,12 +184,13 @@ class DeviceStore:
             return tuple(ObjectView(ObjectKey.parse(key), ObjectState(word), *rest) for key, word, *rest in rows)
 
     def lag(self, device: str, origin: datetime, width: timedelta) -> LagHistory:
-        """What was done since `origin`, in stretches of `width`. Where that is more than LOOKED_AT rows, every so manieth is looked at."""
+        """What was done since `origin`, in stretches of `width`. Of more than LOOKED_AT rows, one in so many is looked at."""
         with self._database.transaction(snapshot=True) as connection:
             row = connection.execute(_LAST, {"device": device}).fetchone()
             last = int(row[0]) if row else 0
             first = _first_since(connection, device, last, origin)
-            step = max(1, -(-(last - first + 1) // LOOKED_AT))
+            rows_since = last - first + 1
+            step = 1 if rows_since <= LOOKED_AT else rows_since // _SAMPLE
             values = {"device": device, "first": first, "last": last, "step": step, "origin": origin, "width": width}
             rows = connection.execute(_ALL if step == 1 else _SOME, values)
             return LagHistory(tuple(LagBucket(*row) for row in rows), step)
@@ -196,10 +204,10 @@ def _views(connection: Connection, rows: Sequence[Sequence[Any]], day: datetime)
         objects[name][state] = count
     waiting = {name: (count, since) for name, count, since in connection.execute(_WAITING, values)}
     held = {(name, state): int(count) for name, state, count in connection.execute(_HELD, values)}
-    drifts = _drifts(connection, {row[0]: row[-1] for row in rows}, day)
     frozen = freezes.standing(connection)
     passed = handovers.since(connection, day)
     over = {name for (name,) in connection.execute(_TAKING_OVER)}
+    drifts = _drifts(connection, {row[0]: row[-1] for row in rows}, day)
     found = []
     for *told, _ in rows:
         name = told[0]
@@ -221,6 +229,7 @@ def _drifts(connection: Connection, ends: Mapping[str, int], day: datetime) -> d
         "number": [max(since[name][2], ends[name] - LOOKED_AT) for name in names],
         "at": ["-infinity" if name in reports else day.isoformat() for name in names],
     }
+    connection.execute(_PLANNED)
     counts = dict(_pairs(connection.execute(_DRIFTS, values)))
     return {
         name: Drift(counts.get(name, 0), at, number, ends[name] - row <= LOOKED_AT)

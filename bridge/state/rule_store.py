@@ -24,10 +24,25 @@ Order = tuple[int, str, str, int, int, int, str, str]
 """Where a rule stands among all: tier, cluster, namespace, priority, sequence, rank of its action, name, kind."""
 BEGINNING: Order = (-1, "", "", 0, 0, 0, "", "")
 
+_KINDS: LiteralString = """kinds AS MATERIALIZED (
+    SELECT * FROM unnest(%(kind)s::text[], %(rank)s::int[], %(allows)s::text[], %(targets)s::text[]) x (kind, rank, allows, targets))"""
+# What can be told without a look into the JSON of each rule: the words may stand there, and not where they are looked for.
+_ASKED: LiteralString = """(%(cluster)s::text IS NULL OR p.cluster = %(cluster)s)
+    AND (%(namespace)s::text IS NULL OR p.namespace = %(namespace)s) AND (%(tier)s::int IS NULL OR k.rank = %(tier)s)
+    AND (%(words)s = '' OR strpos(lower(p.namespace || '/' || p.name), lower(%(words)s)) > 0
+        OR strpos(lower(p.accepted::text), lower(%(words)s)) > 0)
+    AND (%(device)s::text IS NULL OR EXISTS (
+        SELECT FROM placement d WHERE d.cluster = p.cluster AND d.kind = p.kind AND d.namespace = p.namespace AND d.name = p.name
+        AND d.device = %(device)s))
+    AND (k.rank, p.cluster, p.namespace) >= (%(low_rank)s::int, %(low_cluster)s COLLATE "C", %(low_namespace)s COLLATE "C")"""
+_LISTED: LiteralString = f"""
+WITH {_KINDS}
+SELECT k.rank, p.cluster, p.namespace, count(*) FROM policy_object p JOIN kinds k ON k.kind = p.kind WHERE {_ASKED}
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""  # noqa: S608 - no value in it
 # A list of a device is about one namespace of one cluster in one tier, and has its rules by priority (SEMANTICS 4).
 _RULES: LiteralString = f"""
-WITH kinds AS MATERIALIZED (
-    SELECT * FROM unnest(%(kind)s::text[], %(rank)s::int[], %(allows)s::text[], %(targets)s::text[]) x (kind, rank, allows, targets)),
+WITH {_KINDS},
 rules AS (
     SELECT p.cluster, p.kind, p.namespace, p.name, p.uid, p.generation, p.ok, p.reason, p.message, p.changed_at, p.accepted,
         k.rank, k.targets, spec,
@@ -35,13 +50,9 @@ rules AS (
         coalesce((p.accepted ->> 'sequence')::bigint, 0) AS sequence,
         CASE WHEN spec ->> 'action' = ANY(string_to_array(k.allows, ',')) THEN 2
             WHEN spec ->> 'action' = ANY(%(passes)s::text[]) THEN 1 ELSE 0 END AS action
-    FROM policy_object p JOIN kinds k ON k.kind = p.kind CROSS JOIN LATERAL (SELECT p.accepted -> 'spec' AS spec) s
-    WHERE (%(cluster)s::text IS NULL OR p.cluster = %(cluster)s) AND (%(namespace)s::text IS NULL OR p.namespace = %(namespace)s)
-    AND (%(tier)s::int IS NULL OR k.rank = %(tier)s)
-    AND (k.rank, p.cluster, p.namespace) >= (%(after_rank)s::int, %(after_cluster)s COLLATE "C", %(after_namespace)s COLLATE "C")
-    AND (%(device)s::text IS NULL OR EXISTS (
-        SELECT FROM placement d WHERE d.cluster = p.cluster AND d.kind = p.kind AND d.namespace = p.namespace AND d.name = p.name
-        AND d.device = %(device)s)))
+    FROM policy_object p JOIN kinds k ON k.kind = p.kind CROSS JOIN LATERAL (SELECT p.accepted -> 'spec' AS spec OFFSET 0) s
+    WHERE {_ASKED}
+    AND (k.rank, p.cluster, p.namespace) <= (%(high_rank)s::int, %(high_cluster)s COLLATE "C", %(high_namespace)s COLLATE "C"))
 SELECT cluster, kind, namespace, name, uid, generation, ok, reason, message, changed_at, accepted::text,
     rank, priority, sequence, action FROM rules
 WHERE (rank, cluster, namespace, priority, sequence, action, name, kind) > (%(after_rank)s::int, %(after_cluster)s COLLATE "C",
@@ -52,7 +63,7 @@ AND (%(words)s = '' OR strpos(lower(namespace || '/' || name), lower(%(words)s))
     OR EXISTS (SELECT FROM json_array_elements(CASE json_typeof(spec -> targets) WHEN 'array' THEN spec -> targets END) t
         WHERE strpos(lower(coalesce(t ->> 'name', t #>> '{{}}')), lower(%(words)s)) > 0))
 ORDER BY rank, cluster, namespace, priority, sequence, action, name, kind LIMIT %(limit)s
-"""  # noqa: S608 - numbers of our own
+"""  # noqa: S608
 _PLACED = """
 SELECT p.kind, p.namespace, p.name, p.device, p.keys, p.tier, p.reason, p.message
 FROM unnest(%(kind)s::text[], %(namespace)s::text[], %(name)s::text[]) x (kind, namespace, name)
@@ -136,24 +147,17 @@ class RuleReading:
         self._connection = connection
 
     def rules(self, limit: int, after: Order = BEGINNING, chosen: Chosen | None = None) -> tuple[Written, ...]:
-        """Rules in their order, behind `after`."""
-        chosen = chosen or Chosen()
-        kinds = [one for one in BY_REF.values() if one.brings is Brings.RULE and one.tier is not None]
-        values = {
-            "kind": [one.ref for one in kinds],
-            "rank": [one.tier.rank for one in kinds if one.tier is not None],
-            "allows": [",".join(one.allows) for one in kinds],
-            "targets": [one.targets.removeprefix("spec.") for one in kinds],
-            "passes": list(_PASSES),
-            "cluster": chosen.cluster,
-            "namespace": chosen.namespace,
-            "tier": chosen.tier.rank if chosen.tier is not None else None,
-            "device": chosen.device,
-            "words": chosen.words,
-            "limit": limit,
-            **{f"after_{name}": part for name, part in zip(_PARTS, after, strict=True)},
-        }
-        return tuple(_written(row) for row in self._connection.execute(_RULES, values))
+        """Rules in their order, behind `after`. As many lists are looked into as it takes, not all that there are."""
+        values = _values(chosen or Chosen()) | _of(_PARTS, "after", after) | _of(_PLACE, "low", after[:3])
+        lists = self._connection.execute(_LISTED, values).fetchall()
+        found: list[Written] = []
+        for low, high in _stretches(lists, limit):
+            place = _of(_PLACE, "low", low) | _of(_PLACE, "high", high)
+            rows = self._connection.execute(_RULES, values | place | {"limit": limit - len(found)})
+            found += [_written(row) for row in rows]
+            if len(found) == limit:
+                break
+        return tuple(found)
 
     def placed(self, cluster: str, refs: Sequence[Ref]) -> dict[Ref, tuple[Placed, ...]]:
         """What these become on each device."""
@@ -207,6 +211,37 @@ class RuleReading:
 
 
 _PARTS = ("rank", "cluster", "namespace", "priority", "sequence", "action", "name", "kind")
+_PLACE = _PARTS[:3]
+
+
+def _values(chosen: Chosen) -> dict[str, Any]:
+    kinds = [(one, one.tier.rank) for one in BY_REF.values() if one.brings is Brings.RULE and one.tier is not None]
+    return {
+        "kind": [one.ref for one, _ in kinds],
+        "rank": [rank for _, rank in kinds],
+        "allows": [",".join(one.allows) for one, _ in kinds],
+        "targets": [one.targets.removeprefix("spec.") for one, _ in kinds],
+        "passes": list(_PASSES),
+        "cluster": chosen.cluster,
+        "namespace": chosen.namespace,
+        "tier": chosen.tier.rank if chosen.tier is not None else None,
+        "device": chosen.device,
+        "words": chosen.words,
+    }
+
+
+def _of(names: Sequence[str], prefix: str, parts: Sequence[object]) -> dict[str, object]:
+    return {f"{prefix}_{name}": part for name, part in zip(names, parts, strict=True)}
+
+
+def _stretches(lists: Sequence[Sequence[Any]], wanted: int) -> Iterator[tuple[Sequence[object], Sequence[object]]]:
+    """First and last of as many lists as have so many rules together, then of twice as many, and so on."""
+    start, count = 0, 0
+    for place, (*_, rules) in enumerate(lists):
+        count += rules
+        if count >= wanted or place == len(lists) - 1:
+            yield lists[start][:3], lists[place][:3]
+            start, count, wanted = place + 1, 0, wanted * 2
 
 
 def _written(row: Sequence[Any]) -> Written:

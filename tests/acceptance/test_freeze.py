@@ -85,7 +85,7 @@ class Freezing:
 
     def edge(self) -> dict[str, Any]:
         """What `status` says of the device."""
-        found = standing(self.reports, self.site.clock.now())
+        found = standing(self.site.database, self.site.clock.now())
         return next(one for one in found["devices"] if one["name"] == EDGE)
 
     def told(self, kind: str, name: str) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_measured(moved: Stand) -> None:
 def test_shown(moved: Stand) -> None:
     now = datetime.now(UTC)
     found = ReportStore(moved.database).handovers(now - timedelta(days=1))
-    status = {one["name"]: one["handover"] for one in standing(ReportStore(moved.database), now)["devices"]}
+    status = {one["name"]: one["handover"] for one in standing(moved.database, now)["devices"]}
     for post in moved.posts:
         told = found[post.name]
         assert status[post.name]["count"] == told.count
