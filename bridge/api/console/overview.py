@@ -5,13 +5,36 @@ from fastapi.responses import HTMLResponse
 
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
+from bridge.api.console.charts import lag_chart
 from bridge.api.console.page import page
-from bridge.api.routes import clusters
+from bridge.api.routes import devices
+from bridge.api.routes.overview import Overview, everything
+from bridge.report import picture
+from bridge.report.words import counted
 
 router = APIRouter(include_in_schema=False)
+
+_HOURS = 6
 
 
 @router.get("/")
 def overview(request: Request, site: Asked, _: Viewer) -> HTMLResponse:
     """Clusters and devices at a glance."""
-    return page(request, "overview.html.j2", {"clusters": clusters.every(site)}, title="Overview")
+    found = everything(site)
+    values = {
+        "found": found,
+        "verdict": _verdict(found),
+        "late": any(one.state not in ("ok", "busy") for one in found.devices),
+        "charts": {one.name: lag_chart(devices.lag(site, one.name, _HOURS)) for one in found.devices},
+        "sizes": picture,
+        "hours": _HOURS,
+    }
+    return page(request, "overview.html.j2", values, title="Overview")
+
+
+def _verdict(found: Overview) -> str:
+    """What is not as it should be, in a line."""
+    behind = sum(not one.in_step for one in found.devices)
+    words = [f"{counted(behind, 'device')} of {len(found.devices)} not in step"] if behind else []
+    words += [f"{counted(found.held, 'change')} held for a decision"] if found.held else []
+    return ", ".join(words)

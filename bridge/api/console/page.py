@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bridge import __version__
 from bridge.api import forms
 from bridge.api.access import Person, Role
+from bridge.report.words import span
 
 STATIC = Path(__file__).parent / "static"
 
@@ -29,7 +30,11 @@ class NavigationEntry:
         return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))
 
 
-NAVIGATION = (NavigationEntry("/", "Overview"),)
+NAVIGATION = (
+    NavigationEntry("/", "Overview"),
+    NavigationEntry("/groups", "Groups"),
+    NavigationEntry("/rules", "Rules"),
+)
 
 
 def page(
@@ -61,7 +66,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["clock"] = clock
+    found.filters["clock"], found.filters["span"] = clock, span
     return found
 
 
