@@ -61,11 +61,11 @@ class Reader:
 
         `before` is what a list was before it was changed, None where it was not: as long as that is told, EC2 may not yet have looked.
         """
-        late = time.monotonic() + min(_LATE, self._scope.wait / 2)
+        late = min(_LATE, self._scope.wait / 2)
 
-        def waits(one: PrefixList) -> bool:
+        def waits(one: PrefixList, waited: float) -> bool:
             was = before[one.id]
-            return one.moving or (was is not None and not one.differs(was) and time.monotonic() < late)
+            return one.moving or (was is not None and not one.differs(was) and waited < late)
 
         try:
             return self._waited(lambda: self._client.named(sorted(before)), waits)
@@ -75,13 +75,15 @@ class Reader:
 
     def settled(self, concerns: Callable[[PrefixList], bool]) -> list[PrefixList]:
         """Every list, as soon as none that concerns us is being changed. Busy where that takes longer than the settings allow."""
-        return self._waited(self._client.lists, lambda one: one.moving and concerns(one))
+        return self._waited(self._client.lists, lambda one, _: one.moving and concerns(one))
 
-    def _waited(self, ask: Callable[[], list[PrefixList]], waits: Callable[[PrefixList], bool]) -> list[PrefixList]:
+    def _waited(
+        self, ask: Callable[[], list[PrefixList]], waits: Callable[[PrefixList, float], bool]
+    ) -> list[PrefixList]:
         waited, pauses = 0.0, iter(_PAUSES)
         while True:
             found = ask()
-            moving = [one.id for one in found if waits(one)]
+            moving = [one.id for one in found if waits(one, waited)]
             if not moving:
                 return found
             if waited >= self._scope.wait:
