@@ -51,10 +51,11 @@ class Stand:
 
 def run(order: Order, findings: Findings) -> None:
     """Rounds of steps in a storm, each followed by quiet in which everything must come right."""
-    steps, each = order.times(1_000, 10_000), order.times(40, 100)
+    steps, each = order.times(1_000, 10_000), order.times(50, 100)
     with stand(order) as made:
         inspection = made.inspection
         inspection.first(findings)
+        rounds = 0
         while made.town.steps < steps and len(findings.wrong) < 10:
             # Every other time nobody changes anything by hand and nothing is refused for good: then no audit is to be needed.
             audited = made.random.random() < 0.5
@@ -68,7 +69,8 @@ def run(order: Order, findings: Findings) -> None:
             made.storm.end()
             for worker in list(made.controller.workers.values()) if audited else ():
                 worker.audit()
-            sources = made.town.sources(100 if made.town.steps % (10 * each) == 0 else 8)
+            rounds += 1
+            sources = made.town.sources(100 if rounds % 10 == 0 else 8)
             inspection.judge(findings, sources, f"step {made.town.steps}")
             findings.progress(made.town.steps, steps)
         if not findings.wrong:
