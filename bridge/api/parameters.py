@@ -26,6 +26,7 @@ def named(description: str, *, most: int = MOST_OF_NAME) -> Any:  # noqa: ANN401
 Device = Annotated[str, named("The device, by its name.")]
 OfDevice = Annotated[str | None, words("Of this device only.")]
 OfCluster = Annotated[str | None, words("Of this cluster only.")]
+OfNamespace = Annotated[str | None, words("Of this namespace only.")]
 At = Annotated[str | None, words(f"At a past moment: {FORMS}; now unless told.", most=60)]
 Since = Annotated[str | None, words(f"Nothing that was over before: {FORMS}.", most=60)]
 

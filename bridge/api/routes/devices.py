@@ -9,7 +9,9 @@ from fastapi import APIRouter, Query
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
-from bridge.api.paging import MOST, Limit, Name, Place, cut, parts
+from bridge.api.paging import MOST, Limit, Place, cut, parts
+from bridge.api.parameters import Device as DeviceName
+from bridge.api.parameters import words
 from bridge.api.problems import Missing
 from bridge.api.site import Site
 from bridge.model.identity import Kind
@@ -87,29 +89,29 @@ def devices(site: Asked, _: Viewer, limit: Limit = 50, page: Place = "") -> Json
 
 
 @router.get("/devices/{name}", responses=answers(Device, 404))
-def device(name: str, site: Asked, _: Viewer) -> Json:
+def device(name: DeviceName, site: Asked, _: Viewer) -> Json:
     """One device."""
     return Json(one(site, name))
 
 
 @router.get("/devices/{name}/lag", responses=answers(Lag, 404))
-def device_lag(name: str, site: Asked, _: Viewer, hours: Hours = 24) -> Json:
+def device_lag(name: DeviceName, site: Asked, _: Viewer, hours: Hours = 24) -> Json:
     """How far behind the device is, and was."""
     return Json(lag(site, name, hours))
 
 
 @router.get("/devices/{name}/objects", responses=answers(Page[Object], 404))
 def device_objects(
-    name: str,
+    name: DeviceName,
     site: Asked,
     _: Viewer,
     state: Annotated[ObjectState | None, Query(description="Those in this state.")] = None,
     kind: Annotated[Kind | None, Query(description="Those of this kind.")] = None,
-    q: Name = "",
+    q: Annotated[str, words("A part of the key, in capitals or not.")] = "",
     limit: Limit = 50,
     page: Place = "",
 ) -> Json:
-    """What the device is to hold, by key; `q` is a part of the key."""
+    """What the device is to hold, by key."""
     return Json(objects(site, name, limit, page, state=state, kind=kind, q=q))
 
 

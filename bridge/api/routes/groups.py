@@ -3,20 +3,22 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter
 
 from bridge.api import named
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
-from bridge.api.paging import Limit, Name, Place, cut, parts
+from bridge.api.paging import Limit, Place, cut, parts
+from bridge.api.parameters import OfCluster, OfNamespace, moment, words
+from bridge.api.parameters import named as part_of_path
 from bridge.api.problems import Missing, Wrong
 from bridge.api.site import Site
 from bridge.model.addresses import canonical_member
 from bridge.model.identity import Kind, ObjectKey
 from bridge.report.about import About, about
 from bridge.report.naming import scope_word, title
-from bridge.report.times import FORMS, time_from, time_text
+from bridge.report.times import FORMS, time_text
 from bridge.state.desired import ObjectState
 from bridge.state.group_store import GroupStore, GroupView, MembersView, OnDevice
 
@@ -24,7 +26,7 @@ router = APIRouter(tags=["groups"])
 
 _SLASH = "~"  # of a key in an address: what stands before it is cluster, scope and namespace, none of which holds one
 _LONGEST = 800
-GroupId = Annotated[str, Path(max_length=_LONGEST, description="`id` of a group: its key, with ~ in place of /.")]
+GroupId = Annotated[str, part_of_path("`id` of a group: its key, with ~ in place of /.", most=_LONGEST)]
 
 
 class GroupOnDevice(Document, frozen=True):
@@ -78,21 +80,21 @@ class Members(Page[Member], frozen=True, kw_only=True):
     note: str = ""
 
 
-At = Annotated[str, Query(max_length=64, description=f"A past moment: {FORMS}; now unless told.")]
+At = Annotated[str, words(f"At a past moment: {FORMS}; now unless told.", most=60)]
 
 
 @router.get("/groups", responses=answers(Page[Group], 404))
 def groups(
     site: Asked,
     _: Viewer,
-    cluster: Name = "",
-    namespace: Name = "",
-    q: Name = "",
+    cluster: OfCluster = None,
+    namespace: OfNamespace = None,
+    q: Annotated[str, words("A part of the key, in capitals or not.")] = "",
     limit: Limit = 50,
     page: Place = "",
 ) -> Json:
     """Groups by cluster and key; `q` is a part of the key."""
-    return Json(listed(site, limit, page, cluster=named.cluster(site, cluster) or "", namespace=namespace, q=q))
+    return Json(listed(site, limit, page, cluster=named.cluster(site, cluster) or "", namespace=namespace or "", q=q))
 
 
 @router.get("/groups/{group_id}", responses=answers(Group, 404))
@@ -130,11 +132,11 @@ def one(site: Site, group_id: str) -> Group:
 def members(site: Site, group_id: str, limit: int = 100, page: str = "", *, at: str = "") -> Members:
     """Who is in the group, or was. Raises Missing, and Wrong for a time of which nothing is known."""
     place, now = parts(page, str), datetime.now(UTC)
-    moment, after = _moment(at, now), _address(str(place[0])) if place else ""
-    found = GroupStore(site.database).members(_key(group_id), limit + 1, after, moment)
+    then, after = moment(at, "at", now), _address(str(place[0])) if place else ""
+    found = GroupStore(site.database).members(_key(group_id), limit + 1, after, then)
     if found is None:
         raise _missing(group_id)
-    note = _note(found, moment) if moment is not None else ""
+    note = _note(found, then) if then is not None else ""
     rows, following = cut(found.members, limit, lambda row: (row.address,))
     told = tuple(
         Member(
@@ -148,7 +150,7 @@ def members(site: Site, group_id: str, limit: int = 100, page: str = "", *, at: 
         )
         for row in rows
     )
-    return Members(rows=told, next=following, at=moment or now, note=note)
+    return Members(rows=told, next=following, at=then or now, note=note)
 
 
 def id_of(key: ObjectKey) -> str:
@@ -178,17 +180,6 @@ def _address(text: str) -> str:
     except ValueError:
         pass
     raise Wrong("page", "it is no place in this list: take `next` of the page before")
-
-
-def _moment(at: str, now: datetime) -> datetime | None:
-    """The moment that is asked about; None for now. Raises Wrong."""
-    try:
-        moment = time_from(at, now) if at.strip() else None
-    except ValueError as error:
-        raise Wrong("at", str(error)) from None
-    if moment is not None and moment > now:
-        raise Wrong("at", "that is yet to come")
-    return moment
 
 
 def _note(found: MembersView, at: datetime) -> str:

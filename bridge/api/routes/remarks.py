@@ -9,7 +9,8 @@ from bridge.api import named
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
-from bridge.api.paging import Limit, Name, Place, cut, parts
+from bridge.api.paging import Limit, Place, cut, parts
+from bridge.api.parameters import OfCluster, OfDevice, OfNamespace, words
 from bridge.api.site import Site
 from bridge.model.identity import ObjectKey
 from bridge.model.policy import Ref
@@ -46,15 +47,15 @@ class Remark(Document, frozen=True):
 def remarks(
     site: Asked,
     _: Viewer,
-    cluster: Name = "",
-    namespace: Name = "",
-    device: Name = "",
+    cluster: OfCluster = None,
+    namespace: OfNamespace = None,
+    device: OfDevice = None,
     reason: Reasons = None,
-    q: Name = "",
+    q: Annotated[str, words("A part of the name of the object, in capitals or not.")] = "",
     limit: Limit = 50,
     page: Place = "",
 ) -> Json:
-    """Remarks: of what people wrote first, then of what it becomes on devices; `q` is a part of the object's name."""
+    """Remarks: of what people wrote first, then of what it becomes on devices."""
     reasons = [str(one) for one in reason] if reason else None
     chosen = Chosen(named.cluster(site, cluster), namespace or None, named.device(site, device), reasons, q)
     return Json(listed(site, limit, page, chosen))

@@ -11,7 +11,8 @@ from bridge.api import named
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
-from bridge.api.paging import Limit, Name, Place, cut, parts
+from bridge.api.paging import Limit, Place, cut, parts
+from bridge.api.parameters import OfCluster, OfDevice, OfNamespace, words
 from bridge.api.routes.groups import id_of
 from bridge.api.site import Site
 from bridge.dialects.dialect import Context, Dialects, Policy
@@ -104,15 +105,15 @@ class PolicyRule(Document, frozen=True):
 def rules(
     site: Asked,
     _: Viewer,
-    cluster: Name = "",
-    namespace: Name = "",
+    cluster: OfCluster = None,
+    namespace: OfNamespace = None,
     tier: Annotated[Tier | None, Query(description="Of this tier.")] = None,
-    device: Name = "",
-    q: Name = "",
+    device: OfDevice = None,
+    q: Annotated[str, words("A part of a name, of a Service or of a destination, in capitals or not.")] = "",
     limit: Limit = 50,
     page: Place = "",
 ) -> Json:
-    """Rules by tier, cluster, namespace and priority; `q` is a part of a name, of a Service or of a destination."""
+    """Rules by tier, cluster, namespace and priority."""
     chosen = Chosen(named.cluster(site, cluster), namespace or None, tier, named.device(site, device), q)
     return Json(listed(site, limit, page, chosen))
 
