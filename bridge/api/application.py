@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bridge import __version__
 from bridge.api import documents, guards, problems
 from bridge.api.access import Access, Everybody, Unknown
+from bridge.api.changes import Changes
 from bridge.api.console import ROUTERS as PAGES
 from bridge.api.console import login
 from bridge.api.console.page import STATIC
@@ -18,6 +19,7 @@ from bridge.api.forms import Forms
 from bridge.api.routes import ROUTERS
 from bridge.api.screening import LOOPBACK, Screened
 from bridge.api.site import Site
+from bridge.state.counters import Counters
 
 PREFIX = "/api/v1"
 _DESCRIPTION = (
@@ -65,6 +67,7 @@ def application(site: Site, access: Access, hosts: frozenset[str] = LOOPBACK) ->
         redoc_url=None,
     )
     app.state.site, app.state.access, app.state.forms = site, access, Forms()
+    app.state.changes = Changes(Counters(site.database).now)
     problems.install(app)
     app.add_exception_handler(Unknown, login.asked)
     app.add_middleware(Screened, hosts=hosts)

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -46,6 +47,20 @@ def parts(found: str, *kinds: type[str | int]) -> Parts | None:
     if not same or any("\0" in one if isinstance(one, str) else abs(one) >= 1 << 63 for one in told):
         raise Wrong("page", "it is no place in this list: take `next` of the page before, with the same filters")
     return told
+
+
+def behind(found: str) -> tuple[datetime, str, str] | None:
+    """A place in a list that is ordered by a time and then by two texts; None for "", the beginning. Wrong for one that is none."""
+    told = parts(found, str, str, str)
+    if told is None:
+        return None
+    at, *texts = map(str, told)
+    try:
+        return datetime.fromisoformat(at).astimezone(UTC), texts[0], texts[1]
+    except (ValueError, OverflowError):
+        raise Wrong(
+            "page", "it is no place in this list: take `next` of the page before, with the same filters"
+        ) from None
 
 
 def cut(found: Sequence[R], limit: int, parts_of: Callable[[R], Parts]) -> tuple[tuple[R, ...], str | None]:

@@ -116,6 +116,7 @@ def served(app: "FastAPI", listen: str, shown: "Certificates | None" = None) -> 
         _await(server, thread)
         yield f"{address}:{bound.getsockname()[1]}"
     finally:
+        app.state.changes.close()  # whoever listens would else be waited for
         server.should_exit = True
         thread.join()
         bound.close()

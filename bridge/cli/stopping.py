@@ -11,7 +11,7 @@ from bridge.cli.invocation import invocation
 from bridge.cli.output import Output
 
 if TYPE_CHECKING:
-    from bridge.cluster.orders import Given, Orders
+    from bridge.cluster.orders import Given
 
 Devices = Annotated[
     list[str] | None,
@@ -66,7 +66,7 @@ def start(
         who = (person.said("by", by) if by else orders.whoami()) if chosen or name else ""
         lifted = [orders.lift(one, who, said) for one in chosen]
         if name and not chosen:
-            lifted = [_again(orders, name, who, said)]
+            lifted = [orders.lift_unseen(name, who, said)]
         found = [orders.settled(one, ("Started", "NotHere"), wait) for one in lifted]
     _tell(
         asked.output,
@@ -78,21 +78,11 @@ def start(
 
 def _chosen(stops: "Sequence[Given]", devices: Sequence[str], name: str | None) -> "tuple[list[Given], list[Given]]":
     """The stops to lift, and those that stop one of the devices and others too."""
-    standing = [one for one in stops if not one.lifted]
-    if name is not None:
-        return [one for one in standing if one.name == name], []
-    if not devices:
-        return standing, []
-    chosen = [one for one in standing if one.devices and set(one.devices) <= set(devices)]
-    return chosen, [
-        one for one in standing if one not in chosen and (not one.devices or set(one.devices) & set(devices))
-    ]
+    from bridge.cluster.orders import to_lift
 
-
-def _again(orders: "Orders", name: str, by: str, reason: str) -> "Given":
-    """A stop whose object is gone, and that is in force because nobody saw it going: it is written again, and lifted by that."""
-    lifted = {"by": by, "reason": reason}
-    return orders.stop({**lifted, "lifted": lifted}, name)
+    if name is None:
+        return to_lift(stops, devices)
+    return [one for one in stops if one.name == name and not one.lifted], []
 
 
 def _tell(output: Output, found: "Sequence[Given]", wanted: str, others: Sequence[str] = ()) -> None:

@@ -1,7 +1,7 @@
 """Orders as a person gives them: Decisions and Stops written into a cluster with that person's credentials, and what became of them."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -87,6 +87,11 @@ class Orders:
         answer = self._said("patch stops", lambda: self._send("patch stops", "PATCH", path, body, _MERGE))
         return _given(STOP, answer)
 
+    def lift_unseen(self, name: str, by: str, reason: str) -> Given:
+        """End a stop whose object is gone, and that is in force because nobody saw it going: it is written again, and lifted by that."""
+        lifted = {"by": by, "reason": reason}
+        return self.stop({**lifted, "lifted": lifted}, name)
+
     def settled(self, order: Given, states: Iterable[str], seconds: float) -> Given:
         """The order once the bridge says one of these states of it, or as it is known after so many seconds.
 
@@ -128,6 +133,17 @@ class Orders:
         except msgspec.DecodeError as error:
             raise ClusterUnavailable(f"{self._connection.name}: {what}: the answer makes no sense ({error})") from error
         return answer if isinstance(answer, dict) else {}
+
+
+def to_lift(stops: Iterable[Given], devices: Collection[str]) -> tuple[list[Given], list[Given]]:
+    """The stops in force that are to be lifted so that these devices start (none named: all), and those that stop other devices too."""
+    standing = [one for one in stops if not one.lifted]
+    if not devices:
+        return standing, []
+    chosen = [one for one in standing if one.devices and set(one.devices) <= set(devices)]
+    return chosen, [
+        one for one in standing if one not in chosen and (not one.devices or set(one.devices) & set(devices))
+    ]
 
 
 def _given(kind: Kind, item: Mapping[str, Any]) -> Given:

@@ -53,7 +53,10 @@ def api_of(made: World, access: Access | None = None) -> Iterator[Api]:
     asked = Invocation(config=made.bridge.config, log_level="warning")
     with opened(asked.settings, asked.folder(asked.settings)) as database:
         app = application(handed(asked.settings, database), access or Everybody())
-        with served(app, "127.0.0.1:0") as where, httpx.Client(base_url=f"http://{where}", trust_env=False) as client:
+        with (
+            served(app, "127.0.0.1:0") as where,
+            httpx.Client(base_url=f"http://{where}", trust_env=False, timeout=60) as client,
+        ):
             yield Api(made, client)
 
 

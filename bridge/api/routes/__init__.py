@@ -2,7 +2,9 @@
 
 from bridge.api.routes import (
     audit,
+    changes,
     clusters,
+    decisions,
     devices,
     groups,
     held,
@@ -12,6 +14,7 @@ from bridge.api.routes import (
     remarks,
     reports,
     rules,
+    stops,
     trace,
     who,
 )
@@ -28,6 +31,9 @@ ROUTERS = (
     who.router,
     history.router,
     held.router,
+    decisions.router,
+    stops.router,
     audit.router,
     reports.router,
+    changes.router,
 )
