@@ -29,7 +29,7 @@ def _reached(place: LiteralString, which: LiteralString) -> LiteralString:
     """The last place that is looked through for one page; no row when it is the end."""
     return f"""
 SELECT a.{place}, a.at FROM audit a WHERE {which} AND a.{place} < %(last)s
-ORDER BY a.{place} DESC OFFSET {LOOKED_AT - 1} LIMIT 1
+ORDER BY a.{place} DESC OFFSET %(offset)s LIMIT 1
 """  # noqa: S608 - no value in it
 
 
@@ -93,6 +93,7 @@ class AuditPages:
             "since": sought.since,
             "last": before or _LAST,
             "limit": limit + 1,
+            "offset": LOOKED_AT - 1,
         }
         with self._database.transaction(snapshot=True) as connection:
             connection.execute(f"SELECT {BY_KEY}")
