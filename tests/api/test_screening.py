@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 from starlette.datastructures import Headers
 
+from bridge.api.console.login import local
 from bridge.api.screening import LARGEST, host_of, refusal
 from tests.api.conftest import Api
 
@@ -89,3 +90,11 @@ def test_a_body_whose_length_nobody_stated_is_counted(api: Api) -> None:
     assert api.client.post("/login", content=parts, headers=headers).status_code == 413
     assert api.client.post("/login", content=b"token=x", headers=headers).headers["location"] == "/"
     assert api.client.get("/login", headers={"Host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "where", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "\n//x", "/\n/x", ""]
+)
+def test_a_login_leads_nowhere_else(where: str) -> None:
+    assert local(where) == "/"
+    assert local("/groups/east?q=%2F") == "/groups/east?q=%2F"
