@@ -23,6 +23,10 @@ class NotTraceable(BridgeError):
     """Nobody can be named who sends this, or nobody knows any more; the message says why."""
 
 
+class Crowd(NotTraceable):
+    """So many send this that not each of them is told about; the message says how many, and what to ask for."""
+
+
 class Ambiguous(BridgeError):
     """The words can mean several senders; `choices` are words that mean one each."""
 

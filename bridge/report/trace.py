@@ -23,7 +23,7 @@ from bridge.report.enforced import Enforcement, allows
 from bridge.report.leftover import Leftovers
 from bridge.report.meant import Names
 from bridge.report.meant import meant as is_meant
-from bridge.report.sender import From, NotTraceable, Place, Senders
+from bridge.report.sender import Crowd, From, NotTraceable, Place, Senders
 from bridge.report.sides import Side, sides, together
 from bridge.report.times import time_text
 from bridge.report.trace_model import SCHEMA, Answer, Decided, OnDevice, Sender, Trace
@@ -77,14 +77,23 @@ class _Decided:
 class Tracer:
     """Answers from one reading of the state. `at` None is now; `sites` are the clusters of the settings by name.
 
-    `trace` raises NotTraceable and Ambiguous for a sender that cannot be told, with words for people.
+    `trace` raises NotTraceable and Ambiguous for a sender that cannot be told, with words for people; Crowd for more than `most`.
     """
 
-    def __init__(self, reading: Reading, sites: Mapping[str, Site], at: datetime | None, now: datetime) -> None:
+    def __init__(
+        self,
+        reading: Reading,
+        sites: Mapping[str, Site],
+        at: datetime | None,
+        now: datetime,
+        *,
+        most: int | None = None,
+    ) -> None:
         self._reading = reading
         self._sites = sites
         self._at = at
         self._now = now
+        self._most = most
         self._before: dict[object, list[_Decided]] = {}
         self._resolved: dict[frozenset[str], Names] = {}
 
@@ -100,6 +109,8 @@ class Tracer:
             )
         family = None if not to.address else 6 if ":" in to.address else 4
         senders = Senders(self._reading, places, self._at, self._now).find(source, family)
+        if self._most is not None and len(senders) > self._most:
+            raise Crowd(f"{source.text} are {len(senders)} senders, more than {self._most}: ask about one of them")
         name = senders[0].cluster
         self._refuse_before(*watched[name])
         site = self._sites[name]

@@ -36,12 +36,16 @@ SELECT x.place, x.step ->> 'key', x.step ->> 'kind', x.step ->> 'reason', json_a
 FROM held_plan h CROSS JOIN LATERAL json_array_elements(h.steps) WITH ORDINALITY x (step, place)
 WHERE h.device = %(device)s AND h.digest = %(digest)s AND x.place > %(after)s ORDER BY x.place LIMIT %(limit)s
 """
+# Of each step what it is about is taken once, and not for each of its members.
 _MEMBERS = """
-SELECT x.place, m.place, x.step ->> 'key', x.step ->> 'kind', m.member
-FROM held_plan h CROSS JOIN LATERAL json_array_elements(h.steps) WITH ORDINALITY x (step, place)
-CROSS JOIN LATERAL json_array_elements_text(x.step -> 'members') WITH ORDINALITY m (member, place)
-WHERE h.device = %(device)s AND h.digest = %(digest)s AND (%(key)s::text IS NULL OR x.step ->> 'key' = %(key)s)
-AND (x.place, m.place) > (%(step)s, %(after)s) ORDER BY x.place, m.place LIMIT %(limit)s
+WITH step AS MATERIALIZED (
+    SELECT x.place, x.step ->> 'key' AS key, x.step ->> 'kind' AS kind, x.step -> 'members' AS members
+    FROM held_plan h CROSS JOIN LATERAL json_array_elements(h.steps) WITH ORDINALITY x (step, place)
+    WHERE h.device = %(device)s AND h.digest = %(digest)s AND x.place >= %(step)s)
+SELECT s.place, m.place, s.key, s.kind, m.member
+FROM step s CROSS JOIN LATERAL json_array_elements_text(s.members) WITH ORDINALITY m (member, place)
+WHERE (%(key)s::text IS NULL OR s.key = %(key)s) AND (s.place, m.place) > (%(step)s, %(after)s)
+ORDER BY s.place, m.place LIMIT %(limit)s
 """
 # Whoever has it now, else whoever had it last: of what waits to be removed, that is whom it was for.
 _HOLDERS = """

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import pytest
 
+from bridge.api.routes import trace
 from bridge.report.trace_model import Trace
 from tests.acceptance.site import CLUSTER, eventually
 from tests.api.conftest import Api
@@ -79,3 +81,10 @@ def test_words_that_can_mean_several_are_told_apart(api: Api) -> None:
         api.get("trace", 200, **{"from": "pod/twins/web", "to": TO})["answers"][0]["senders"][0]["address"]
         == "10.244.40.2"
     )
+
+
+def test_a_crowd_is_not_told_one_by_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"from": "service/shop/web", "to": TO}
+    assert len(api.get("trace", 200, **asked)["answers"][0]["senders"]) == 2
+    monkeypatch.setattr(trace, "SENDERS", 1)
+    assert "2 senders" in api.get("trace", 422, **asked)["problems"]["from"]

@@ -12,12 +12,14 @@ from bridge.api.parameters import At, OfCluster, Several, moment, words
 from bridge.api.problems import Missing, Wrong
 from bridge.api.site import Site
 from bridge.report.destination import Destination, destination
-from bridge.report.sender import Ambiguous, From, NotTraceable, source
+from bridge.report.sender import Ambiguous, Crowd, From, NotTraceable, source
 from bridge.report.trace import Tracer
 from bridge.report.trace_model import Trace
 from bridge.state.trace_store import TraceStore
 
 router = APIRouter(tags=["trace"])
+
+SENDERS = 1_000  # pods behind one Service: an answer names each of them, on each device
 
 Sending = Annotated[
     str, words("Who sends: [pod/]NAMESPACE/POD, [service/]NAMESPACE/NAME, an address.", most=600, alias="from")
@@ -47,9 +49,11 @@ def traced(site: Site, sending: str, to: str, at: str | None = None, cluster: st
     chosen = site.traced if cluster is None else {cluster: site.traced[cluster]}
     with TraceStore(site.database).reading() as reading:
         try:
-            return Tracer(reading, chosen, when, now).trace(asked, where, cluster)
+            return Tracer(reading, chosen, when, now, most=SENDERS).trace(asked, where, cluster)
         except Ambiguous as error:
             raise Several("from", str(error), error.choices) from None
+        except Crowd as error:
+            raise Wrong("from", str(error)) from None
         except NotTraceable as error:
             raise Missing(str(error)) from None
 
