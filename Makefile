@@ -14,7 +14,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env check format test acceptance demo bench soak control-plane lock sbom clean
+.PHONY: help env check format test acceptance demo console bench soak control-plane lock sbom clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,10 @@ acceptance: $(ENV) ## What the issues ask for: line, test, result
 demo: $(ENV) ## The main job on simulated devices, about a minute; report in build/demo
 	@mkdir -p build/demo
 	$(BIN)/fusion-bridge --data-dir build/demo demo
+
+console: $(ENV) ## The demo with its console open, at http://127.0.0.1:9810/, until Ctrl-C
+	@mkdir -p build/demo
+	$(BIN)/fusion-bridge --data-dir build/demo demo --console
 
 bench: $(ENV) ## The figures that we publish; also in build/bench.json
 	@mkdir -p build

@@ -1,5 +1,6 @@
 """`fusion-bridge demo`: the main job on a simulated cluster and a simulated BIG-IP, and the proof that they agree."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _OWNER, _CLUSTER, _DEVICE = "demo", "lab", "edge"
 _EGRESS = "/Common/egress"
+_LISTEN = "127.0.0.1:9810"
 _SETTLE_SECONDS = 60.0
 _REPORT_EVERY = 5.0
 
@@ -32,8 +34,15 @@ def demo(
     pods: Annotated[int, typer.Option(min=20, max=20_000, help="How many pods the cluster begins with.")] = 300,
     rate: Annotated[float, typer.Option(min=0.1, max=200, help="Changes each second.")] = 8.0,
     seed: Annotated[int, typer.Option(help="Equal seeds make equal clusters.")] = 1,
+    console: Annotated[
+        bool, typer.Option("--console", help="Leave the console open on the living cluster, until Ctrl-C.")
+    ] = False,
+    listen: Annotated[str, typer.Option(help="Where the console answers.", metavar="ADDRESS:PORT")] = _LISTEN,
 ) -> None:
-    """Run the real controller for about a minute between a simulated cluster and a simulated BIG-IP, and prove the result."""
+    """Run the real controller for about a minute between a simulated cluster and a simulated BIG-IP, and prove the result.
+
+    With --console pods come and go until Ctrl-C, something is held for a decision, and all of it is there to be clicked through.
+    """
     asked = invocation(context)
     folder = asked.data_dir or Path("build/demo")
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +51,10 @@ def demo(
             _lab(folder, pods, seed) as (settings, fleet_churn),
             _controller(settings, folder) as (controller, database),
         ):
-            _show(asked.output, controller, fleet_churn, seconds, rate)
+            if console:
+                _open(asked.output, settings, controller, database, fleet_churn, rate, _loopback(listen))
+            else:
+                _show(asked.output, controller, fleet_churn, seconds, rate)
             report = _proof(settings, database)
     except ModuleNotFoundError as error:
         raise BridgeError(f"the demo is not installed ({error.name}): pip install 'fusion-bridge[demo]'") from error
@@ -168,6 +180,66 @@ def _show(output: Output, controller: "Controller", churn: "Churn", seconds: flo
             time.sleep(0.2)
     churn.join()
     _await(controller, "the last change on the device")
+
+
+def _loopback(listen: str) -> str:
+    """Nobody is asked who he is there, so it is for this machine alone."""
+    from ipaddress import ip_address
+
+    address, _, port = listen.rpartition(":")
+    try:
+        fits = ip_address(address.strip("[]")).is_loopback and 0 <= int(port) <= 65_535
+    except ValueError:
+        fits = False
+    if not fits:
+        raise typer.BadParameter(
+            "an address of this machine alone and a port, as 127.0.0.1:9810", param_hint="--listen"
+        )
+    return listen
+
+
+def _open(
+    output: Output,
+    settings: "Settings",
+    controller: "Controller",
+    database: "Database",
+    churn: "Churn",
+    rate: float,
+    listen: str,
+) -> None:
+    """The console on the living cluster, until somebody has seen enough; then let the controller come to rest."""
+    from bridge.api.access import Everybody
+    from bridge.api.application import application
+    from bridge.cli.run import stopped_by_signal
+    from bridge.cli.serving import served, site
+
+    with stopped_by_signal() as stop, served(application(site(settings, database), Everybody()), listen) as where:
+        _await(controller, "the first picture on the device")
+        _await_a_decision(churn)
+        churn.start(rate)
+        said = f"console: http://{where}/ (Ctrl-C ends it)"
+        if output.json:
+            output.document({"console": f"http://{where}/"})
+        else:
+            output.line(said)
+        sys.stdout.flush()
+        stop.wait()
+        churn.stop()
+    _await(controller, "the last change on the device")
+
+
+def _await_a_decision(churn: "Churn") -> None:
+    """Somebody widened a destination to nearly everything, which the guard holds; and a rule names what is not there."""
+    cluster = churn.fleet.cluster
+    cluster.patch("externalservices", "shipping", "carrier", {"spec": {"addresses": ["128.0.0.0/1", "64.0.0.0/2"]}})
+    cluster.put(
+        {
+            "apiVersion": "fusionbridge.io/v1alpha1",
+            "kind": "NamespaceEgressRule",
+            "metadata": {"name": "reach-mainframe", "namespace": "payments"},
+            "spec": {"action": "Allow", "to": [{"name": "mainframe"}]},
+        }
+    )
 
 
 def _line(controller: "Controller", churn: "Churn") -> str:

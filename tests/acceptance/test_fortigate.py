@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from adapters.fortigate import factory
+from adapters.fortigate.adapter import FortigateFactory
 from tests.acceptance.fortigate import ADDRESS, ANCHOR, GROUP, GROUP6, POLICY, SERVICE, Box, box
 from tests.acceptance.site import OWNER, eventually, stays
 from tests.adapters.fortigate.test_call_by_call import TestFortigateCallByCall as CallByCall
 from tests.adapters.fortigate.test_conformance import TestFortigate as Suite
+from tests.adapters.fortigate.test_fed import TestFortigateFed as FedSuite
 
 PROVIDER, OUTSIDE, UNKNOWN = "192.0.2.1", "203.0.113.1", "10.244.255.77"
 SHOP, SIX, BANK = "10.244.1.1", "fd00:10:244::1", "10.244.2.1"
@@ -268,6 +270,18 @@ def test_anchor_missing(block: Box) -> None:
 @pytest.mark.parametrize("suite", [Suite, CallByCall])
 def test_conformance(suite: type[Any]) -> None:
     assert suite.factory is factory
+    _is_whole(suite)
+
+
+@pytest.mark.acceptance(
+    "devices: FortiGate keeps the contract where groups are pushed feeds; nothing undeclared is left out"
+)
+def test_conformance_of_feeds() -> None:
+    assert isinstance(FedSuite.factory, FortigateFactory)
+    _is_whole(FedSuite)
+
+
+def _is_whole(suite: type[Any]) -> None:
     assert suite.skips <= {"limit groups", "atomic"}
     changed = {name for name in vars(suite) if name.startswith("test_")}
     assert not changed, "a check is replaced"
