@@ -13,6 +13,7 @@ from bridge.model.plan import Plan
 from bridge.report.about import about
 from bridge.report.changes import Bucket, Change, Changes, Picture, Since, Touched
 from bridge.report.model import FrozenPolicy, HandoverTimes, Summary
+from bridge.report.overview import frozen_policy, handover_times
 from bridge.state.change_store import After, ChangeStore
 from bridge.state.database import Database
 from bridge.state.report_archive import ReportArchive
@@ -68,7 +69,7 @@ class Witness:
             drift=tuple(change(one) for one in self._changes.last(device, after, _DRIFTS, drift=True)),
             changes=self._summary(device, after),
             picture=self._picture(device, since),
-            frozen=tuple(_frozen(one) for one in self._freezes.get(device, ())),
+            frozen=tuple(frozen_policy(one) for one in self._freezes.get(device, ())),
             handover=self._handovers.get(device, HandoverTimes()),
             doubted=self._store.doubted(device),
             at=self._at,
@@ -85,7 +86,7 @@ class Witness:
     @cached_property
     def _handovers(self) -> Mapping[str, HandoverTimes]:
         found = self._store.handovers(self._at - _A_DAY)
-        return {name: HandoverTimes(one.count, one.p50, one.p99, one.worst, one.both) for name, one in found.items()}
+        return {name: handover_times(one) for name, one in found.items()}
 
     @cached_property
     def _kept(self) -> tuple[tuple[Since, Summary], ...]:
@@ -127,12 +128,6 @@ class Witness:
         found = self._changes.buckets(device, after, origin, timedelta(seconds=width))
         buckets = tuple(Bucket(one.at, one.changes, one.drift, one.lag_median, one.lag_max) for one in found)
         return Picture(origin, self._at, width, buckets)
-
-
-def _frozen(one: FreezeStanding) -> FrozenPolicy:
-    edits = tuple(edit.reason for edit in one.edits)
-    rejected = one.rejected[0] if one.rejected else ""
-    return FrozenPolicy(one.cluster, one.names, one.until, one.as_of, one.digest, edits, rejected)
 
 
 def bucket_width(span: timedelta) -> float:
