@@ -16,7 +16,7 @@ from tests.acceptance.site import PROGRAM, eventually
     "console: `fusion-bridge demo --console` leaves it open on a living cluster, with something held"
 )
 def test_demo_console(tmp_path: Path) -> None:
-    line = [PROGRAM, "--data-dir", tmp_path, "demo", "--console", "--listen", "127.0.0.1:0"]
+    line = [str(PROGRAM), "--data-dir", str(tmp_path), "demo", "--console", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
         try:
             assert demo.stdout is not None
@@ -37,7 +37,7 @@ def test_demo_console(tmp_path: Path) -> None:
 @pytest.mark.acceptance("console: the demo's console is for this machine alone")
 @pytest.mark.parametrize("listen", ["0.0.0.0:9810", "127.0.0.1", "localhost:9810", "127.0.0.1:99999"])
 def test_for_this_machine_alone(tmp_path: Path, listen: str) -> None:
-    line = [PROGRAM, "--data-dir", tmp_path, "demo", "--console", "--listen", listen]
+    line = [str(PROGRAM), "--data-dir", str(tmp_path), "demo", "--console", "--listen", listen]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "an address of this machine alone" in " ".join(done.stderr.split())) == (2, True), (
         done.stderr
