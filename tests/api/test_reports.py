@@ -79,7 +79,7 @@ def test_what_is_not_there_and_what_is_wrong(api: Api, two: tuple[KeptReport, Ke
     assert "format" in api.get(f"reports/{two[0].number}", 422, format="pdf")["problems"]
     assert "before" in api.get("reports/difference", 422, before="yesterday")["problems"]
     assert api.get("reports/difference", 404, before="999999")["detail"]
-    assert DEVICE in api.post("reports", {"devices": ["faraway"]}, 422)["problems"]["devices"]
+    assert DEVICE in api.post("reports", {"devices": ["faraway"]}, 404)["detail"]
     assert api.post("reports", {"device": [DEVICE]}, 422)["problems"]
     assert api.post("reports", {"devices": ["a\0"]}, 422)["problems"]
 

@@ -180,11 +180,11 @@ def kept(site: Site, origin: Origin | None = None, limit: int = ROWS, page: str 
 
 
 def made(site: Site, names: list[str]) -> KeptReport:
-    """A report of these devices, or of all, made now and kept. Raises Wrong, what adapters raise, HTTPException 503."""
+    """A report of these devices, or of all, made now and kept. Raises Missing, what adapters raise, HTTPException 503."""
     known = devices(site)
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise Wrong("devices", f"there is no device {unknown[0]}; there are {', '.join(known) or 'none'}")
+        raise Missing(f"there is no device {unknown[0]}; there are {', '.join(known) or 'none'}")
     with LIVE.one():
         found = site.reported(names)
     summary = msgspec.to_builtins(summary_of(found))
