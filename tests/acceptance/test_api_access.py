@@ -1,6 +1,7 @@
 """Who may do what over the API: the program with TLS and tokens, each route tried by each role and by nobody, and what browsers may."""
 
 import contextlib
+import json
 import re
 import ssl
 import subprocess
@@ -18,11 +19,15 @@ from bridge.api.console import ROUTERS as PAGES
 from bridge.api.console import login
 from bridge.api.forms import posted
 from bridge.api.guards import calls, role, routes
-from tests.acceptance.site import eventually
+from tests.acceptance.site import ClusterEntry, eventually
 from tests.acceptance.world import World, run, world
+from tests.api.answering import answering
+from tests.api.issuing import Realm, rsa_key
+from tests.cluster.scripted import write_kubeconfig
 
 TOKENS = {Role.VIEWER: "v" * 24, Role.OPERATOR: "o" * 24, Role.SECURITY: "s" * 24}
 NAMES = {Role.VIEWER: "vera", Role.OPERATOR: "olaf", Role.SECURITY: "sam"}
+TLS = {"certFile": "api.crt", "keyFile": "api.key"}
 NOBODY = "nobody-of-that-name"
 PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
 SCREENED = (400, 413, 415, 429)
@@ -34,18 +39,26 @@ class Served:
 
     site: World
     authority: trustme.CA
-    where: str
+    name: str
+    where: str = ""
 
     @property
     def folder(self) -> Path:
         return self.site.bridge.folder
 
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
     @contextlib.contextmanager
-    def client(self, role: Role | None = None, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Client]:
-        """Whoever holds the token of this role; nobody for None."""
+    def client(
+        self, role: Role | None = None, headers: Mapping[str, str] | None = None, token: str = ""
+    ) -> Iterator[httpx.Client]:
+        """Whoever holds the token of this role, or this one; nobody without any."""
         trust = ssl.create_default_context()
         self.authority.configure_trust(trust)
-        shown = {"Authorization": f"Bearer {TOKENS[role]}"} if role else {}
+        token = TOKENS[role] if role else token
+        shown = {"Authorization": f"Bearer {token}"} if token else {}
         base = f"https://{self.where}"
         with httpx.Client(
             base_url=base, verify=trust, trust_env=False, timeout=60, headers=shown | {**(headers or {})}
@@ -59,7 +72,7 @@ class Served:
 
     def said(self) -> str:
         """Its log."""
-        return (self.folder / "serve.log").read_text()
+        return self.log.read_text()
 
 
 def certificate(folder: Path, authority: trustme.CA) -> None:
@@ -70,8 +83,7 @@ def certificate(folder: Path, authority: trustme.CA) -> None:
 
 def settings(listen: str = "127.0.0.1:0") -> dict[str, Any]:
     tokens = [{"name": NAMES[one], "role": one.name.lower(), "token": {"file": f"{one.name}-token"}} for one in Role]
-    shown = {"certFile": "api.crt", "keyFile": "api.key"}
-    return {"listen": listen, "tls": shown, "authentication": "tokens", "tokens": tokens}
+    return {"listen": listen, "tls": TLS, "authentication": "tokens", "tokens": tokens}
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +97,30 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         made.team("shop", "10.244.1.1")
         made.bridge.start()
         made.bridge.await_in_step(60)
-        with (folder / "serve.log").open("wb") as log:
-            process = subprocess.Popen([made.bridge.program, "--config", made.bridge.config, "serve"], stderr=log)
-        try:
-            found = Served(made, authority, "")
-            eventually("the API is served", lambda: '"event": "serving"' in found.said(), 60)
-            found.where = re.findall(r'"api": "([^"]+)"', found.said())[0]
+        with serving(made, authority, "serve") as found:
             yield found
-        finally:
-            process.terminate()
-            assert process.wait(60) == 0
+
+
+@contextlib.contextmanager
+def serving(site: World, authority: trustme.CA, name: str) -> Iterator[Served]:
+    """The program with the settings of now; its log has this name."""
+    found, bridge = Served(site, authority, name), site.bridge
+    with found.log.open("wb") as log:
+        process = subprocess.Popen([bridge.program, "--config", bridge.config, "serve"], stderr=log)
+    try:
+        eventually("the API is served", lambda: '"event": "serving"' in found.said(), 60)
+        found.where = re.findall(r'"api": "([^"]+)"', found.said())[0]
+        yield found
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+@pytest.fixture
+def changed(served: Served) -> Iterator[World]:
+    """The site, whose settings a test may change."""
+    yield served.site
+    served.site.bridge.write_settings({"api": settings()})
 
 
 def filled(path: str) -> str:
@@ -238,16 +264,60 @@ def test_a_certificate_is_replaced(served: Served) -> None:
 
 
 @pytest.mark.acceptance("api: opened beyond loopback only with TLS, names and authentication; every reason at once")
-def test_it_does_not_open_unguarded(served: Served) -> None:
-    bridge = served.site.bridge
-    try:
-        bridge.write_settings({"api": {"listen": "0.0.0.0:0"}})
-        done = run(bridge.program, "--config", bridge.config, "serve")
-    finally:
-        bridge.write_settings({"api": settings()})
+def test_it_does_not_open_unguarded(changed: World) -> None:
+    changed.bridge.write_settings({"api": {"listen": "0.0.0.0:0"}})
+    done = run(changed.bridge.program, "--config", changed.bridge.config, "serve")
     assert done.returncode == 2
     for path in ("api.tls", "api.hosts", "api.authentication"):
         assert f"{path}: " in done.stderr
+
+
+@pytest.mark.acceptance("api: authentication by an OIDC issuer, roles by groups")
+def test_tokens_of_an_issuer(served: Served, changed: World) -> None:
+    with answering() as server:
+        realm = Realm(server)
+        oidc = {"issuer": realm.url, "audience": "fusion-bridge"}
+        roles = {"viewer": {"groups": ["staff"]}, "operator": {"groups": ["platform"]}}
+        told = {"authentication": "oidc", "oidc": oidc, "roles": roles}
+        changed.bridge.write_settings({"api": {"listen": "127.0.0.1:0", "tls": TLS, **told}})
+        with serving(changed, served.authority, "oidc") as found:
+            assert _status(found, realm.token(groups=["staff"])) == (200, 403)
+            assert _status(found, realm.token(groups=["staff", "platform"])) == (200, 404)
+            assert _status(found, realm.token(groups=["other"])) == (403, 403)
+            for wrong in (realm.token(exp=1, groups=["staff"]), realm.token(key=rsa_key(1), groups=["staff"])):
+                assert _status(found, wrong) == (401, 401)
+
+
+@pytest.mark.acceptance("api: authentication by Kubernetes' TokenReview, roles by groups")
+def test_tokens_of_a_cluster(served: Served, changed: World) -> None:
+    def review(body: bytes) -> tuple[int, Any]:
+        user = {"kim": ["platform"], "lee": ["staff"]}.get(json.loads(body)["spec"]["token"])
+        known = {"user": {"username": "kim", "groups": user}, "audiences": ["fusion-bridge"]} if user else {}
+        return 201, {"status": {"authenticated": bool(user), **known}}
+
+    with answering() as server:
+        server.answers["/apis/authentication.k8s.io/v1/tokenreviews"] = review
+        kubeconfig = served.folder / "people.kubeconfig"
+        write_kubeconfig(kubeconfig, server.url, {"token": "the bridge's own"})
+        entries = [*changed.bridge.clusters, ClusterEntry("people", kubeconfig, ("10.245.0.0/16",))]
+        roles = {"viewer": {"groups": ["staff"]}, "operator": {"groups": ["platform"]}}
+        told = {"authentication": "tokenReview", "tokenReview": {"cluster": "people"}, "roles": roles}
+        api = {"listen": "127.0.0.1:0", "tls": TLS, **told}
+        changed.bridge.write_settings({"api": api, "clusters": [one.settings() for one in entries]})
+        with serving(changed, served.authority, "review") as found:
+            assert _status(found, "kim") == (200, 404)
+            assert _status(found, "lee") == (200, 403)
+            assert _status(found, "nobody") == (401, 401)
+            assert len(server.asked) == 4  # who is known is not asked about each time
+            server.put("/apis/authentication.k8s.io/v1/tokenreviews", {"message": "no"}, 500)
+            assert _status(found, "kim") == (200, 404)
+            assert _status(found, "max") == (503, 503)
+
+
+def _status(served: Served, token: str) -> tuple[int, int]:
+    """What somebody with this token is answered: who reads, and who has a device read now."""
+    with served.client(token=token) as client:
+        return asked(client, "GET", "/api/v1/clusters"), asked(client, "GET", f"/api/v1/devices/{NOBODY}/plan")
 
 
 @pytest.mark.acceptance(

@@ -1,88 +1,42 @@
 """Tokens of an OIDC issuer: which are taken, and which keys they are verified by."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from bridge.api.access import Forbidden, Person, Role, Unavailable, Unknown
 from bridge.api.authentication.issuer import Issuer
 from bridge.api.authentication.oidc import Claims, Oidc
 from bridge.api.authentication.roles import Granted, Roles
-from tests.api.answering import Answering, answering
+from tests.api.answering import answering
+from tests.api.issuing import DISCOVERY, KEYS, Realm, ec_key, public, rsa_key
 from tests.cluster.scripted import FakeClock
 
-DISCOVERY = "/realm/.well-known/openid-configuration"
-KEYS = "/keys"
 ROLES = Roles({Role.VIEWER: Granted(groups=frozenset({"staff"})), Role.SECURITY: Granted(names=frozenset({"sam"}))})
 
 
-@cache
-def rsa_key(number: int = 0, size: int = 2048) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65_537, key_size=size)
-
-
-@cache
-def ec_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def public(kid: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, **more: str) -> dict[str, Any]:
-    """As the issuer publishes it."""
-    algorithm = jwt.get_algorithm_by_name("RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256")
-    return {**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", **more}
-
-
 @dataclass
-class Realm:
-    """An issuer that signs."""
+class Verified(Realm):
+    """An issuer, and whoever verifies its tokens."""
 
-    server: Answering
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
-        self.discover(self.url)
-        self.publish(public("one", rsa_key()), public("two", ec_key()))
+        super().__post_init__()
         self.oidc = Oidc(Issuer(self.url, None, self.clock), Claims("fusion-bridge"), ROLES)
-
-    @property
-    def url(self) -> str:
-        return f"{self.server.url}/realm"
-
-    def discover(self, issuer: str, keys: str | None = None) -> None:
-        self.server.put(DISCOVERY, {"issuer": issuer, "jwks_uri": keys or f"{self.server.url}{KEYS}"})
-
-    def publish(self, *keys: dict[str, Any]) -> None:
-        self.server.put(KEYS, {"keys": list(keys)})
-
-    def token(
-        self,
-        *,
-        key: Any = None,  # noqa: ANN401 (whatever signs)
-        algorithm: str = "RS256",
-        header: dict[str, Any] | None = None,
-        **claims: Any,  # noqa: ANN401
-    ) -> str:
-        """A good one but for what is said; a claim of `...` is left out."""
-        now = int(time.time())
-        stated = {"iss": self.url, "aud": "fusion-bridge", "sub": "sam", "iat": now, "exp": now + 300, **claims}
-        told = {name: value for name, value in stated.items() if value is not ...}
-        return jwt.encode(told, key or rsa_key(), algorithm, headers={"kid": "one"} if header is None else header)
 
 
 @pytest.fixture
-def realm() -> Iterator[Realm]:
+def realm() -> Iterator[Verified]:
     with answering() as server:
-        yield Realm(server)
+        yield Verified(server)
 
 
-def test_a_good_token(realm: Realm) -> None:
+def test_a_good_token(realm: Verified) -> None:
     assert realm.oidc.verified(realm.token()) == Person("sam", Role.SECURITY)
     signed = realm.token(key=ec_key(), algorithm="ES256", header={"kid": "two"}, sub="kim", groups=["staff"])
     assert realm.oidc.verified(signed) == Person("kim", Role.VIEWER)
@@ -106,18 +60,18 @@ def test_a_good_token(realm: Realm) -> None:
         ({"sub": "sam\n"}, "printable"),
     ],
 )
-def test_claims_that_are_not_as_they_have_to_be(realm: Realm, claims: dict[str, Any], words: str) -> None:
+def test_claims_that_are_not_as_they_have_to_be(realm: Verified, claims: dict[str, Any], words: str) -> None:
     with pytest.raises(Unknown, match=words):
         realm.oidc.verified(realm.token(**claims))
 
 
-def test_somebody_without_a_role_is_told_so(realm: Realm) -> None:
+def test_somebody_without_a_role_is_told_so(realm: Verified) -> None:
     for groups in (..., [], ["other"], {"staff": True}, [["staff"]], 7, None):
         with pytest.raises(Forbidden):
             realm.oidc.verified(realm.token(sub="kim", groups=groups))
 
 
-def test_what_somebody_signed_himself_is_refused(realm: Realm) -> None:
+def test_what_somebody_signed_himself_is_refused(realm: Verified) -> None:
     pem = (
         rsa_key().public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
@@ -161,13 +115,13 @@ def _other_claims(token: str) -> str:
         {"kid": "one"},
     ],
 )
-def test_a_key_that_is_not_for_this_verifies_nothing(realm: Realm, key: dict[str, Any]) -> None:
+def test_a_key_that_is_not_for_this_verifies_nothing(realm: Verified, key: dict[str, Any]) -> None:
     realm.publish(key)
     with pytest.raises(Unknown):
         realm.oidc.verified(realm.token())
 
 
-def test_a_key_that_is_too_short_verifies_nothing(realm: Realm) -> None:
+def test_a_key_that_is_too_short_verifies_nothing(realm: Verified) -> None:
     short = rsa_key(2, 1024)
     realm.publish(public("one", short))
     with pytest.warns(jwt.InsecureKeyLengthWarning):
@@ -176,7 +130,7 @@ def test_a_key_that_is_too_short_verifies_nothing(realm: Realm) -> None:
         realm.oidc.verified(signed)
 
 
-def test_a_token_that_names_no_key_is_taken_where_only_one_fits(realm: Realm) -> None:
+def test_a_token_that_names_no_key_is_taken_where_only_one_fits(realm: Verified) -> None:
     assert realm.oidc.verified(realm.token(header={})).name == "sam"
     realm.publish(public("one", rsa_key()), public("three", rsa_key(1)))
     realm.clock.advance(601)
@@ -184,7 +138,7 @@ def test_a_token_that_names_no_key_is_taken_where_only_one_fits(realm: Realm) ->
         realm.oidc.verified(realm.token(header={}))
 
 
-def test_a_new_key_is_found_and_an_unknown_one_asks_seldom(realm: Realm) -> None:
+def test_a_new_key_is_found_and_an_unknown_one_asks_seldom(realm: Verified) -> None:
     realm.oidc.verified(realm.token())
     realm.publish(public("new", rsa_key(1)))
     signed = realm.token(key=rsa_key(1), header={"kid": "new"})
@@ -198,7 +152,7 @@ def test_a_new_key_is_found_and_an_unknown_one_asks_seldom(realm: Realm) -> None
         realm.oidc.verified(realm.token())
 
 
-def test_while_the_issuer_is_away_its_keys_hold_for_a_while(realm: Realm) -> None:
+def test_while_the_issuer_is_away_its_keys_hold_for_a_while(realm: Verified) -> None:
     realm.oidc.verified(realm.token())
     realm.server.put(KEYS, {}, 500)
     realm.clock.advance(1200)
@@ -216,13 +170,15 @@ def test_while_the_issuer_is_away_its_keys_hold_for_a_while(realm: Realm) -> Non
 
 
 @pytest.mark.parametrize("discovered", [("https://elsewhere.example", None), (None, "http://keys.example/keys")])
-def test_an_issuer_that_is_not_itself_is_not_believed(realm: Realm, discovered: tuple[str | None, str | None]) -> None:
+def test_an_issuer_that_is_not_itself_is_not_believed(
+    realm: Verified, discovered: tuple[str | None, str | None]
+) -> None:
     realm.discover(discovered[0] or realm.url, discovered[1])
     with pytest.raises(Unavailable):
         realm.oidc.verified(realm.token())
 
 
-def test_an_email_counts_once_its_issuer_verified_it(realm: Realm) -> None:
+def test_an_email_counts_once_its_issuer_verified_it(realm: Verified) -> None:
     roles = Roles({Role.VIEWER: Granted(names=frozenset({"sam@example.com"}))})
     oidc = Oidc(Issuer(realm.url, None, realm.clock), Claims("fusion-bridge", name="email"), roles)
     with pytest.raises(Unknown, match="not verified"):
