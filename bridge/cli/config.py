@@ -92,4 +92,19 @@ def _warnings(settings: "Settings") -> dict[str, str]:
             found[f"{at}.tls.verify"] = "whoever answers is trusted with the credentials"
         if device.url.startswith("http://"):
             found[f"{at}.url"] = "credentials go over the wire in the clear"
-    return found
+    return found | _api_warnings(settings)
+
+
+def _api_warnings(settings: "Settings") -> dict[str, str]:
+    from bridge.settings.credentials import Credentials, CredentialsSettings
+
+    api, found = settings.api, dict[str, str]()
+    for index, one in enumerate(api.tokens):
+        for name, words in Credentials(CredentialsSettings.model_construct(token=one.token)).absent().items():
+            found[f"api.tokens[{index}].token"] = words.removeprefix(f"{name}: ")
+    files = {
+        "tls.certFile": api.tls and api.tls.cert_file,
+        "tls.keyFile": api.tls and api.tls.key_file,
+        "oidc.caFile": api.oidc and api.oidc.ca_file,
+    }
+    return found | {f"api.{key}": f"{path} is not there" for key, path in files.items() if path and not path.is_file()}

@@ -104,33 +104,42 @@ def test_failed_attempts_become_slow_for_each_address() -> None:
     clock = FakeClock()
     attempts = Attempts(clock, each=Pace(3, 10), overall=Pace(100, 1))
     for _ in range(3):
-        attempts.check("192.0.2.1")
-        attempts.failed("192.0.2.1")
+        attempts.take("192.0.2.1")
     with pytest.raises(TooMany) as refused:
-        attempts.check("192.0.2.1")
+        attempts.take("192.0.2.1")
     assert refused.value.retry_after == 10
-    attempts.check("192.0.2.2")
+    attempts.take("192.0.2.2")
     clock.advance(10)
-    attempts.check("192.0.2.1")
-    attempts.failed("192.0.2.1")
+    attempts.take("192.0.2.1")
     with pytest.raises(TooMany):
-        attempts.check("192.0.2.1")
+        attempts.take("192.0.2.1")
     clock.advance(1000)
     for _ in range(3):
-        attempts.check("192.0.2.1")
-        attempts.failed("192.0.2.1")
+        attempts.take("192.0.2.1")
+
+
+def test_who_is_let_in_may_come_as_often_as_he_likes() -> None:
+    attempts = Attempts(FakeClock(), each=Pace(2, 10), overall=Pace(3, 10))
+    for _ in range(10):
+        attempts.take("192.0.2.1")
+        attempts.give_back("192.0.2.1")
+    attempts.take("192.0.2.1")
+    attempts.take("192.0.2.1")
+    with pytest.raises(TooMany):
+        attempts.take("192.0.2.1")
+    attempts.give_back("192.0.2.9")  # never taken
 
 
 def test_a_whole_network_of_ipv6_is_one_address_and_all_together_are_bounded() -> None:
-    attempts = Attempts(FakeClock(), each=Pace(1, 10), overall=Pace(3, 10))
-    attempts.failed("2001:db8::1")
+    attempts = Attempts(FakeClock(), each=Pace(1, 10), overall=Pace(4, 10))
+    attempts.take("2001:db8::1")
     with pytest.raises(TooMany):
-        attempts.check("2001:db8::2")
-    attempts.check("2001:db8:0:1::1")
-    attempts.failed("192.0.2.1")
-    attempts.failed("192.0.2.2")
+        attempts.take("2001:db8::2")
+    attempts.take("2001:db8:0:1::1")
+    attempts.take("192.0.2.1")
+    attempts.take("192.0.2.2")
     with pytest.raises(TooMany):
-        attempts.check("192.0.2.3")
+        attempts.take("192.0.2.3")
 
 
 def test_roles_by_name_and_by_group() -> None:

@@ -28,7 +28,8 @@ def test_the_example_is_right_and_what_is_not_here_is_a_warning() -> None:
 def test_what_is_here_is_no_warning(tmp_path: Path) -> None:
     text = EXAMPLE.read_text().replace("/run/secrets/dc1-edge-password", "password")
     text = text.replace("/etc/fusion-bridge/", "").replace("/run/secrets/", "")
-    for name in ("password", "east.kubeconfig", "dc1-ca.pem", "dc1-edge-cert", "dc1-edge-key"):
+    devices = ("password", "east.kubeconfig", "dc1-ca.pem", "dc1-edge-cert", "dc1-edge-key")
+    for name in (*devices, "api.crt", "api.key", "sam-token", "login-ca.crt"):
         (tmp_path / name).write_text("x")
     (tmp_path / "bridge.yaml").write_text(text)
     answer = run(

@@ -48,15 +48,18 @@ class Admission:
 
     def _verified(self, token: str, request: Request) -> Person:
         address = _address(request)
-        if not self._verifier.met(token):  # whoever was let in before is not kept out by others' failures
-            self._attempts.check(address)
+        met = self._verifier.met(token)  # whoever was let in before is not kept out by others' failures
+        if not met:
+            self._attempts.take(address)
         try:
             _check(token)
-            return self._verifier.verified(token)
+            found = self._verifier.verified(token)
         except (Unknown, Forbidden) as error:
-            self._attempts.failed(address)
             log.warning("not let in", address=address, why=str(error))
             raise
+        if not met:
+            self._attempts.give_back(address)
+        return found
 
 
 def _bearer(request: Request) -> str | None:

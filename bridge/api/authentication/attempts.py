@@ -37,23 +37,25 @@ class Attempts:
         self._places: OrderedDict[str, float] = OrderedDict()  # until when what failed there weighs, the oldest first
         self._lock = threading.Lock()
 
-    def check(self, address: str) -> None:
-        """Raise TooMany where no more may fail now."""
+    def take(self, address: str) -> None:
+        """Begin one, which counts as failed until it is given back. Raise TooMany where no more may be tried now."""
         now = self._clock.elapsed()
         with self._lock:
             longest = max(_excess(self._places.get(where, 0.0) - now, pace) for where, pace in self._paces(address))
-        if longest > 0:
-            raise TooMany(math.ceil(longest))
-
-    def failed(self, address: str) -> None:
-        """One more."""
-        now = self._clock.elapsed()
-        with self._lock:
+            if longest > 0:
+                raise TooMany(math.ceil(longest))
             for where, pace in self._paces(address):
                 self._places[where] = max(self._places.get(where, 0.0), now) + pace.seconds
                 self._places.move_to_end(where)
             while len(self._places) > _PLACES:
                 self._places.popitem(last=False)
+
+    def give_back(self, address: str) -> None:
+        """It did not fail."""
+        with self._lock:
+            for where, pace in self._paces(address):
+                if where in self._places:
+                    self._places[where] -= pace.seconds
 
     def _paces(self, address: str) -> tuple[tuple[str, Pace], tuple[str, Pace]]:
         return (_place(address), self._each), ("", self._all)
