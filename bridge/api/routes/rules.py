@@ -1,6 +1,6 @@
 """Rules as a person reads a firewall policy: in the order in which devices ask them, each with its state on each device."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from bridge.api.routes.groups import id_of
 from bridge.api.site import Site
 from bridge.dialects.dialect import Context, Dialects, Policy
 from bridge.errors import PolicyError
+from bridge.feedback.feedback import FeedbackSettings
 from bridge.feedback.standing import Asked as Judging
 from bridge.feedback.standing import Standing, Standings, Unsettled
 from bridge.feedback.wording import text
@@ -34,7 +35,8 @@ from bridge.state.rule_store import BEGINNING, Chosen, Order, RuleReading, RuleS
 router = APIRouter(tags=["rules"])
 
 _SHOWN = 20  # addresses, and names, of one destination
-_END = datetime.max.replace(tzinfo=UTC)  # whatever waits is told: nothing counts as on its way
+# What waits for less is nobody's news, as in feedback: pods come and go all the time.
+_PATIENCE = timedelta(seconds=FeedbackSettings().patience)
 
 
 class Destination(Document, frozen=True):
@@ -150,12 +152,13 @@ def _of(site: Site, reading: RuleReading, cluster: str, rows: Sequence[Written])
     externals = reading.accepted(cluster, wanted)
     services = {ref: reader.service(one) for ref, one in externals.items()} if reader else {}
     placed = reading.placed(cluster, [row.ref for row in rows])
-    standings = Standings(reading.picture(cluster, placed), _END, timedelta())
     now = datetime.now(UTC)
+    standings = Standings(reading.picture(cluster, placed), now, _PATIENCE)
     for row in rows:
-        on_devices = (standings.of(row.ref, one, Judging()) for one in placed.get(row.ref, ()))
+        judging = Judging(fresh=True, since=row.changed_at)
+        devices = (_on_device(one.device, standings.of(row.ref, one, judging)) for one in placed.get(row.ref, ()))
         rule = read.get(row.ref)
-        yield row.order, _told(row, tuple(on_devices), _meaning(rule, cluster, services, now) if rule else {})
+        yield row.order, _told(row, tuple(devices), _meaning(rule, cluster, services, now) if rule else {})
 
 
 def _context(traced: TracedSite, reading: RuleReading, cluster: str, rows: Sequence[Written]) -> Context:
@@ -188,7 +191,7 @@ class _Reader:
             return None
 
 
-def _told(row: Written, on_devices: Iterable[Standing | Unsettled], meaning: Mapping[str, Any]) -> PolicyRule:
+def _told(row: Written, devices: tuple[RuleOnDevice, ...], meaning: Mapping[str, Any]) -> PolicyRule:
     kind = BY_REF[row.ref.kind]
     return PolicyRule(
         object=str(row.ref),
@@ -203,14 +206,17 @@ def _told(row: Written, on_devices: Iterable[Standing | Unsettled], meaning: Map
         message=row.message,
         changed_at=row.changed_at,
         in_force=row.accepted.generation if row.accepted else None,
-        devices=tuple(_on_device(one) for one in on_devices if isinstance(one, Standing)),
+        devices=devices,
         **meaning,
     )
 
 
-def _on_device(one: Standing) -> RuleOnDevice:
+def _on_device(device: str, one: Standing | Unsettled) -> RuleOnDevice:
+    """What feedback would not tell yet is on its way."""
+    if isinstance(one, Unsettled):
+        return RuleOnDevice(device=device, state=Reason.PENDING, message=text(Reason.PENDING))
     message = one.words if one.reason is Reason.PROGRAMMED else text(one.reason, one.words)
-    return RuleOnDevice(device=one.device, state=one.reason, message=message)
+    return RuleOnDevice(device=device, state=one.reason, message=message)
 
 
 def _meaning(rule: Rule, cluster: str, services: Mapping[Ref, ExternalService | None], now: datetime) -> dict[str, Any]:
