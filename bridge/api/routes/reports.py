@@ -1,6 +1,6 @@
 """Reconciliation reports: those that are kept, what differs between two, and one made now."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from bridge.api.access import Forbidden, Operator, Person, Role, Viewer
 from bridge.api.asked import Asked
@@ -35,6 +35,7 @@ router = APIRouter(tags=["reports"])
 ROWS = 50  # of one page, unless told
 _MOST_NUMBER = 2**63 - 1
 _MOST_DEVICES = 500
+_PIECE = 1 << 18  # bytes
 # A report is a page by itself, with its own style sheet in it; whatever else it might hold does nothing.
 _ALONE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 
@@ -161,14 +162,19 @@ def reports_difference(
 @router.get("/reports/{number}", responses=_written(), response_class=Response)
 def report(number: Number, site: Asked, _: Viewer, rendering: How = Rendering.JSON) -> Response:
     """One report; as a page it needs nothing besides itself."""
-    return Response(
-        written(site, number, rendering),
-        media_type=_TYPES[rendering],
-        headers={
-            "Content-Disposition": f'inline; filename="report-{number}.{rendering}"',
-            "Content-Security-Policy": _ALONE,
-        },
-    )
+    body = written(site, number, rendering)
+    headers = {
+        "Content-Length": str(len(body)),
+        "Content-Disposition": f'inline; filename="report-{number}.{rendering}"',
+        "Content-Security-Policy": _ALONE,
+    }
+    return StreamingResponse(_pieces(body), media_type=_TYPES[rendering], headers=headers)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """As fast as they are taken: a report can be tens of MB, and is not to lie in the server's buffers besides."""
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
 
 
 def kept(site: Site, origin: Origin | None = None, limit: int = ROWS, page: str = "") -> Page[KeptReport]:
