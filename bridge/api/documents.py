@@ -1,5 +1,6 @@
 """JSON as the API answers it: msgspec's types say both what is written and what the OpenAPI document promises."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
@@ -8,7 +9,8 @@ from starlette.responses import Response
 
 T = TypeVar("T")
 
-COMPONENTS = "x-components"
+KIND = "x-kind"  # of an answer, until the document has its schema
+_kinds: dict[str, Any] = {}  # what is answered, by how it is written
 _REFERENCE = "#/components/schemas/{name}"
 
 
@@ -63,8 +65,8 @@ def answers(
 
 
 def _content(kind: Any, media_type: str) -> dict[str, Any]:  # noqa: ANN401
-    (schema,), components = msgspec.json.schema_components([kind], ref_template=_REFERENCE)
-    return {"content": {media_type: {"schema": schema}}, COMPONENTS: components}
+    _kinds[repr(kind)] = kind
+    return {"content": {media_type: {"schema": {}}}, KIND: repr(kind)}
 
 
 _PROBLEMS = {
@@ -84,12 +86,44 @@ _ALWAYS = (400, 401, 403, 413, 415, 422, 429, 503)
 
 
 def gathered(document: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document with the schemas of every answer among its components."""
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for answer in operation["responses"].values():
-                schemas.update(answer.pop(COMPONENTS, {}))
+    """The OpenAPI document with the schema of every answer.
+
+    All are made at once: types of different modules that are called the same get names of their own. ValueError where one of them is called
+    as another type of some request is.
+    """
+    answered = [
+        answer
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+        if KIND in answer
+    ]
+    names = sorted({answer[KIND] for answer in answered})
+    found, components = msgspec.json.schema_components([_kinds[name] for name in names], ref_template=_REFERENCE)
+    schemas = dict(zip(names, found, strict=True))
+    for answer in answered:
+        schema = schemas[answer.pop(KIND)]
+        for content in answer["content"].values():
+            content["schema"] = content.get("schema") or schema
+    known = document.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
+        known.pop(unused, None)
+    twice = [name for name in known.keys() & components.keys() if not _same_words(known[name], components[name])]
+    if twice:
+        raise ValueError(f"types of requests and of answers are called the same: {', '.join(sorted(twice))}")
+    known.update(components)
     return document
+
+
+def _same_words(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both are words to choose from, and the same ones."""
+    return "enum" in one and set(one["enum"]) == set(other.get("enum", ()))
+
+
+def methods(document: dict[str, Any], path: str) -> tuple[str, ...]:
+    """What may be done with this path, by the document; nothing for one that it does not know."""
+    found: set[str] = set()
+    for template, operations in document["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            found |= {method.upper() for method in operations}
+    return tuple(sorted(found))

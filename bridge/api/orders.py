@@ -19,7 +19,7 @@ SECONDS = 10  # that the bridge's word is waited for, unless told
 _WAITING = threading.BoundedSemaphore(
     8
 )  # how many wait at a time; whoever comes then is not kept waiting, and nobody else by him
-_SAYS_SOMETHING = r"\S"
+_SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*$"
 
 Wait = Annotated[int, Query(ge=0, le=30, description="Seconds to wait for the bridge's word on it.")]
 

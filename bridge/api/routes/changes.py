@@ -37,9 +37,27 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
+_EVENT = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": ["changed"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Moved"},
+        },
+    },
+}
+
+
 def _documented() -> dict[int | str, dict[str, Any]]:
-    found = answers(Moved, description="Events named `changed`; the data of each is a Moved, in JSON.")
-    found[200]["content"] = {EventStream.media_type: {"schema": {"type": "string"}}}
+    found = answers(
+        Moved,
+        description="Events named `changed`; the data of each is a Moved, in JSON. The first may bear an id alone.",
+    )
+    found[200]["content"] = {EventStream.media_type: {"schema": _EVENT}}
     return found
 
 

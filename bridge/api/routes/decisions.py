@@ -1,10 +1,9 @@
 """What somebody decides about held steps: to release or to reject them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import Field
 
 from bridge.api import orders
 from bridge.api.access import Person, Security, Viewer
@@ -28,10 +27,10 @@ _SETTLED = tuple(str(one) for one in Settled if one is not Settled.WAITING)
 OfDigest = Annotated[str | None, words("About the list of this digest only.", most=64)]
 
 
-class Verdict(Signed):
+class DecisionRequest(Signed):
     """Release: let the steps be done, as far as they are still wanted. Reject: leave them undone as long as the same is wanted."""
 
-    verdict: Annotated[Choice, Field(json_schema_extra={"enum": ["Release", "Reject"]})]
+    verdict: Literal["Release", "Reject"]
 
 
 class Decision(Document, frozen=True):
@@ -58,10 +57,15 @@ class Decision(Document, frozen=True):
     },
 )
 def decision(
-    device: Device, digest: held.Digest, body: Verdict, site: Asked, person: Security, wait: Wait = orders.SECONDS
+    device: Device,
+    digest: held.Digest,
+    body: DecisionRequest,
+    site: Asked,
+    person: Security,
+    wait: Wait = orders.SECONDS,
 ) -> Json:
     """Release or reject the held steps of one list. It becomes a Decision object in the cluster that the steps are about."""
-    found = decide(site, person, device, digest, body.verdict, body.reason, body.by, wait)
+    found = decide(site, person, device, digest, Choice(body.verdict), body.reason, body.by, wait)
     return orders.answer(found, WAITING)
 
 
