@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from playwright.sync_api import sync_playwright
 
 from bridge.api.access import Role
 from bridge.api.console import ROUTERS as PAGES
@@ -24,6 +25,7 @@ from tests.acceptance.world import World, run, world
 from tests.api.answering import answering
 from tests.api.issuing import Realm, rsa_key
 from tests.cluster.scripted import write_kubeconfig
+from tests.report.browser import chromium
 
 TOKENS = {Role.VIEWER: "v" * 24, Role.OPERATOR: "o" * 24, Role.SECURITY: "s" * 24}
 NAMES = {Role.VIEWER: "vera", Role.OPERATOR: "olaf", Role.SECURITY: "sam"}
@@ -237,6 +239,22 @@ def test_a_browser_logs_in_and_out(served: Served) -> None:
         assert not browser.cookies
         browser.cookies.update(session)  # kept by somebody else
         assert browser.get("/api/v1/clusters").status_code == 401
+
+
+@pytest.mark.acceptance("console: Chromium logs in and out by the pages' own forms")
+def test_chromium_logs_in_and_out(served: Served) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        page = browser.new_page(ignore_https_errors=True)
+        page.goto(f"https://{served.where}/groups?q=x")
+        page.fill("#token", TOKENS[Role.VIEWER])
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(f"https://{served.where}/groups?q=x")
+        assert f"{NAMES[Role.VIEWER]}, viewer" in page.inner_text("header")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url(f"https://{served.where}/login")
+        assert not page.context.cookies()
+        browser.close()
 
 
 @pytest.mark.acceptance("api: another site's page in somebody's browser can neither read nor change anything")
