@@ -1,6 +1,7 @@
 """The application: its routes, its errors, its OpenAPI document."""
 
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from bridge.api import documents, guards, problems
 from bridge.api.access import Access, Everybody, Unknown
 from bridge.api.changes import Changes
 from bridge.api.console import ROUTERS as PAGES
-from bridge.api.console import login
+from bridge.api.console import errors, login
 from bridge.api.console.page import STATIC
 from bridge.api.forms import Forms
 from bridge.api.routes import ROUTERS
@@ -68,7 +69,7 @@ def application(site: Site, access: Access, hosts: frozenset[str] = LOOPBACK) ->
     )
     app.state.site, app.state.access, app.state.forms = site, access, Forms()
     app.state.changes = Changes(Counters(site.database).now)
-    problems.install(app)
+    problems.install(app, errors.answer)
     app.add_exception_handler(Unknown, login.asked)
     app.add_middleware(Screened, hosts=hosts)
     app.add_middleware(Guarded)
@@ -78,6 +79,11 @@ def application(site: Site, access: Access, hosts: frozenset[str] = LOOPBACK) ->
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
+
+
+def _allowed(app: Application, path: str) -> dict[str, str]:
+    found = documents.methods(app.openapi(), path)
+    return {"Allow": ", ".join(found)} if found else {}
 
 
 class Guarded:
@@ -94,6 +100,9 @@ class Guarded:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
+                    # Of several routes under one path the first has answered, and knows of no other.
+                    headers.update(_allowed(scope["app"], scope["path"]))
             await send(message)
 
         await self._app(scope, receive, guarded if scope["type"] == "http" else send)

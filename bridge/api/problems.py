@@ -31,16 +31,22 @@ class Wrong(Exception):
 
 def answered(error: Exception) -> ProblemJson:
     """The answer to this error."""
-    found = _problem(error)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}.get(found.status, {})
+    found = problem(error)
+    return ProblemJson(found, found.status, headers(found, error))
+
+
+def headers(found: Problem, error: Exception) -> dict[str, str]:
+    """The headers of its answer."""
+    told = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}.get(found.status, {})
     if isinstance(error, TooMany):
-        headers = {"Retry-After": str(error.retry_after)}
+        told = {"Retry-After": str(error.retry_after)}
     if isinstance(error, HTTPException):
-        headers = {**headers, **(error.headers or {})}
-    return ProblemJson(found, found.status, headers)
+        told = {**told, **(error.headers or {})}
+    return told
 
 
-def _problem(error: Exception) -> Problem:
+def problem(error: Exception) -> Problem:
+    """What there is to say of this error; a fault of ours goes into the log too."""
     if isinstance(error, RequestValidationError):
         named = {".".join(map(str, one["loc"][1:])) or str(one["loc"][0]): str(one["msg"]) for one in error.errors()}
         return Problem(status=422, title="Parameters are wrong", problems=named)
@@ -70,11 +76,7 @@ _KINDS: dict[type[Exception], tuple[int, str]] = {
 }
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, answer: Handler) -> None:
     """Have the application answer errors so."""
-
-    def handle(_request: Request, error: Exception) -> Response:
-        return answered(error)
-
     for kind in (RequestValidationError, HTTPException, Wrong, *_KINDS, Exception):
-        app.add_exception_handler(kind, handle)
+        app.add_exception_handler(kind, answer)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from bridge.api.access import Forbidden, TooMany, Unavailable, Unknown
 from bridge.api.authentication.admission import Admission
 from bridge.api.authentication.sessions import attributes, cookie
+from bridge.api.console import errors
 from bridge.api.console.page import page
 from bridge.api.forms import Forms, Posted
 from bridge.api.problems import answered
@@ -67,7 +68,7 @@ def asked(request: Request, error: Exception) -> Response:
     """Whoever wants a page and is not known is led to the form; a program is told so."""
     wanted = request.method == "GET" and "text/html" in request.headers.get("accept", "")
     if not wanted or request.url.path.startswith("/api/") or _admission(request) is None:
-        return answered(error)
+        return errors.answer(request, error)
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"/login?next={quote(request.url.path + query, safe='')}"[:_PATH], 303)
 

@@ -13,34 +13,49 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bridge import __version__
 from bridge.api import forms
 from bridge.api.access import Person, Role
+from bridge.api.authentication.sessions import shown
 from bridge.report.words import span
 
 STATIC = Path(__file__).parent / "static"
 
 
 class NavigationEntry:
-    """One entry of the navigation: where it leads, and what it is called."""
+    """One entry of the navigation: where it leads, what it is called, and which paths `beside` belong to it too."""
 
-    def __init__(self, path: str, name: str) -> None:
+    def __init__(self, path: str, name: str, *beside: str) -> None:
         self.path = path
         self.name = name
+        self._paths = (path, *beside)
 
     def current(self, path: str) -> bool:
         """Whether a page of that path belongs to it."""
-        return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))
+        return any(path == one or (one != "/" and path.startswith(f"{one}/")) for one in self._paths)
 
 
 NAVIGATION = (
-    NavigationEntry("/", "Overview"),
+    NavigationEntry("/", "Overview", "/devices"),
     NavigationEntry("/groups", "Groups"),
-    NavigationEntry("/rules", "Rules"),
+    NavigationEntry("/rules", "Rules", "/remarks"),
+    NavigationEntry("/trace", "Trace"),
+    NavigationEntry("/who", "Who & history", "/history"),
+    NavigationEntry("/held", "Held", "/stops"),
+    NavigationEntry("/reports", "Reports", "/audit"),
 )
 
 
 def page(
-    request: Request, template: str, values: Mapping[str, Any] | None = None, *, title: str, status: int = 200
+    request: Request,
+    template: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    title: str,
+    status: int = 200,
+    still: bool = False,
 ) -> HTMLResponse:
-    """The page as HTML. Whatever is put into it is text: the templates' environment escapes everything."""
+    """The page as HTML. Whatever is put into it is text: the templates' environment escapes everything.
+
+    A `still` page stays as it is when something changes: a form that somebody fills in, or what costs much to make.
+    """
     person: Person = getattr(request.state, "person", None) or Person("", Role.VIEWER)
     around = {
         "title": title,
@@ -49,8 +64,10 @@ def page(
         "may_operate": person.role >= Role.OPERATOR,
         "may_decide": person.role >= Role.SECURITY,
         "form_token": forms.token(request),
+        "session": bool(person.name and shown(request)),
         "navigation": NAVIGATION,
         "path": request.url.path,
+        "still": still,
         "version": __version__,
     }
     text = _environment().get_template(template).render({**(values or {}), **around})

@@ -9,8 +9,16 @@
 
   const tell = (words) => { if (said.textContent !== words) said.textContent = words; };
 
+  // What somebody is typing into stays, and what was typed; what was unfolded stays so.
+  const untouched = (old, fresh) => {
+    if (old instanceof HTMLDetailsElement && fresh instanceof HTMLDetailsElement) fresh.open = old.open;
+    if (old instanceof HTMLInputElement) return old.type === "hidden" || old.value === old.defaultValue;
+    return !(old instanceof HTMLSelectElement);
+  };
+
   async function again() {
     asked = true;
+    if ("still" in page().dataset) return; // a form to be filled in, or what costs much to make
     if (asking || document.hidden) return;
     asking = true;
     while (asked) {
@@ -18,8 +26,7 @@
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (!answer.ok) { tell(`the page could not be read again (${answer.status})`); break; }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("page");
-      // What somebody is typing into stays.
-      if (fresh) Idiomorph.morph(page(), fresh, { ignoreActiveValue: true, morphStyle: "outerHTML" });
+      if (fresh) Idiomorph.morph(page(), fresh, { ignoreActiveValue: true, morphStyle: "outerHTML", callbacks: { beforeNodeMorphed: untouched } });
     }
     asking = false;
   }

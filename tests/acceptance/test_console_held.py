@@ -1,0 +1,62 @@
+"""The console on what waits for a person: what would change, whom it is about, and the release behind a page that asks once more."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.site import DEVICE, eventually
+from tests.acceptance.world import World, world
+from tests.api.conftest import Api, api_of
+from tests.api.forms import sent
+from tests.api.test_console import page, words
+
+GONE = [f"10.244.1.{last}" for last in range(1, 31)]  # who goes unseen
+STAY = [f"10.244.2.{last}" for last in range(1, 31)]
+ANN = {"by": "ann", "reason": "the team moved away"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A team of 60 pods, of which half are gone and nobody saw it: their removal is held."""
+    with world(tmp_path_factory.mktemp("site")) as made:
+        made.team("shop", *GONE, *STAY)
+        made.bridge.start()
+        made.await_in_step()
+        made.bridge.stop()
+        for number in range(len(GONE)):
+            made.delete_pod("shop", f"web-{number}")
+        made.store.compact()  # so that a list tells of it, and no watch
+        made.bridge.start()
+        eventually("the removal is held", lambda: bool(made.bridge.cli("held", codes=(0, 3))["held"]), 60)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def api(site: World) -> Iterator[Api]:
+    with api_of(site) as found:
+        yield found
+
+
+@pytest.mark.acceptance("console: held steps with what would change, and the release behind a confirmation")
+def test_what_is_held_is_looked_at_and_released(api: Api, site: World) -> None:
+    (where,) = set(re.findall(rf'href="(/held/{DEVICE}/[0-9a-f]+)"', page(api, "/held")))
+    told = words(page(api, where))
+    assert "waits for a decision" in told
+    assert f"1 step, {len(GONE)} members" in told
+    assert "10.244.1.1 shop/web-0" in told
+    assert f"All {len(GONE)} members" in told
+    whole = page(api, f"{where}/members")
+    assert all(f">{address}</a>" in whole for address in GONE)
+    asked = page(api, f"{where}/release")
+    assert "data-still" in asked
+    assert all(site.allowed(address, "192.0.2.1") for address in GONE), "to look changes nothing"
+
+    refused = sent(api, f"{where}/release", by="ann", reason=" ")
+    assert (refused.status_code, 'value="ann"' in refused.text) == (422, True)
+    released = sent(api, f"{where}/release", **ANN)
+    assert (released.status_code, released.headers["location"]) == (303, where)
+    eventually("it is done", lambda: not any(site.allowed(address, "192.0.2.1") for address in GONE))
+    assert all(site.allowed(address, "192.0.2.1") for address in STAY)
+    eventually("it is told", lambda: "Release by ann: the team moved away. Done" in words(page(api, where)))
+    assert f"{where}/release" not in page(api, where)
