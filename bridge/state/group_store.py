@@ -86,7 +86,7 @@ class GroupView:
 class MemberView:
     """An address, or prefix, in a group since then, and the pod that holds it, or the node alone where devices see nodes.
 
-    `inferred`: nothing proves that it left.
+    `inferred`, of the past: that it left was found later, and nobody saw it going.
     """
 
     address: str

@@ -81,6 +81,9 @@ def test_members_stand_for_the_pods_that_hold_them_now(store: GroupStore) -> Non
 
 def test_members_of_the_past_stand_for_those_who_held_them_then(store: GroupStore) -> None:
     assert who(store.members(WEB, 9, at=at(19))) == [(ONE, "web-1"), (TWO, "web-2"), (SIX, "web-1")]
+    then = store.members(WEB, 9, at=at(19))
+    assert then is not None
+    assert [one.inferred for one in then.members] == [False, True, False]
     assert who(store.members(WEB, 9, ONE, at(19))) == [(TWO, "web-2"), (SIX, "web-1")]
     assert who(store.members(WEB, 9, at=at(20))) == [(ONE, "web-1"), (SIX, "web-1")]
     assert who(store.members(API, 9, at=at(29))) == []

@@ -61,7 +61,7 @@ class Member(Document, frozen=True):
     """A member since then, and the pod that holds the address; for a prefix, or an address that nobody is known to hold, no pod.
 
     `workload` owns the pod. Where devices see workloads by their nodes, members are addresses of a `node`, and no pod is named.
-    `inferred`: the pod was not seen for some time, and nothing proves that it left.
+    `inferred`, of the past: that it left was found later, and nobody saw it going.
     """
 
     address: str
