@@ -12,7 +12,8 @@ from bridge.api.application import application
 from bridge.api.site import Site
 from bridge.state.database import Database
 from tests.acceptance.site import CLUSTER, DEVICE, eventually
-from tests.api.conftest import Api
+from tests.acceptance.world import world
+from tests.api.conftest import Api, api_of
 
 EXAMPLES = 8  # of each route, besides those that go through its parameters one by one
 
@@ -66,6 +67,18 @@ def _hasten(case: Case) -> None:
             case.query[name] = value
 
 
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A site in step, with a report that is kept."""
+    with world(tmp_path_factory.mktemp("site")) as made:
+        made.team("shop", "10.244.1.1", "10.244.1.2")
+        made.bridge.start()
+        made.await_in_step(60)
+        with api_of(made) as found:
+            found.post("reports", {}, 201)
+            yield found
+
+
 @pytest.fixture(autouse=True)
 def goes_on(api: Api) -> Iterator[None]:
     """Whatever was stopped starts again."""
@@ -79,6 +92,7 @@ def goes_on(api: Api) -> Iterator[None]:
     eventually("nothing is stopped", lambda: api.every("stops") == [])
 
 
+@pytest.mark.acceptance("api: schemathesis, with all its checks, finds nothing")
 @SCHEMA.parametrize()
 @settings(
     max_examples=EXAMPLES,
