@@ -1,6 +1,6 @@
 """Rules as people look at them: in the order in which devices ask them, with what each becomes on each device."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,6 +88,7 @@ _OF_THESE = f"""{_UNFINISHED} AND o.key = ANY(%(key)s::text[]) AND (o.state <> '
 _TROUBLED = f"""{_UNFINISHED} AND o.cluster = %(cluster)s AND o.state <> 'Programmed' AND (
     o.state IN ('Quarantined', 'Unsupported') OR o.state = 'Withheld' AND o.kind = 'rules')
 """
+_GROUPS = "SELECT key FROM address_group WHERE cluster = %(cluster)s AND key = ANY(%(key)s::text[]) AND NOT gone"
 _NAMESPACES = """
 SELECT body::text FROM observed
 WHERE cluster = %(cluster)s AND resource = 'namespaces' AND namespace = '' AND name = ANY(%(name)s::text[])
@@ -172,6 +173,11 @@ class RuleReading:
         """The versions in force of these policy objects; one that has none is not in it."""
         rows = self._connection.execute(_ACCEPTED, {"cluster": cluster, **_refs(refs)}) if refs else ()
         return {Ref(kind, namespace, name): decode_policy_object(body) for kind, namespace, name, body in rows}
+
+    def groups(self, cluster: str, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
+        """Those of these groups of which it is recorded who is in them."""
+        rows = self._connection.execute(_GROUPS, {"cluster": cluster, "key": sorted({str(key) for key in keys})})
+        return {ObjectKey.parse(key) for (key,) in rows}
 
     def annotations(self, cluster: str, namespaces: Collection[str]) -> dict[str, Labels]:
         """Those of these namespaces."""

@@ -143,6 +143,9 @@ def test_rules(api: Api) -> None:
         ),  # of Services: what was never accepted stands last in its list
     ]
     assert ordered(api, q="PROVIDER", namespace="bank") == ["bank-passes", "web-provider"]
+    assert [(one["source"], one["group"]) for one in api.every("rules", tier="cluster")] == [
+        ("the whole cluster", "")
+    ] * 2
     (allowing,) = api.every("rules", namespace="town")
     assert (allowing["action"], allowing["source"], allowing["group"]) == ("Allow", "service town/web", WEB)
     (to,) = allowing["destinations"]

@@ -76,8 +76,8 @@ class When(Document, frozen=True):
 class PolicyRule(Document, frozen=True):
     """A rule. What follows `in_force` is of the version in force, the generation of that number; null: no version ever was accepted.
 
-    `source` says who it is about, `group` is the id of the group of those. `accepted` is about the last edit, with `reason` and `message`.
-    No `devices`: none is in its scope.
+    `source` says who it is about, `group` is the id of the group of those, "" where nobody recorded who they are. `accepted` is about the
+    last edit, with `reason` and `message`. No `devices`: none is in its scope.
     """
 
     object: str
@@ -151,14 +151,17 @@ def _of(site: Site, reading: RuleReading, cluster: str, rows: Sequence[Written])
     wanted = sorted({ref for rule in read.values() if rule is not None for ref in rule.destinations})
     externals = reading.accepted(cluster, wanted)
     services = {ref: reader.service(one) for ref, one in externals.items()} if reader else {}
+    sources = {ref: source_key(cluster, rule) for ref, rule in read.items() if rule is not None}
+    listed = reading.groups(cluster, sources.values())
     placed = reading.placed(cluster, [row.ref for row in rows])
     now = datetime.now(UTC)
     standings = Standings(reading.picture(cluster, placed), now, _PATIENCE)
     for row in rows:
         judging = Judging(fresh=True, since=row.changed_at)
         devices = (_on_device(one.device, standings.of(row.ref, one, judging)) for one in placed.get(row.ref, ()))
-        rule = read.get(row.ref)
-        yield row.order, _told(row, tuple(devices), _meaning(rule, cluster, services, now) if rule else {})
+        rule, key = read.get(row.ref), sources.get(row.ref)
+        group = {"group": id_of(key)} if key in listed else {}
+        yield row.order, _told(row, tuple(devices), _meaning(rule, services, now) | group if rule else {})
 
 
 def _context(traced: TracedSite, reading: RuleReading, cluster: str, rows: Sequence[Written]) -> Context:
@@ -219,13 +222,12 @@ def _on_device(device: str, one: Standing | Unsettled) -> RuleOnDevice:
     return RuleOnDevice(device=device, state=one.reason, message=message)
 
 
-def _meaning(rule: Rule, cluster: str, services: Mapping[Ref, ExternalService | None], now: datetime) -> dict[str, Any]:
+def _meaning(rule: Rule, services: Mapping[Ref, ExternalService | None], now: datetime) -> dict[str, Any]:
     """The fields that tell of the version in force."""
     return {
         "action": rule.action.value,
         "priority": rule.priority,
         "source": source_words(rule.source),
-        "group": id_of(source_key(cluster, rule)),
         "destinations": tuple(_destination(ref, services.get(ref)) for ref in rule.destinations),
         "log": rule.log,
         "accept_shared": rule.accept_shared,
