@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bridge.state.database import Database
 
 _START_SECONDS = 30.0
+_MOST = 500  # connections at a time
 
 
 def site(settings: "Settings", database: "Database") -> "Site":
@@ -106,6 +107,8 @@ def served(app: "FastAPI", listen: str, shown: "Certificates | None" = None) -> 
         timeout_graceful_shutdown=2,
         proxy_headers=False,
         server_header=False,
+        http="h11",  # of the two it is the one that bounds how long headers may be
+        limit_concurrency=_MOST,
     )
     config.load()
     config.ssl = shown.following() if shown else None
