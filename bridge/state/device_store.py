@@ -1,6 +1,6 @@
 """How devices stand and what they hold, as people look at it: a page at a time, each as of one moment."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
@@ -40,7 +40,8 @@ WHERE a.key = ANY(%(device)s::text[]) ORDER BY a.key, r.id DESC
 _PLANNED: LiteralString = f"SELECT {BY_KEY}, set_config('max_parallel_workers_per_gather', '0', true)"
 _DRIFTS = """
 SELECT x.device, (
-    SELECT count(*) FROM audit a WHERE a.device = x.device AND a.number > x.number AND a.at > x.at AND a.op = 'drift')
+    SELECT count(*) FROM audit a WHERE a.device = x.device AND a.number > x.number AND a.at > x.at AND a.op = 'drift'),
+    (SELECT a.at FROM audit a WHERE a.device = x.device AND a.number >= x.number ORDER BY a.number LIMIT 1)
 FROM unnest(%(device)s::text[], %(number)s::bigint[], %(at)s::timestamptz[]) x (device, number, at)
 """
 _TAKING_OVER = "SELECT name FROM replica_lease WHERE role = 'device' AND taking_over AND expires_at > clock_timestamp()"
@@ -230,15 +231,12 @@ def _drifts(connection: Connection, ends: Mapping[str, int], day: datetime) -> d
         "at": ["-infinity" if name in reports else day.isoformat() for name in names],
     }
     connection.execute(_PLANNED)
-    counts = dict(_pairs(connection.execute(_DRIFTS, values)))
-    return {
-        name: Drift(counts.get(name, 0), at, number, ends[name] - row <= LOOKED_AT)
-        for name, (at, number, row) in since.items()
-    }
-
-
-def _pairs(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[str, int]]:
-    return ((str(name), int(count)) for name, count in rows)
+    found = {}
+    for name, count, begins in connection.execute(_DRIFTS, values):
+        at, number, row = since[name]
+        whole = row >= ends[name] - LOOKED_AT or (begins is not None and begins <= at)
+        found[name] = Drift(count, at, number, whole)
+    return found
 
 
 def _first_since(connection: Connection, device: str, last: int, at: datetime) -> int:

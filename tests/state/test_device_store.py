@@ -88,6 +88,8 @@ def test_drift_says_when_it_was_not_looked_for_everywhere(
     monkeypatch.setattr(device_store, "LOOKED_AT", 4)
     audited(stores, 10, drift=5)
     assert (edge(database).drift.count, edge(database).drift.whole) == (1, False)
+    of_a_day = edge(database, DAY + 7.5).drift
+    assert (of_a_day.count, of_a_day.whole) == (1, True)
 
 
 def test_devices_come_by_name_a_page_at_a_time(stores: Stores, database: Database) -> None:
