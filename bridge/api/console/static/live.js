@@ -31,9 +31,20 @@
     asking = false;
   }
 
-  const changes = new EventSource("/api/v1/changes");
-  changes.addEventListener("open", () => tell("live"));
-  changes.addEventListener("error", () => tell("not live: waiting for the bridge"));
-  changes.addEventListener("changed", () => again().catch(() => { asking = false; tell("not live: waiting for the bridge"); }));
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && asked) again(); });
+  const look = () => again().catch(() => { asking = false; tell("not live: waiting for the bridge"); });
+
+  // What moved while the page was on its way is in no stream: the first look is taken at once. A stream that was refused, not broken, is
+  // not asked for again by the browser itself.
+  let last = "";
+  function listen() {
+    const changes = new EventSource(`/api/v1/changes?after=${last}`);
+    changes.addEventListener("open", () => { tell("live"); if (!last) look(); });
+    changes.addEventListener("changed", (event) => { last = event.lastEventId; look(); });
+    changes.addEventListener("error", () => {
+      tell("not live: waiting for the bridge");
+      if (changes.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+    });
+  }
+  listen();
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && asked) look(); });
 })();
