@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from bridge.api import changes
@@ -13,7 +14,8 @@ from bridge.api.changes import Changes, counted, moved, place
 from bridge.errors import StateUnavailable
 from bridge.state.counters import Counted
 from tests.acceptance.site import CLUSTER, DEVICE
-from tests.api.conftest import Api
+from tests.acceptance.world import World
+from tests.api.conftest import Api, api_of
 
 FIRST = Counted({"a": "1"}, {"edge": "1"}, {"reports": "0"})
 SECOND = Counted({"a": "2", "b": "1"}, {"edge": "1"}, {"reports": "1"})
@@ -68,6 +70,16 @@ def test_who_listens_hears_of_a_pod(api: Api) -> None:
         )
     with _listening(api, last, seconds=1) as events:
         assert all(data for _, data in events)  # it ends by itself
+
+
+def test_a_stream_ends_with_its_server(site: World) -> None:
+    with contextlib.ExitStack() as server, httpx.Client(trust_env=False, timeout=60) as client:
+        other = server.enter_context(api_of(site))
+        with client.stream("GET", f"{other.client.base_url}/api/v1/changes") as answer:
+            lines = answer.iter_lines()
+            next(_events(lines))
+            server.close()
+            assert all(line.startswith(":") for line in lines if line)  # to its proper end
 
 
 def test_no_more_listen_than_may(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
