@@ -32,6 +32,7 @@ NAMES = {Role.VIEWER: "vera", Role.OPERATOR: "olaf", Role.SECURITY: "sam"}
 TLS = {"certFile": "api.crt", "keyFile": "api.key"}
 NOBODY = "nobody-of-that-name"
 PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
+JSON = {"Content-Type": "application/json"}
 SCREENED = (400, 413, 415, 429)
 
 
@@ -269,6 +270,15 @@ def test_another_site(served: Served) -> None:
         assert client.get("/api/v1/clusters", headers=embedded).status_code == 403
         assert "access-control-allow-origin" not in client.get("/api/v1/clusters").headers
         assert client.post("/api/v1/reports", content=b"x=1", headers={"Content-Type": "text/plain"}).status_code == 415
+
+
+@pytest.mark.acceptance("api: what strangers send is bounded")
+def test_what_strangers_send_is_bounded(served: Served) -> None:
+    with served.client() as client:
+        assert client.post("/api/v1/stops", content=b" " * 300_000, headers=JSON).status_code == 413
+        parts = (b" " * 65_536 for _ in range(5))
+        assert client.post("/api/v1/stops", content=parts, headers=JSON).status_code == 413
+        assert client.get("/api/v1/clusters", headers={"Authorization": "Bearer " + "x" * 20_000}).status_code == 401
 
 
 @pytest.mark.acceptance("api: a new certificate is shown from the next connection on")
