@@ -17,6 +17,7 @@ from tests.api.test_console import SCRIPT, page, words
 
 TO = "192.0.2.1:443"
 GROUP = f"group:{CLUSTER}/service/shop/web"
+LIFT = re.compile(r'href="(/stops/[^"]+/lift)"')
 ANN = {"by": "ann", "reason": "a fire"}
 
 
@@ -78,7 +79,7 @@ def test_history_is_told_with_a_line_for_each_row(api: Api) -> None:
     found = page(api, f"/history?subject={quote(GROUP)}")
     assert found.count('class="stretch"') == 2
     assert "10.244.1.1 ( shop/web-0 ): joined" in words(found)
-    assert "nothing is recorded" in page(api, "/history?subject=shop/nobody", 404)
+    assert "nothing is recorded" in page(api, "/history?subject=shop/nobody")
     device = page(api, f"/history?subject=device/{DEVICE}")
     assert f"/audit/{DEVICE}/1" in device
     address = words(page(api, "/history?subject=10.244.1.1"))
@@ -120,11 +121,12 @@ def test_a_device_is_stopped_and_started_behind_a_page_that_asks(api: Api) -> No
     assert (refused.status_code, 'value="a fire"' in refused.text) == (422, True)
     stopped = sent(api, where, device=DEVICE, **ANN)
     assert (stopped.status_code, stopped.headers["location"]) == (303, "/stops")
-    (lift,) = re.findall(r'href="(/stops/[^"]+/lift)"', page(api, "/stops"))
+    eventually("the bridge has heard it", lambda: LIFT.search(page(api, "/stops")) is not None)
+    (lift,) = LIFT.findall(page(api, "/stops"))
     assert "a fire" in page(api, lift)
     started = sent(api, lift, by="bob", reason="it is out")
     assert started.status_code == 303
-    assert "No device is stopped" in page(api, "/stops")
+    eventually("it is over", lambda: "No device is stopped" in page(api, "/stops"))
     assert "bob: it is out" in page(api, "/stops?ended=true")
 
 
@@ -151,7 +153,7 @@ def test_a_viewer_sees_no_orders(viewer: Api) -> None:
 
 
 def test_nothing_held_is_told(api: Api) -> None:
-    assert "Nothing is held" in page(api, f"/held?device={DEVICE}")
+    assert "Nothing is held" in page(api, "/held?device=faraway")
     assert "nothing is or was held" in page(api, f"/held/{DEVICE}/{'0' * 16}", 404)
 
 
@@ -172,7 +174,7 @@ def test_errors_are_pages_for_browsers_and_json_for_programs(api: Api) -> None:
         (f"/trace?to={TO}&from=", 422),
         ("/trace?from=shop/web-0&to=", 422),
         ("/who?address=", 422),
-        ("/history?subject=", 404),
+        ("/history?subject=", 200),
         ("/audit?object=", 200),
         ("/audit?op=", 200),
         ("/reports/difference?before=", 422),

@@ -22,6 +22,11 @@ class Unanswered:
     words: str
     choices: tuple[str, ...] = ()
 
+    @property
+    def of_search(self) -> int:
+        """The status of a page that was looked for and not found: the answer to a search, which may become another."""
+        return HTTPStatus.OK if self.status == HTTPStatus.NOT_FOUND else self.status
+
 
 def unanswered(error: Wrong | Missing) -> Unanswered:
     """The same error beside the form that it is about."""

@@ -44,4 +44,4 @@ def history(
         "line": timeline.of_rows(found.rows, datetime.now(UTC)) if found else None,
         "query": PageQuery({"subject": subject, "since": since or "", "cluster": cluster}, place),
     }
-    return page(request, "history.html.j2", values, title="History", status=failed.status if failed else 200)
+    return page(request, "history.html.j2", values, title="History", status=failed.of_search if failed else 200)

@@ -90,7 +90,7 @@ def trace(
         "trace.html.j2",
         values,
         title="What becomes of a packet",
-        status=failed.status if failed else 200,
+        status=failed.of_search if failed else 200,
     )
 
 

@@ -37,4 +37,4 @@ def who(
         "failed": failed,
         "lines": {one.cluster: timeline.of_answer(one, found.at, now) for one in found.answers} if found else {},
     }
-    return page(request, "who.html.j2", values, title="Who held an address", status=failed.status if failed else 200)
+    return page(request, "who.html.j2", values, title="Who held an address", status=failed.of_search if failed else 200)
