@@ -82,11 +82,11 @@ def test_a_stream_ends_with_its_server(site: World) -> None:
             assert all(line.startswith(":") for line in lines if line)  # to its proper end
 
 
-def test_no_more_listen_than_may(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_listen_than_may(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "MOST", 1)
-    with _listening(api) as events:
+    with api_of(site) as other, _listening(other) as events:
         next(events)
-        refused = api.client.get("/api/v1/changes")
+        refused = other.client.get("/api/v1/changes")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
 
 
