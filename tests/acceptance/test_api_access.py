@@ -354,13 +354,14 @@ def _status(served: Served, token: str) -> tuple[int, int]:
 def test_failed_logins_become_slow(served: Served) -> None:
     with served.client() as nobody, served.client(Role.VIEWER) as viewer:
         assert viewer.get("/api/v1/clusters").status_code == 200
-        answers = [
-            nobody.get("/api/v1/clusters", headers={"Authorization": f"Bearer guess-{number:04}-hunter2-hunter2"})
-            for number in range(12)
-        ]
-        assert {one.status_code for one in answers} == {401, 429}
-        assert int(answers[-1].headers["Retry-After"]) > 0
-        assert answers[-1].headers["content-type"] == "application/problem+json"
+        for number in range(100):
+            guess = {"Authorization": f"Bearer guess-{number:04}-hunter2-hunter2"}
+            answer = nobody.get("/api/v1/clusters", headers=guess)
+            if answer.status_code != 401:
+                break
+        assert answer.status_code == 429
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.headers["content-type"] == "application/problem+json"
         assert viewer.get("/api/v1/clusters").status_code == 200
     said = served.said()
     assert "not let in" in said
