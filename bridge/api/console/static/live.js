@@ -12,7 +12,7 @@
   // What somebody is typing into stays, and what was typed; what was unfolded stays so.
   const untouched = (old, fresh) => {
     if (old instanceof HTMLDetailsElement && fresh instanceof HTMLDetailsElement) fresh.open = old.open;
-    if (old instanceof HTMLInputElement) return old.type === "hidden" || old.value === old.defaultValue;
+    if (old instanceof HTMLInputElement) return old.type === "hidden" || (old.value === old.defaultValue && old.checked === old.defaultChecked);
     return !(old instanceof HTMLSelectElement);
   };
 

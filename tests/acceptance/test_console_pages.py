@@ -1,11 +1,11 @@
-"""The console on what waits for a person: what would change, whom it is about, and the release behind a page that asks once more."""
+"""The console as a person asks it: of a flow, of the past, of proofs, and of what waits for a decision, of a site where steps are held."""
 
 import re
 from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.site import DEVICE, eventually
+from tests.acceptance.site import CLUSTER, DEVICE, eventually
 from tests.acceptance.world import World, world
 from tests.api.conftest import Api, api_of
 from tests.api.forms import sent
@@ -60,3 +60,47 @@ def test_what_is_held_is_looked_at_and_released(api: Api, site: World) -> None:
     assert all(site.allowed(address, "192.0.2.1") for address in STAY)
     eventually("it is told", lambda: "Release by ann: the team moved away. Done" in words(page(api, where)))
     assert f"{where}/release" not in page(api, where)
+
+
+@pytest.mark.acceptance(
+    "console: a trace form with the answer drawn along the path: sender, tiers, decision, devices, destination"
+)
+def test_a_trace(api: Api, site: World) -> None:
+    told = site.bridge.cli("trace", "--from", "shop/web-40", "--to", "192.0.2.1:443", codes=(0,))
+    asked = page(api, "/trace")
+    assert re.findall(r'<input id="asked-\w+" name="(\w+)"', asked) == ["from", "to", "at"]
+    found = page(api, "/trace?from=shop/web-40&to=192.0.2.1:443")
+    assert re.findall(r"<h4>(.*?)</h4>", found) == ["From", "Service tier", "Policy says", "Devices in scope", "To"]
+    assert told["headline"] in words(found)
+    (path,) = re.findall(r'<ol class="path">.*</ol>', found, re.DOTALL)
+    assert "ServiceEgressRule shop/web-provider" in words(path)
+    assert f"{DEVICE} yes" in words(path)
+    assert words(path).endswith("let through")
+
+
+@pytest.mark.acceptance("console: who held an address, and what became of a group, along a line of time")
+def test_the_past(api: Api) -> None:
+    gone = page(api, f"/who?address={GONE[0]}")
+    assert "nobody" in words(gone)
+    assert "Before: shop/web-0" in words(gone)
+    assert 'class="unsure"' in gone, "nobody watched when it went"
+    members = page(api, f"/history?subject=group:{CLUSTER}/service/shop/web")
+    assert words(members).count("found gone") == len(GONE)
+    assert members.count('class="stretch"') == 50, "a page of them"
+    (following,) = re.findall(r'rel="next" href="([^"]+)"', members)
+    rest = page(api, f"/history{following.replace('&amp;', '&')}")
+    assert rest.count('class="stretch"') == len(GONE) + len(STAY) - 50
+
+
+@pytest.mark.acceptance("console: reports are made and kept, and what differs between two of them is told")
+def test_reports(api: Api, site: World) -> None:
+    sent(api, "/reports")
+    site.team("late", "10.244.7.1")
+    eventually("it is there", lambda: site.allowed("10.244.7.1", "192.0.2.1"))
+    sent(api, "/reports")
+    numbers = re.findall(r'id="report-(\d+)"', page(api, "/reports"))
+    assert len(numbers) == 2
+    found = words(page(api, "/reports/difference?before=previous&after=last"))
+    assert f"object came group:{CLUSTER}/service/late/web" in found
+    assert "object went" not in found
+    assert "nothing is otherwise" in page(api, f"/reports/difference?before={numbers[0]}&after=last")
