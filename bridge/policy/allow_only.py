@@ -75,7 +75,7 @@ class _AllowOnly:
             return
         try:
             holes = [part for one in above for part in self._stopped(one)]
-            parts = parts_less(self._ground.regions(rule), holes, self._lists.cap(rule))
+            parts = parts_less(self._ground.regions(rule), holes, self._lists.cap(rule), ordered=False)
             made = tuple(pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld))
             self._lists.add_pieces(rule, made, above)
         except Inexpressible as why:
@@ -105,7 +105,7 @@ class _AllowOnly:
             most = self._lists.cap(rule)
             found = self._ground.regions(rule)
             if rule.action is not Action.PASS:
-                found = parts_less(found, holes, most)
+                found = parts_less(found, holes, most, ordered=False)
             self._effective[rule.ref] = found
         return found
 

@@ -19,7 +19,7 @@ def diff(have: Objects, want: Intent) -> list[Step]:
         elif before != after:
             steps.append(Step(Op.UPDATE, key, before, after))
     gone: Iterable[ObjectKey] = have.keys() - want.objects.keys() if want.complete else want.absent
-    steps += [Step(Op.DELETE, key, have[key], None) for key in gone if key in have]
+    steps += [Step(Op.DELETE, key, have[key], None) for key in sorted(gone) if key in have]
     return steps
 
 

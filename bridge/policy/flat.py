@@ -130,7 +130,7 @@ class _Flat:
     def _left(self, rule: Rule) -> Iterator[Piece]:
         """A rule without what goes on unmatched because of the Passes before it."""
         holes = [part for one in self._skipped_by.get(rule.ref, ()) for part in self._parts(one)[1]]
-        parts = parts_less(self._ground.regions(rule), holes, self._lists.cap(rule))
+        parts = parts_less(self._ground.regions(rule), holes, self._lists.cap(rule), ordered=True)
         return pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld)
 
     def _expanded(self, one: Rule) -> Iterator[Piece]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import chain
 from operator import attrgetter
 from typing import TypeVar
+from zlib import crc32
 
 from bridge.model import addresses
 from bridge.model.identity import ObjectKey
@@ -83,19 +84,27 @@ def scattered(together: Iterable[Rules]) -> list[Rules]:
         by_home.setdefault(rules[0].ref.namespace, []).append(rules)
     found: list[Rules] = []
     for here in by_home.values():
-        for part in _scattered(here, sum(map(len, here)), lambda rules: hash(rules[0].destinations)):
+        for part in _scattered(here, sum(map(len, here)), _whither):
             rules = tuple(chain.from_iterable(part))
-            found += (
-                [rules] if len(rules) <= 4 * _SMALL else _scattered(rules, len(rules), lambda rule: hash(rule.ref.name))
-            )
+            found += [rules] if len(rules) <= 4 * _SMALL else _scattered(rules, len(rules), _called)
     return found
 
 
-def _scattered(items: Iterable[T], count: int, place: Callable[[T], int]) -> list[tuple[T, ...]]:
+def _whither(rules: Rules) -> str:
+    """Where these rules lead to."""
+    return " ".join([ref.name for ref in rules[0].destinations])
+
+
+def _called(rule: Rule) -> str:
+    return rule.ref.name
+
+
+def _scattered(items: Iterable[T], count: int, name: Callable[[T], str]) -> list[tuple[T, ...]]:
+    """In parts by name: by a sum that is the same in every process, for `hash` is not."""
     most = (1 << (count // _SMALL).bit_length()) - 1
     parts: dict[int, list[T]] = {}
     for item in items:
-        parts.setdefault(place(item) & most, []).append(item)
+        parts.setdefault(crc32(name(item).encode()) & most, []).append(item)
     return [tuple(part) for part in parts.values()]
 
 

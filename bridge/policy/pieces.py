@@ -98,8 +98,8 @@ class Writing:
         """The group of these workloads; what is the rule's own source goes by the name that the rule gives it."""
         own = {rule.source: source_key(self._cluster, rule)} if rule else {}
         keys = {one: own.get(one) or self._key(one) for one in whom.all_of}
-        first, *others = sorted(whom.all_of, key=lambda one: (_NARROWEST.index(one.kind), keys[one]))
-        out = sorted(whom.none_of, key=self._key)
+        first, *others = sorted(whom.all_of, key=lambda one: (_NARROWEST.index(one.kind), keys[one], one))
+        out = sorted(whom.none_of, key=lambda one: (self._key(one), one))
         key = self._key(first) if everyone(first) else keys[first]
         more = (*(f"-.and.{self._text(one)}" for one in others), *(f"-.not.{self._text(one)}" for one in out))
         if more:

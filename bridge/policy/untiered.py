@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import RuleEntry, RuleList
@@ -18,7 +19,7 @@ from bridge.policy.lines import Lines, add_lines, list_key, short
 from bridge.policy.memory import Memory
 from bridge.policy.parts import Draft, compile_parts, drafted, provinces
 from bridge.policy.pieces import EVERYBODY, Inexpressible, Piece, Writing, numbered
-from bridge.policy.region import Region
+from bridge.policy.region import Region, what
 from bridge.policy.remainder import EVERYONE, builtin, fixed_group, outside
 from bridge.policy.standing import Standing, standing
 from bridge.policy.who import everyone
@@ -140,18 +141,45 @@ class Lists:
                 self.result.remarks[rule.ref] = Remark("NoDestination", words)
 
 
-def parts_less(parts: Iterable[Part], holes: Iterable[Part], most: int) -> tuple[Part, ...]:
-    """What is left of them, in parts that share no packet with the holes; each once. Inexpressible where that are more than so many."""
+def parts_less(parts: Iterable[Part], holes: Iterable[Part], most: int, *, ordered: bool) -> tuple[Part, ...]:
+    """What is left of them (one for each external service) in parts that share no packet with the holes, and of these what is needed.
+
+    Inexpressible where one falls into more than so many. Where the parts are `ordered`, the first that holds a packet decides it: needed
+    is what none before it holds. Else it is what no other holds.
+    """
     out = [hole for _, hole in holes]
     found: list[Part] = []
-    for ref, region in parts:
+    for ref, region in dict(parts).items():
         left = [region]
         for hole in out:
             left = [piece for one in left for piece in one.without(hole)]
             if len(left) > most:
                 raise Inexpressible(f"what is left of it falls into more than {most} pieces")
-        found += [(ref, piece) for piece in left if not _within(piece, found)]
-    return tuple(found)
+        found += [(ref, piece) for piece in left]
+    return tuple(_needed(found, ordered=ordered))
+
+
+def _needed(found: list[Part], *, ordered: bool) -> Iterator[Part]:
+    """Of these without whatever line would be within others. Those to one external service share no packet to begin with."""
+    left, kept = list(found), list[Part]()
+    while left:
+        ref, region = left.pop()
+        others = chain(left, () if ordered else kept)
+        rest = _less_lines(region, [one for other, one in others if other != ref and one.both(region)])
+        if rest is not None:
+            kept.append((ref, rest))
+    return reversed(kept)
+
+
+def _less_lines(region: Region, others: list[Region]) -> Region | None:
+    """The region without each line of which all is in others; None where nothing remains."""
+    lines = region.what.traffic() if others else None
+    if lines is None:
+        return None if others and _within(region, others) else region
+    needed = [line for line in lines if not _within(replace(region, what=what([line])), others)]
+    if len(needed) == len(lines):
+        return region
+    return replace(region, what=what(needed)) if needed else None
 
 
 def pieces(rule: Rule, parts: Iterable[Part], holes: Iterable[Part], *, withheld: bool) -> Iterator[Piece]:
@@ -162,9 +190,9 @@ def pieces(rule: Rule, parts: Iterable[Part], holes: Iterable[Part], *, withheld
         yield Piece(rule, f"{rule.ref.label}_{short(ref)}", region, services, withheld, rule.log)
 
 
-def _within(piece: Region, found: Iterable[Part]) -> bool:
-    left = [piece]
-    for _, one in found:
+def _within(region: Region, others: Iterable[Region]) -> bool:
+    left = [region]
+    for one in others:
         left = [rest for each in left for rest in each.without(one)]
     return not left
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,11 +17,19 @@ from bridge.model.intent import DeviceObject, Group, Objects, Ports, RuleEntry, 
 from bridge.model.policy import (
     EVERYTHING,
     Action,
+    DefaultAction,
+    Defaults,
+    ExternalService,
     IcmpType,
+    PortRange,
     Protocol,
+    Ref,
+    Rule,
     Source,
     SourceKind,
+    Tier,
     Traffic,
+    UnknownAddresses,
 )
 from bridge.policy.allow_only import compile_allow_only
 from bridge.policy.compile import EVERYONE, Compiled, policies
@@ -280,25 +289,88 @@ def test_without_what_stops_an_allow_only_device_holds_the_allows_of_a_tiered_on
 
 @given(ANY_WORLD)
 def test_no_line_that_is_left_of_an_allow_is_needless(world: World) -> None:
-    """Pieces of an Allow share no packet, and none is within others of it."""
+    """Pieces of an Allow share no packet, and no line is within others of it. What people wrote stays, needless or not."""
     kept = (rule for rule in world.rules if rule.ref.namespace != "bank")
     world = replace(world, holders=CROWD, rules=tuple(replace(rule, source=_plain(rule.source)) for rule in kept))
     compiled = compile_allow_only(world.policy, world.target(form=Form.ALLOW_ONLY))
     objects = device.holdings(compiled, world)
     where = sorted({*_places(world)})
     what = sorted({kind for one in world.externals.values() for line in one.traffic for kind in _kinds(line)}, key=repr)
-    whole = {
-        (entry.name, entry.sources, entry.destinations)
-        for entry in _lines(compile_tiered(world.policy, world.target()))
+    tiered = compile_tiered(world.policy, world.target())
+    for key, value in compiled.objects.items():
+        held = {entry.name: set(_matched(objects, entry, SENDERS, where, what)) for entry in _entries(value)}
+        by_origin: dict[str, list[str]] = {}
+        for name in held:
+            by_origin.setdefault(re.sub(r"_[a-z0-9]+(_\d+)?$", "", name), []).append(name)
+        for names in by_origin.values():
+            assert sum(len(held[name]) for name in names) == len(set().union(*(held[name] for name in names)))
+        written = _by_rule(_entries(tiered.objects.get(key)))
+        for rule, made in _by_rule(_entries(value)).items():
+            if {_plainly(entry) for entry in made} != {_plainly(entry) for entry in written[rule]}:
+                for entry in made:
+                    assert held[entry.name].difference(*(held[one.name] for one in made if one is not entry)), entry
+
+
+@pytest.mark.parametrize(
+    ("stopped", "destinations", "left"),
+    [
+        (
+            "db",
+            ("mail", "db"),
+            {"rest_cluster_mail_tcp", "rest_cluster_mail_tcp_2", "rest_cluster_mail_tcp_3", "rest_db_udp"},
+        ),
+        ("db", ("db", "mail"), {"rest_cluster_mail_tcp", "rest_cluster_mail_tcp_2", "rest_db_tcp", "rest_db_udp"}),
+        (
+            "away",
+            ("db", "near"),
+            {f"rest_cluster_near_{what}" for what in ("tcp", "udp", "tcp_2", "udp_2", "tcp_3", "udp_3")},
+        ),
+    ],
+    ids=[
+        "a line within one before it",
+        "a line within one before it, the other way round",
+        "all of one within a later one",
+    ],
+)
+def test_what_two_destinations_of_a_rule_have_in_common_stands_once(
+    stopped: str, destinations: tuple[str, ...], left: set[str]
+) -> None:
+    """A line that others hold is not needed, wherever in the rule its destination stands."""
+    db = Ref("ExternalService", "shop", "db")
+    mail, near, away = (Ref("ClusterExternalService", "", name) for name in ("mail", "near", "away"))
+    named = {ref.name: ref for ref in (db, mail, near, away)}
+    web = Traffic(Protocol.TCP, (PortRange(80, 443),)), Traffic(Protocol.UDP, (PortRange(53, 53),))
+    externals = {
+        db: ExternalService(db, ("192.0.2.0/30",), (), web),
+        mail: ExternalService(mail, ("192.0.2.0/29",), (), (Traffic(Protocol.TCP),)),
+        near: ExternalService(near, ("192.0.2.0/29",), (), (Traffic(Protocol.TCP), Traffic(Protocol.UDP))),
+        away: ExternalService(away, ("192.0.2.4/30",), (), web),
     }
-    for value in compiled.objects.values():
-        by_rule: dict[str, set[tuple[str, str, int]]] = {}
-        by_origin: dict[str, list[tuple[str, str, int]]] = {}
-        for entry in value.entries if isinstance(value, RuleList) else ():
-            found = list(_matched(objects, entry, SENDERS, where, what))
-            said = by_rule.setdefault(entry.name.partition("_")[0], set())
-            made = (entry.name, entry.sources, entry.destinations) not in whole and entry.sources[0].name != EVERYONE
-            assert not made or set(found) - said, entry
-            said.update(found)
-            by_origin.setdefault(re.sub(r"_[a-z0-9]+(_\d+)?$", "", entry.name), []).extend(found)
-        assert all(len(found) == len(set(found)) for found in by_origin.values())
+    shop = Source(SourceKind.NAMESPACE, "shop")
+    payers = replace(shop, service_accounts=("shop/payer",))
+    out = (named[stopped],)
+    stop = Rule(Ref("NamespaceEgressRule", "shop", "stop"), Tier.NAMESPACE, 1, Action.DENY, payers, out, log=False)
+    refs = tuple(named[name] for name in destinations)
+    rest = Rule(Ref("NamespaceEgressRule", "shop", "rest"), Tier.NAMESPACE, 2, Action.ALLOW, shop, refs, log=False)
+    world = World(CROWD, (stop, rest), externals, Defaults(DefaultAction.DENY, UnknownAddresses.DENY))
+    compiled = compile_allow_only(world.policy, world.target(form=Form.ALLOW_ONLY))
+    assert {entry.name for entry in _lines(compiled)} == left
+
+
+def _entries(value: DeviceObject | None) -> tuple[RuleEntry, ...]:
+    return value.entries if isinstance(value, RuleList) else ()
+
+
+def _by_rule(entries: Iterable[RuleEntry]) -> dict[str, list[RuleEntry]]:
+    """The lines of a list by the names of their rules."""
+    found: dict[str, list[RuleEntry]] = {}
+    for entry in entries:
+        found.setdefault(entry.name.partition("_")[0], []).append(entry)
+    return found
+
+
+def _plainly(entry: RuleEntry) -> RuleEntry:
+    """The line as every form has it when nothing is taken out of it."""
+    everyone, ranges = builtin(CLUSTER, EVERYONE), builtin(CLUSTER, "pod-ranges")
+    sources = tuple(everyone if key == ranges else key for key in entry.sources)
+    return replace(entry, sources=sources, withheld=False)

@@ -145,7 +145,7 @@ _DESTINATIONS = st.lists(
 ).map(tuple)
 
 CLUSTER_EXTERNALS = tuple(Ref("ClusterExternalService", "", name) for name in ("mail", "db"))
-EXTERNALS = {ns: (Ref("ExternalService", ns, "db"),) for ns in GOVERNED}
+EXTERNALS = {ns: (Ref("ExternalService", ns, "db"),) for ns in sorted(GOVERNED)}
 ALL_EXTERNALS = (*CLUSTER_EXTERNALS, *(ref for refs in EXTERNALS.values() for ref in refs))
 
 
