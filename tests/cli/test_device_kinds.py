@@ -14,7 +14,7 @@ import yaml
 
 from bridge.cli import adapters
 from bridge.cli.adapters import ADAPTERS, InstalledAdapters
-from bridge.cli.canary import Canary
+from bridge.cli.claims import Claims
 from bridge.contract import Adapter
 from bridge.lab.devices.bigip import Bigip
 from bridge.model.decisions import Stop, StopRecord
@@ -152,15 +152,15 @@ def test_each_claim_of_a_device_is_tried_and_nothing_stays(tmp_path: Path, bigip
 def test_a_trial_that_is_terminated_takes_back_what_it_made(
     tmp_path: Path, bigip: Bigip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = Canary._built
+    built = Claims._built
 
-    def terminated(trial: Canary, adapter: Adapter) -> str:
+    def terminated(trial: Claims, adapter: Adapter) -> str:
         built(trial, adapter)
         assert bigip.objects("security/firewall/policy", "/Common/acmec/")
         os.kill(os.getpid(), signal.SIGTERM)
         return "and went on"
 
-    monkeypatch.setattr(Canary, "_built", terminated)
+    monkeypatch.setattr(Claims, "_built", terminated)
     before = signal.getsignal(signal.SIGTERM)
     answer = asked(tmp_path, bigip, "edge", "--canary")
     assert answer.code not in (0, 3)
