@@ -46,6 +46,9 @@ console: $(ENV) ## The demo with its console open, at http://127.0.0.1:9810/, un
 	@mkdir -p build/demo
 	$(BIN)/fusion-bridge --data-dir build/demo demo --console
 
+pictures: $(ENV) ## The pictures of docs/console.md, as the browser test shows them to people (needs chromium)
+	PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/acceptance/test_console_browser.py
+
 bench: $(ENV) ## The figures that we publish; also in build/bench.json
 	@mkdir -p build
 	$(BIN)/python -m tests.bench

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import aws, bigip, compiling, decoding, failover, fortigate, history, pipeline
+from tests.bench import aws, bigip, compiling, console, decoding, failover, fortigate, history, pipeline
 from tests.bench.row import Row
 
 _LONG = ("history",)  # minutes to fill the database: only when asked for
@@ -30,11 +30,13 @@ def main() -> None:
         "aws": aws.rows,
         "bigip": bigip.rows,
         "fortigate": fortigate.rows,
+        "console": lambda: console.rows(pods, options.audits),
         "history": lambda: history.rows(options.leases),
     }
     sizes = {
         "aws": "",
         "bigip": "",
+        "console": f"--pods {pods} --audits {options.audits}",
         "fortigate": "",
         "history": f"--leases {options.leases}",
         "policy": f"--pods {pods} --rules {options.rules}",
@@ -78,6 +80,7 @@ def _options() -> argparse.Namespace:
             "aws",
             "bigip",
             "fortigate",
+            "console",
             *_LONG,
         ],
     )
@@ -85,6 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("--rules", type=int, default=10_000, help="of the policy that is compiled")
     parser.add_argument("--leases", type=int, default=20_000_000, help="of the history that is asked")
+    parser.add_argument("--audits", type=int, default=1_000_000, help="rows of the audit that the console shows")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each paced load")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     return parser.parse_args()

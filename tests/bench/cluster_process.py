@@ -38,12 +38,12 @@ class TimedFleet(Fleet):
 
 @dataclass
 class Load:
-    """What to load: so many pods over so many groups, and so many Services that no rule names."""
+    """What to load: so many pods over so many groups, so many Services that no rule names, and so many rules of each group."""
 
     pods: int
     groups: int = 20
     idle_services: int = 0
-    rules: bool = True
+    rules: int = 1
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -73,8 +73,8 @@ def _group(fleet: Fleet, namespace: str, load: Load) -> None:
     workload = Workload(namespace, "app", "api", 1, fleet.uid(), fleet.suffix(10), 8080, now())
     fleet.workloads.append(workload)
     _service(cluster, namespace, "app")
-    if load.rules:
-        _rule(cluster, namespace)
+    for number in range(load.rules):
+        _rule(cluster, namespace, f"out-{number}" if number else "out")
 
 
 def _service(cluster: LabCluster, namespace: str, name: str) -> None:
@@ -82,17 +82,17 @@ def _service(cluster: LabCluster, namespace: str, name: str) -> None:
     cluster.create("services", {"metadata": {"name": name, "namespace": namespace}, "spec": spec})
 
 
-def _rule(cluster: LabCluster, namespace: str) -> None:
+def _rule(cluster: LabCluster, namespace: str, name: str) -> None:
     place = {"namespace": namespace}
     service = {"addresses": ["192.0.2.0/24"], "ports": [{"protocol": "TCP", "port": 443}]}
-    rule = {"service": "app", "action": "Allow", "to": [{"name": "out"}]}
+    rule = {"service": "app", "action": "Allow", "to": [{"name": name}]}
     cluster.create(
         "externalservices",
-        {"apiVersion": API, "kind": "ExternalService", "metadata": {"name": "out", **place}, "spec": service},
+        {"apiVersion": API, "kind": "ExternalService", "metadata": {"name": name, **place}, "spec": service},
     )
     cluster.create(
         "serviceegressrules",
-        {"apiVersion": API, "kind": "ServiceEgressRule", "metadata": {"name": "out", **place}, "spec": rule},
+        {"apiVersion": API, "kind": "ServiceEgressRule", "metadata": {"name": name, **place}, "spec": rule},
     )
 
 
