@@ -127,3 +127,38 @@ def test_nothing_in_the_pod_may_be_written_but_tmp_or_is_privileged() -> None:
         }
         writable = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
         assert writable == ["/tmp"]
+
+
+# ---- the console
+
+
+def test_the_console_is_opened_as_the_settings_ask_and_decides_by_its_own_account() -> None:
+    (deployment,) = documents("components/console/deployment.yaml")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environ = {
+        one["name"]: one["value"].replace("$(POD_IP)", "10.64.0.7") for one in container["env"] if "value" in one
+    }
+    environ["FUSION_BRIDGE_API__ROLES"] = "{security: {groups: [firewall-team]}}"  # what a site has to say itself
+    settings = load_settings(KUBERNETES / "site/bridge.yaml", InstalledAdapters(), environ=environ)
+    (service,) = documents("components/console/service.yaml")
+    name, home = service["metadata"]["name"], service["metadata"]["namespace"]
+    assert (settings.api.address, settings.api.authentication) == ("10.64.0.7", "tokenReview")
+    assert f"{name}.{home}.svc" in settings.api.hosts
+    assert settings.api.tls is not None
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert str(settings.api.tls.cert_file.parent) == mounts["certificate"]
+    (port,) = service["spec"]["ports"]
+    assert [(one["name"], one["containerPort"]) for one in container["ports"]] == [(port["targetPort"], 9810)]
+    assert deployment["spec"]["template"]["metadata"]["labels"].items() >= service["spec"]["selector"].items()
+    bound = {one["roleRef"]["name"]: one["subjects"] for one in documents("components/console/role-binding.yaml")}
+    account = {"kind": "ServiceAccount", "name": pod["serviceAccountName"], "namespace": home}
+    assert bound == {"fusion-bridge-security": [account], "system:auth-delegator": [account]}
+
+
+def test_the_console_is_as_bare_as_the_bridge() -> None:
+    (console,), (bridge,) = documents("components/console/deployment.yaml"), documents("base/deployment.yaml")
+    ours, theirs = (one["spec"]["template"]["spec"] for one in (console, bridge))
+    assert ours["securityContext"] == theirs["securityContext"]
+    assert ours["containers"][0]["securityContext"] == theirs["containers"][0]["securityContext"]
+    assert ours["serviceAccountName"] != theirs["serviceAccountName"]
