@@ -89,7 +89,13 @@ def test_starts_as_the_user_of_the_image_on_a_read_only_root(installation: Insta
     assert (container.wait(), container.log.strip()) == (0, f"fusion-bridge {bridge.__version__}")
 
 
-@pytest.mark.parametrize("package", ["pytest", "starlette", "pip"])
+@pytest.mark.parametrize("package", ["pytest", "trustme", "moto", "playwright", "pip"])
 def test_holds_no_more_than_the_product_needs(installation: Installation, package: str) -> None:
     found = installation.python(f"import importlib.util; print(importlib.util.find_spec({package!r}))")
     assert found == "None"
+
+
+def test_holds_what_the_api_needs(installation: Installation) -> None:
+    assert (
+        installation.python("import bridge.api.application, bridge.api.authentication.oidc; print('there')") == "there"
+    )
