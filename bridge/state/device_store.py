@@ -38,9 +38,10 @@ FROM (SELECT id, at, summary FROM report ORDER BY id DESC LIMIT {_BACK}) r CROSS
 WHERE a.key = ANY(%(device)s::text[]) ORDER BY a.key, r.id DESC
 """  # noqa: S608 - no value in it
 _PLANNED: LiteralString = f"SELECT {BY_KEY}, set_config('max_parallel_workers_per_gather', '0', true)"
+# The times are compared behind the rows' numbers: by the index of times a whole day of every device would be read.
 _DRIFTS = """
 SELECT x.device, (
-    SELECT count(*) FROM audit a WHERE a.device = x.device AND a.number > x.number AND a.at > x.at AND a.op = 'drift'),
+    SELECT count(*) FILTER (WHERE a.at > x.at AND a.op = 'drift') FROM audit a WHERE a.device = x.device AND a.number > x.number),
     (SELECT a.at FROM audit a WHERE a.device = x.device AND a.number >= x.number ORDER BY a.number LIMIT 1)
 FROM unnest(%(device)s::text[], %(number)s::bigint[], %(at)s::timestamptz[]) x (device, number, at)
 """
