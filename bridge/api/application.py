@@ -13,6 +13,7 @@ from bridge import __version__
 from bridge.api import documents, guards, problems
 from bridge.api.access import Access, Everybody, Unknown
 from bridge.api.changes import Changes
+from bridge.api.comparisons import Comparisons
 from bridge.api.console import ROUTERS as PAGES
 from bridge.api.console import errors, login
 from bridge.api.console.page import STATIC
@@ -68,6 +69,7 @@ def application(site: Site, access: Access, hosts: frozenset[str] = LOOPBACK) ->
         redoc_url=None,
     )
     app.state.site, app.state.access, app.state.forms = site, access, Forms()
+    app.state.comparisons = Comparisons()
     app.state.changes = Changes(Counters(site.database).now)
     problems.install(app, errors.answer)
     app.add_exception_handler(Unknown, login.asked)

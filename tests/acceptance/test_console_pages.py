@@ -92,6 +92,13 @@ def test_the_past(api: Api) -> None:
     assert rest.count('class="stretch"') == len(GONE) + len(STAY) - 50
 
 
+def compared(api: Api, which: str) -> str:
+    """The page of two reports, once they are compared."""
+    path = f"/reports/difference?{which}"
+    eventually("compared", lambda: "data-again" not in page(api, path))
+    return page(api, path)
+
+
 @pytest.mark.acceptance("console: reports are made and kept, and what differs between two of them is told")
 def test_reports(api: Api, site: World) -> None:
     sent(api, "/reports")
@@ -100,7 +107,7 @@ def test_reports(api: Api, site: World) -> None:
     sent(api, "/reports")
     numbers = re.findall(r'id="report-(\d+)"', page(api, "/reports"))
     assert len(numbers) == 2
-    found = words(page(api, "/reports/difference?before=previous&after=last"))
+    found = words(compared(api, "before=previous&after=last"))
     assert f"object came group:{CLUSTER}/service/late/web" in found
     assert "object went" not in found
-    assert "nothing is otherwise" in page(api, f"/reports/difference?before={numbers[0]}&after=last")
+    assert "nothing is otherwise" in compared(api, f"before={numbers[0]}&after=last")

@@ -103,8 +103,8 @@ def test_reports_are_made_listed_and_compared(api: Api) -> None:
         assert (made.status_code, made.headers["location"]) == (303, "/reports")
     (first, *_) = re.findall(r'id="report-(\d+)"', page(api, "/reports"))
     assert f"/api/v1/reports/{first}?format=html" in page(api, "/reports")
-    same = page(api, f"/reports/difference?before={first}&after={first}")
-    assert "nothing is otherwise" in same
+    same = f"/reports/difference?before={first}&after={first}"
+    eventually("compared", lambda: "nothing is otherwise" in page(api, same))
     assert 'role="alert"' in page(api, "/reports/difference?before=999999", 404)
 
 

@@ -29,7 +29,7 @@ _CLUSTER, _DEVICE, _DIGEST = "lab", "edge", "0123456789abcdef"
 _PREFIX = "/api/v1"
 # What takes as long as there is to be done, and says so: a device is read, every audit row is computed again, a stream has no end.
 _LONG = frozenset({"/devices/{name}/plan", "/audit/{device}/verification", f"{_PREFIX}/changes"})
-_WHOLE = re.compile(r"/reports/(difference|\d)")
+_WHOLE = re.compile(rf"{_PREFIX}/reports/(difference|\d)")  # pages come at once, and say what is still being worked out
 _HOLD = """
 INSERT INTO held_plan (device, digest, steps, since, state, cluster, kind, by, reason)
 VALUES (%s, %s, %s, now(), 'held', %s, 'guard', '', '')

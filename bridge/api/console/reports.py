@@ -5,6 +5,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from bridge.api.access import Operator, Viewer
 from bridge.api.asked import Asked
+from bridge.api.comparisons import Compared
 from bridge.api.console.errors import unanswered
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
@@ -14,6 +15,8 @@ from bridge.api.problems import Missing, Wrong
 from bridge.api.routes import reports as routes
 
 router = APIRouter(include_in_schema=False)
+
+_PATIENCE = 0.1  # seconds
 
 
 @router.get("/reports")
@@ -35,20 +38,23 @@ def difference(
     request: Request,
     site: Asked,
     person: Viewer,
+    known: Compared,
     before: routes.Which = "previous",
     after: routes.Which = "last",
     place: Place = "",
 ) -> HTMLResponse:
-    """What is otherwise in one report than in another."""
+    """What is otherwise in one report than in another; whole reports take a while, and the page comes at once."""
     found, failed = None, None
     try:
-        found = routes.compared(site, person, before, after, routes.ROWS, place)
+        whole = routes.compared(site, person, known, before, after, _PATIENCE)
+        found = routes.listed(whole, routes.ROWS, place) if whole else None
     except (Wrong, Missing) as error:
         failed = unanswered(error)
     values = {
         "asked": {"before": before, "after": after},
         "found": found,
         "failed": failed,
+        "working": not found and not failed,
         "query": PageQuery({"before": before, "after": after}, place),
     }
     status = failed.status if failed else 200

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from bridge.api.access import Forbidden, Operator, Person, Role, Viewer
 from bridge.api.asked import Asked
+from bridge.api.comparisons import Compared, Comparisons
 from bridge.api.documents import Document, Json, Page, answers
 from bridge.api.paging import Limit, Place, cut, parts, place
 from bridge.api.parameters import MOST_OF_NAME, TEXT, words
@@ -22,7 +23,7 @@ from bridge.api.routes.history import clip
 from bridge.api.routes.plan import devices
 from bridge.api.site import Site
 from bridge.api.turns import LIVE, WHOLE
-from bridge.report.difference import DeviceDifference, Side, difference
+from bridge.report.difference import DeviceDifference, Difference, Side, difference
 from bridge.report.document import kept_document
 from bridge.report.kept import kept_json, kept_report
 from bridge.report.model import Origin, Report, summary_of
@@ -150,13 +151,14 @@ def new_report(site: Asked, _: Operator, asked: Annotated[NewReport, Body()]) ->
 def reports_difference(
     site: Asked,
     person: Viewer,
+    known: Compared,
     before: Which = "previous",
     after: Which = "last",
     limit: Limit = ROWS,
     page: Place = "",
 ) -> Json:
     """What is otherwise in one report than in another. `now` takes an operator."""
-    return Json(compared(site, person, before, after, limit, page))
+    return Json(listed(whole(site, person, known, before, after), limit, page))
 
 
 @router.get("/reports/{number}", responses=_written(), response_class=Response)
@@ -211,13 +213,34 @@ def written(site: Site, number: int, rendering: Rendering = Rendering.JSON) -> b
         return (csv_text(found) if rendering is Rendering.CSV else html_page(found)).encode()
 
 
+def whole(site: Site, person: Person, known: Comparisons, before: str = "previous", after: str = "last") -> Difference:
+    """All that is otherwise. Raises Missing, Wrong, Forbidden, what adapters raise, HTTPException 503."""
+    found = compared(site, person, known, before, after)
+    if found is None:
+        raise RuntimeError("whoever waits without end has an answer in the end")
+    return found
+
+
 def compared(
-    site: Site, person: Person, before: str = "previous", after: str = "last", limit: int = ROWS, page: str = ""
-) -> Differences:
-    """A page of what is otherwise. Raises Missing, Wrong, Forbidden, what adapters raise, HTTPException 503."""
-    (start,) = parts(page, int) or (0,)
+    site: Site,
+    person: Person,
+    known: Comparisons,
+    before: str = "previous",
+    after: str = "last",
+    patience: float | None = None,
+) -> Difference | None:
+    """The same; None where two kept reports are not compared within so many seconds. Ask again: it goes on meanwhile."""
+    sides = _number(site, before, "before"), _number(site, after, "after")
+    if None not in sides:
+        ours, theirs = (one or 0 for one in sides)
+        return known.of((ours, theirs), lambda: difference(_kept(site, ours), _kept(site, theirs)), patience)
     with WHOLE.one():
-        found = difference(_side(site, person, before, "before"), _side(site, person, after, "after"))
+        return difference(*(_side(site, person, one) for one in sides))
+
+
+def listed(found: Difference, limit: int = ROWS, page: str = "") -> Differences:
+    """A page of what is otherwise. Raises Wrong."""
+    (start,) = parts(page, int) or (0,)
     rows = [row for device in found.by_device for row in _rows(device)]
     shown = tuple(islice(rows, int(start), int(start) + limit))
     end = int(start) + limit
@@ -231,21 +254,30 @@ def compared(
     )
 
 
-def _side(site: Site, person: Person, word: str, parameter: str) -> Report:
+def _number(site: Site, word: str, parameter: str) -> int | None:
+    """The number of the kept report that is meant; None for `now`."""
     if word == "now":
-        if person.role < Role.OPERATOR:
-            raise Forbidden(f"to read devices takes the role operator; {person.name} has {person.role.name.lower()}")
-        with LIVE.one():
-            return site.read(())
+        return None
     if word in ("last", "previous"):
         found = ReportArchive(site.database).kept(2)
         which = 0 if word == "last" else 1
         if len(found) <= which:
             raise Missing(f"there is no {word} report: {len(found)} kept")
-        return _kept(site, found[which].number)
-    if not (word.isascii() and word.isdecimal() and 0 < int(word) <= _MOST_NUMBER):
+        return found[which].number
+    if not (word.isascii() and word.isdecimal() and 0 < int(word) < _MOST_NUMBER):
         raise Wrong(parameter, f"{word} is no number, nor last, previous or now")
-    return _kept(site, int(word))
+    if int(word) not in {one.number for one in ReportArchive(site.database).kept(1, int(word) + 1)}:
+        raise _missing(int(word))
+    return int(word)
+
+
+def _side(site: Site, person: Person, number: int | None) -> Report:
+    if number is not None:
+        return _kept(site, number)
+    if person.role < Role.OPERATOR:
+        raise Forbidden(f"to read devices takes the role operator; {person.name} has {person.role.name.lower()}")
+    with LIVE.one():
+        return site.read(())
 
 
 def _kept(site: Site, number: int) -> Report:

@@ -16,9 +16,9 @@
     return !(old instanceof HTMLSelectElement);
   };
 
-  async function again() {
+  async function again(due = false) {
     asked = true;
-    if ("still" in page().dataset) return; // a form to be filled in, or what costs much to make
+    if ("still" in page().dataset && !due) return; // a form to be filled in, or what costs much to make
     if (asking || document.hidden) return;
     asking = true;
     while (asked) {
@@ -29,9 +29,16 @@
       if (fresh) Idiomorph.morph(page(), fresh, { ignoreActiveValue: true, morphStyle: "outerHTML", callbacks: { beforeNodeMorphed: untouched } });
     }
     asking = false;
+    wait();
   }
 
-  const look = () => again().catch(() => { asking = false; tell("not live: waiting for the bridge"); });
+  // What is still being worked out says after how many milliseconds to look again.
+  function wait() {
+    const working = page().querySelector("[data-again]");
+    if (working) setTimeout(() => look(true), Number(working.dataset.again));
+  }
+
+  const look = (due) => again(due).catch(() => { asking = false; tell("not live: waiting for the bridge"); });
 
   // What moved while the page was on its way is in no stream: the first look is taken at once. A stream that was refused, not broken, is
   // not asked for again by the browser itself.
@@ -46,5 +53,6 @@
     });
   }
   listen();
+  wait();
   document.addEventListener("visibilitychange", () => { if (!document.hidden && asked) look(); });
 })();
