@@ -265,6 +265,8 @@ class Feeds:
                 self._order.append(key)
                 self.used.add(key)
         except Refusal as refusal:
+            if refusal.missing:
+                raise Drifted(self._client.device, f"not as it was read: {refusal.text}") from None
             if refusal.error != EXISTS:
                 raise Rejected(self._client.device, {str(key): refusal.text}) from None
             found = self._client.find(path, Configured)

@@ -154,7 +154,7 @@ def test_cover(site: Site) -> None:
     cut = "NamespaceEgressRule shop/no-half leaves of it a part of what stands behind one place"
     eventually("what a Deny leaves", lambda: cut in site.standing("web-provider"))
     assert "Withheld" in site.standing("web-provider")
-    assert not site.allowed(WEB, PROVIDER)
+    eventually("nothing of it is left", lambda: not site.allowed(WEB, PROVIDER))
     site.store.delete("namespaceegressrules", "shop", "no-half")
     eventually("let in again", lambda: site.allowed(WEB, PROVIDER))
 
