@@ -16,12 +16,10 @@ from bridge.api.routes.reports import Differences, KeptReport
 from bridge.api.routes.who import Who
 from bridge.report.model import Report
 from bridge.report.trace_model import Trace
-from tests.acceptance.site import CLUSTER, DEVICE, eventually
-from tests.acceptance.world import World, world
+from tests.acceptance.site import CLUSTER, DEVICE
+from tests.acceptance.world import LEFT, STAY, World, half_unseen
 from tests.api.conftest import Api, api_of
 
-LEFT = [f"10.244.1.{last}" for last in range(1, 31)]  # who goes unseen
-STAY = [f"10.244.2.{last}" for last in range(1, 31)]
 GROUP = f"group:{CLUSTER}/service/shop/web"
 TO = "192.0.2.1:443"
 
@@ -29,16 +27,7 @@ TO = "192.0.2.1:443"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A team of 60 pods, of which half are gone and nobody saw it: their removal is held."""
-    with world(tmp_path_factory.mktemp("site")) as made:
-        made.team("shop", *LEFT, *STAY)
-        made.bridge.start()
-        made.await_in_step()
-        made.bridge.stop()
-        for number in range(len(LEFT)):
-            made.delete_pod("shop", f"web-{number}")
-        made.store.compact()  # so that a list tells of it, and no watch
-        made.bridge.start()
-        eventually("the removal is held", lambda: bool(made.bridge.cli("held", codes=(0, 3))["held"]), 60)
+    with half_unseen(tmp_path_factory.mktemp("site")) as made:
         yield made
 
 

@@ -6,29 +6,18 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.site import CLUSTER, DEVICE, eventually
-from tests.acceptance.world import World, world
+from tests.acceptance.world import LEFT, STAY, World, half_unseen
 from tests.api.conftest import Api, api_of
 from tests.api.forms import sent
 from tests.api.test_console import page, words
 
-GONE = [f"10.244.1.{last}" for last in range(1, 31)]  # who goes unseen
-STAY = [f"10.244.2.{last}" for last in range(1, 31)]
 ANN = {"by": "ann", "reason": "the team moved away"}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A team of 60 pods, of which half are gone and nobody saw it: their removal is held."""
-    with world(tmp_path_factory.mktemp("site")) as made:
-        made.team("shop", *GONE, *STAY)
-        made.bridge.start()
-        made.await_in_step()
-        made.bridge.stop()
-        for number in range(len(GONE)):
-            made.delete_pod("shop", f"web-{number}")
-        made.store.compact()  # so that a list tells of it, and no watch
-        made.bridge.start()
-        eventually("the removal is held", lambda: bool(made.bridge.cli("held", codes=(0, 3))["held"]), 60)
+    with half_unseen(tmp_path_factory.mktemp("site")) as made:
         yield made
 
 
@@ -43,20 +32,20 @@ def test_what_is_held_is_looked_at_and_released(api: Api, site: World) -> None:
     (where,) = set(re.findall(rf'href="(/held/{DEVICE}/[0-9a-f]+)"', page(api, "/held")))
     told = words(page(api, where))
     assert "waits for a decision" in told
-    assert f"1 step, {len(GONE)} members" in told
+    assert f"1 step, {len(LEFT)} members" in told
     assert "10.244.1.1 shop/web-0" in told
-    assert f"All {len(GONE)} members" in told
+    assert f"All {len(LEFT)} members" in told
     whole = page(api, f"{where}/members")
-    assert all(f">{address}</a>" in whole for address in GONE)
+    assert all(f">{address}</a>" in whole for address in LEFT)
     asked = page(api, f"{where}/release")
     assert "data-still" in asked
-    assert all(site.allowed(address, "192.0.2.1") for address in GONE), "to look changes nothing"
+    assert all(site.allowed(address, "192.0.2.1") for address in LEFT), "to look changes nothing"
 
     refused = sent(api, f"{where}/release", by="ann", reason=" ")
     assert (refused.status_code, 'value="ann"' in refused.text) == (422, True)
     released = sent(api, f"{where}/release", **ANN)
     assert (released.status_code, released.headers["location"]) == (303, where)
-    eventually("it is done", lambda: not any(site.allowed(address, "192.0.2.1") for address in GONE))
+    eventually("it is done", lambda: not any(site.allowed(address, "192.0.2.1") for address in LEFT))
     assert all(site.allowed(address, "192.0.2.1") for address in STAY)
     eventually("it is told", lambda: "Release by ann: the team moved away. Done" in words(page(api, where)))
     assert f"{where}/release" not in page(api, where)
@@ -80,16 +69,16 @@ def test_a_trace(api: Api, site: World) -> None:
 
 @pytest.mark.acceptance("console: who held an address, and what became of a group, along a line of time")
 def test_the_past(api: Api) -> None:
-    gone = page(api, f"/who?address={GONE[0]}")
+    gone = page(api, f"/who?address={LEFT[0]}")
     assert "nobody" in words(gone)
     assert "Before: shop/web-0" in words(gone)
     assert 'class="unsure"' in gone, "nobody watched when it went"
     members = page(api, f"/history?subject=group:{CLUSTER}/service/shop/web")
-    assert words(members).count("found gone") == len(GONE)
+    assert words(members).count("found gone") == len(LEFT)
     assert members.count('class="stretch"') == 50, "a page of them"
     (following,) = re.findall(r'rel="next" href="([^"]+)"', members)
     rest = page(api, f"/history{following.replace('&amp;', '&')}")
-    assert rest.count('class="stretch"') == len(GONE) + len(STAY) - 50
+    assert rest.count('class="stretch"') == len(LEFT) + len(STAY) - 50
 
 
 def compared(api: Api, which: str) -> str:

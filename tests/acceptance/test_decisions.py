@@ -10,28 +10,17 @@ import pytest
 
 from tests.acceptance.documented import Document
 from tests.acceptance.site import DEVICE, eventually, stays
-from tests.acceptance.world import World, run, world
+from tests.acceptance.world import LEFT, STAY, World, half_unseen, run
 
 OPERATIONS = Document(Path(__file__).parents[2] / "docs/operations.md")
 ANN = {"NAME": "ann", "TEXT": "the node is gone"}
 WHO = ("--by", "ann", "--reason", "the node is gone")
-LEFT = [f"10.244.1.{last}" for last in range(1, 31)]  # who goes unseen
-STAY = [f"10.244.2.{last}" for last in range(1, 31)]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A team of 60 pods, of which half are gone and nobody saw it: their removal is held until the test that releases it."""
-    with world(tmp_path_factory.mktemp("site")) as made:
-        made.team("shop", *LEFT, *STAY)
-        made.bridge.start()
-        made.await_in_step()
-        made.bridge.stop()
-        for number in range(len(LEFT)):
-            made.delete_pod("shop", f"web-{number}")
-        made.store.compact()  # so that a list tells of it, and no watch
-        made.bridge.start()
-        eventually("the removal is held", lambda: bool(_held(made)))
+    with half_unseen(tmp_path_factory.mktemp("site")) as made:
         yield made
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bridge.lab.apiserver import ApiServer, LabCluster
 from bridge.lab.devices.bigip import Bigip
-from tests.acceptance.site import CLUSTER, LISTS, OWNER, Bridge, ClusterEntry, bigip, members
+from tests.acceptance.site import CLUSTER, LISTS, OWNER, Bridge, ClusterEntry, bigip, eventually, members
 
 API = "fusionbridge.io/v1alpha1"
 GOVERNED = {"fusionbridge.io/egress": "governed"}
@@ -169,6 +169,31 @@ def world(folder: Path, *, tls: bool = True, **more: Any) -> Iterator[World]:  #
         entry = ClusterEntry(CLUSTER, made.api.kubeconfig)
         with Bridge(folder, {"edge": device}, [entry], **more) as bridge:
             yield World(made.name, made.store, made.api, device, bridge)
+
+
+LEFT = [f"10.244.1.{last}" for last in range(1, 31)]  # who goes unseen
+STAY = [f"10.244.2.{last}" for last in range(1, 31)]
+
+
+@contextlib.contextmanager
+def half_unseen(folder: Path) -> Iterator[World]:
+    """A team `shop` of 60 pods, of which half are gone and nobody saw it: their removal is held."""
+    with world(folder) as made:
+        made.team("shop", *LEFT, *STAY)
+        made.bridge.start()
+        made.await_in_step()
+        made.bridge.stop()
+        for number in range(len(LEFT)):
+            made.delete_pod("shop", f"web-{number}")
+        made.store.compact()  # so that a list tells of it, and no watch
+        made.bridge.start()
+
+        def held() -> bool:
+            lists = made.bridge.cli("held", codes=(0, 3))["held"]
+            return any(one["state"] == "held" for one in lists)
+
+        eventually("the removal is held", held, 60)
+        yield made
 
 
 def allowed(device: Bigip, source: str, destination: str, port: int = 443, **more: Any) -> bool:  # noqa: ANN401
