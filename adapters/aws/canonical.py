@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from adapters.aws.scope import FAMILIES, Scope, family
 from bridge.model.addresses import canonical_member, networks
-from bridge.model.canonical import check_line, check_number, check_ports, expressed, in_order, lines
+from bridge.model.canonical import NO_SCHEDULES, check_line, check_number, check_ports, expressed, in_order, lines
 from bridge.model.intent import (
     Attachment,
     DeviceObject,
@@ -15,6 +15,7 @@ from bridge.model.intent import (
     Ports,
     RuleEntry,
     RuleList,
+    Schedule,
     Shard,
 )
 from bridge.model.policy import Action, PortRange
@@ -42,6 +43,8 @@ def canonical(value: DeviceObject, scope: Scope) -> DeviceObject:
             return replace(value, members=_members(value.members, scope))
         case Ports():
             return replace(value, ports=_ports(value.ports))
+        case Schedule():
+            raise ValueError(NO_SCHEDULES)
         case RuleList():
             entries = lines(value.entries, _entry)
             return replace(value, entries=tuple(sorted(entries, key=lambda entry: entry.name)))

@@ -7,7 +7,7 @@ from adapters.bigip.names import entry_name, key_problem
 from adapters.bigip.scope import Scope
 from adapters.bigip.translate import PLACEHOLDER, ports_key_order
 from bridge.model.addresses import canonical_member
-from bridge.model.canonical import check_line, check_ports, expressed, in_order, lines
+from bridge.model.canonical import NO_SCHEDULES, check_line, check_ports, expressed, in_order, lines
 from bridge.model.intent import (
     Attachment,
     DeviceObject,
@@ -18,6 +18,7 @@ from bridge.model.intent import (
     Ports,
     RuleEntry,
     RuleList,
+    Schedule,
     Shard,
 )
 from bridge.model.policy import PortRange, Protocol
@@ -57,6 +58,8 @@ def _canonical(value: DeviceObject, fqdn: bool) -> DeviceObject:
             return replace(value, members=_members(value.members))
         case Ports():
             return replace(value, ports=_ports(value))
+        case Schedule():
+            raise ValueError(NO_SCHEDULES)
         case RuleList():
             return replace(value, entries=lines(value.entries, _entry))
         case Policy():

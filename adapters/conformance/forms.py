@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from adapters.conformance.bench import Bench, needs
-from adapters.conformance.site import BANK, CART, HTTPS, SOURCES, WEB, Site, line, objects
+from adapters.conformance.site import BANK, CART, HTTPS, LATE, LATER, SOURCES, WEB, Site, line, objects
 from bridge.errors import Unsupported
 from bridge.model.identity import Kind
-from bridge.model.intent import DeviceObject, Group, Intent, Ports, RuleList
+from bridge.model.intent import DeviceObject, Group, Intent, Ports, RuleEntry, RuleList, Schedule
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 from bridge.policy.evaluate import Packet, Verdict
 
@@ -59,6 +59,30 @@ class Forms(Bench):
         assert [number for number in (4, 47, 89) if self._passes(Protocol.OTHER, number=number)] == [47]
         assert not self._passes(Protocol.TCP, port=47)
 
+    @needs("schedules")
+    def test_a_line_ends_by_itself_and_no_other_does(self) -> None:
+        """To the second: what is over lets nothing through, though nobody comes to take it away."""
+        lines = [_until(LATE, "pay"), line("look", WEB, protocol=Protocol.TCP)]
+        site = self.terms.shop(*SOURCES[:2], lines=lines, more=[LATE])
+        self.reconcile(self.adapter, site)
+        self.check_holds(self.adapter, site)
+        packets = [Packet(source, "198.51.100.1", Protocol.TCP, 443) for source in SOURCES]
+        end = LATE.until.timestamp()
+        passing = {at: [self._verdict(packet, end + at) for packet in packets] for at in (-86_400, -1, 0, 86_400)}
+        both, one = [Verdict.ALLOW] * 3, [Verdict.UNMATCHED] * 2 + [Verdict.ALLOW]
+        assert passing == {-86_400: both, -1: both, 0: one, 86_400: one}
+
+    @needs("schedules")
+    def test_an_end_is_put_off_brought_forward_and_taken_away(self) -> None:
+        packet = Packet(SOURCES[0], "198.51.100.1", Protocol.TCP, 443)
+        for ends in (LATE, LATER, LATE, None, LATER):
+            self.reconcile(self.adapter, self._ending(ends))
+            self.check_holds(self.adapter, self._ending(ends))
+            assert self.planned(self.adapter, self._ending(ends)).empty
+            moments = [LATE.until.timestamp(), LATER.until.timestamp()]
+            passes = [self._verdict(packet, at) is Verdict.ALLOW for at in moments]
+            assert passes == [ends is not LATE, ends is None]
+
     def test_order_and_repetition_say_nothing(self) -> None:
         site = self.terms.shop(*SOURCES)
         expected = self.built(site)
@@ -70,12 +94,15 @@ class Forms(Bench):
         self.reconcile(self.adapter, self.terms.shop(*SOURCES, lines=[two]))
         assert self.planned(self.adapter, self.terms.shop(*SOURCES, lines=[swapped])).empty
 
-    @pytest.mark.parametrize("what", ["deny", "reject", "log", "fqdn", "ipv6", "icmp_types", "protocols", "bandwidth"])
+    @pytest.mark.parametrize(
+        "what", ["deny", "reject", "log", "fqdn", "ipv6", "icmp_types", "protocols", "bandwidth", "schedules"]
+    )
     def test_what_is_declared_is_taken_and_what_is_not_is_named(self, what: str) -> None:
         """A device without Reject may drop instead, one without logs may be silent; else what it lacks is Unsupported."""
         plain, changed = self.terms.shop(SOURCES[0]), self._asking_for(what)
         site = plain | objects(changed)
         if self.declares(what):
+            site |= objects(LATE) if what == "schedules" else {}
             self.reconcile(self.adapter, site)
             self.check_holds(self.adapter, site)
             assert self.wanted(self.adapter, site) != self.wanted(self.adapter, plain)
@@ -130,6 +157,7 @@ class Forms(Bench):
             "reject": replace(rules, entries=(replace(entry, action=Action.REJECT),)),
             "log": replace(rules, entries=(replace(entry, log=True),)),
             "bandwidth": replace(rules, entries=(replace(entry, bandwidth=(*self.terms.can.bandwidth, "nobody")[0]),)),
+            "schedules": replace(rules, entries=(replace(entry, schedule=LATE.key),)),
             "icmp_types": replace(rules, entries=(_ECHO,)),
             "protocols": replace(rules, entries=(_GRE,)),
             "fqdn": Group(BANK, frozenset({"198.51.100.0/24"}), frozenset({_NAME})),
@@ -137,9 +165,17 @@ class Forms(Bench):
         }
         return asked[what]
 
+    def _ending(self, schedule: Schedule | None) -> Site:
+        lines = [_until(schedule, "pay") if schedule else line("pay", protocol=Protocol.TCP)]
+        return self.terms.shop(SOURCES[0], lines=lines, more=[schedule] if schedule else [])
+
     def _passes(self, protocol: Protocol, port: int = 0, icmp: IcmpType | None = None, number: int = 0) -> bool:
         packet = Packet(SOURCES[0], "198.51.100.1", protocol, port, icmp, number)
         return self._verdict(packet) is Verdict.ALLOW
 
-    def _verdict(self, packet: Packet) -> Verdict:
-        return self.device.moments()[-1].verdict(packet)
+    def _verdict(self, packet: Packet, at: float | None = None) -> Verdict:
+        return self.device.moments()[-1].verdict(packet, at)
+
+
+def _until(schedule: Schedule, name: str) -> RuleEntry:
+    return line(name, protocol=Protocol.TCP, schedule=schedule.key)

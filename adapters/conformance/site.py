@@ -1,15 +1,17 @@
 """The small sites that the suite builds on a device: written for what its adapter says that it can, and random ones."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import product
 
 from hypothesis import strategies as st
 
 from bridge.model.capabilities import Capabilities, Form
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList
+from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Schedule
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol
+from bridge.model.schedules import schedule_after
 from bridge.policy.evaluate import Packet
 from bridge.policy.shard import spread
 
@@ -32,6 +34,9 @@ PACKETS = tuple(
     )
 )
 """Enough to tell apart whatever `dense` builds."""
+
+LATE, LATER = (schedule_after("prod", datetime(2036, 5, day, 10, 30, tzinfo=UTC)) for day in (4, 25))
+"""Ends that no run of the suite comes to, and that the clocks of 32 bits still know."""
 
 _TIERS = (Scope.CLUSTER, Scope.NAMESPACE, Scope.SERVICE)
 
@@ -91,6 +96,11 @@ class Terms:
             **objects(*more),
         }
 
+    def schedules(self, action: Action) -> st.SearchStrategy[ObjectKey | None]:
+        """What may end a line of this action by itself, or nothing."""
+        ends = [LATE.key, LATER.key] if self.can.schedules and action is Action.ALLOW else []
+        return st.sampled_from([None, *ends])
+
     # ---- random ones
 
     def dense(self) -> st.SearchStrategy[Site]:
@@ -111,9 +121,10 @@ def line(
     protocol: Protocol = Protocol.ANY,
     ports: ObjectKey | None = None,
     log: bool = False,
+    schedule: ObjectKey | None = None,
 ) -> RuleEntry:
     """One line."""
-    return RuleEntry(name, action, (source,), (to,), protocol, ports, log)
+    return RuleEntry(name, action, (source,), (to,), protocol, ports, log, schedule=schedule)
 
 
 _PORTED = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
@@ -136,9 +147,16 @@ def _dense(draw: st.DrawFn, terms: Terms) -> Site:
             source, to = draw(sides)
             action = draw(st.sampled_from(terms.actions))
             protocol, named = draw(st.sampled_from([(Protocol.ANY, None), (Protocol.TCP, HTTPS), (Protocol.UDP, None)]))
-            entries.append(line(name, source, action, to, protocol=protocol, ports=named))
+            end = draw(terms.schedules(action))
+            entries.append(line(name, source, action, to, protocol=protocol, ports=named, schedule=end))
         lists.append(RuleList(terms.list_key(tier), tuple(entries)))
-    return {**objects(*groups, ports), **terms.policies(*lists)}
+    return {**objects(*groups, ports, *_named(lists)), **terms.policies(*lists)}
+
+
+def _named(lists: Iterable[RuleList]) -> list[Schedule]:
+    """The schedules that these lines name."""
+    refs = {entry.schedule for one in lists for entry in one.entries}
+    return [one for one in (LATE, LATER) if one.key in refs]
 
 
 _LONG = "a" * 200
@@ -183,7 +201,9 @@ def _entries(draw: st.DrawFn, terms: Terms, groups: list[ObjectKey], ports: list
         named = draw(st.sampled_from([None, *ports])) if protocol in _PORTED else None
         log = terms.can.log and draw(st.booleans())
         action = draw(st.sampled_from(terms.actions))
-        made.append(RuleEntry(name, action, draw(sides), draw(sides), protocol, named, log, icmp=icmp, number=number))
+        end = draw(terms.schedules(action))
+        entry = RuleEntry(name, action, draw(sides), draw(sides), protocol, named, log, icmp=icmp, number=number)
+        made.append(replace(entry, schedule=end))
     return tuple(made)
 
 
@@ -198,4 +218,4 @@ def _rich(draw: st.DrawFn, terms: Terms) -> Site:
     keys = [terms.list_key(tier, cluster) for tier in terms.tiers for cluster in ("prod", "test")]
     chosen = draw(st.lists(st.sampled_from(keys), unique=True))
     lists = [RuleList(key, draw(_entries(terms, groups, ports))) for key in chosen]
-    return {**objects(*values), **terms.policies(*lists)}
+    return {**objects(*values, *_named(lists)), **terms.policies(*lists)}

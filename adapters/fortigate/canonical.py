@@ -7,7 +7,7 @@ from adapters.fortigate.groups import ODD
 from adapters.fortigate.names import COMMENT_LENGTH, Names, line_name
 from adapters.fortigate.scope import Scope
 from bridge.model.addresses import canonical_member
-from bridge.model.canonical import check_line, check_number, check_ports, expressed, in_order, lines
+from bridge.model.canonical import NO_SCHEDULES, check_line, check_number, check_ports, expressed, in_order, lines
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.identity import Scope as KeyScope
 from bridge.model.intent import (
@@ -20,6 +20,7 @@ from bridge.model.intent import (
     Ports,
     RuleEntry,
     RuleList,
+    Schedule,
     Shard,
 )
 from bridge.model.policy import Action, PortRange
@@ -57,6 +58,8 @@ def _canonical(value: DeviceObject, scope: Scope, names: Names) -> DeviceObject:
             return replace(value, members=_members(value.members, scope))
         case Ports():
             return replace(value, ports=_ports(value))
+        case Schedule():
+            raise ValueError(NO_SCHEDULES)
         case RuleList():
             return replace(value, entries=lines(value.entries, _entry))
         case Policy():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from adapters.nftables import members
 from adapters.nftables.names import ODD, key_problem, line_name
-from bridge.model.canonical import check_line, check_number, check_ports, expressed, in_order, lines
+from bridge.model.canonical import NO_SCHEDULES, check_line, check_number, check_ports, expressed, in_order, lines
 from bridge.model.capabilities import Form
 from bridge.model.intent import (
     Attachment,
@@ -16,6 +16,7 @@ from bridge.model.intent import (
     Ports,
     RuleEntry,
     RuleList,
+    Schedule,
     Shard,
     whole,
 )
@@ -60,6 +61,8 @@ def canonical(value: DeviceObject) -> DeviceObject:
             raise ValueError("this device takes members one by one; groups have no parts here")
         case Ports():
             return replace(value, ports=_ports(value))
+        case Schedule():
+            raise ValueError(NO_SCHEDULES)
         case RuleList():
             return replace(value, entries=lines(value.entries, _entry))
         case Policy():

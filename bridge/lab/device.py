@@ -133,8 +133,11 @@ class Trouble(StrEnum):
 class Moment(Protocol):
     """A device as it stood after one of its changes."""
 
-    def verdict(self, packet: Packet) -> Verdict:
-        """What it does with the packet, read from what the device enforces and by nothing of the adapter's."""
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:
+        """What it does with the packet, read from what the device enforces and by nothing of the adapter's.
+
+        `at`: at another time than that of its change, in seconds since 1970; for devices that know schedules.
+        """
         ...
 
     def dangling(self) -> Sequence[str]:

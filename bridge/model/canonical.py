@@ -9,7 +9,7 @@ from dataclasses import replace
 from bridge.errors import Unsupported
 from bridge.model.identity import ObjectKey
 from bridge.model.intent import DeviceObject, Intent, RuleEntry
-from bridge.model.policy import NUMBERS, WITH_PORTS, WITH_TYPES, PortRange, Protocol
+from bridge.model.policy import NUMBERS, WITH_PORTS, WITH_TYPES, Action, PortRange, Protocol
 
 
 def expressed(intent: Intent, express: Callable[[DeviceObject], DeviceObject | None]) -> dict[ObjectKey, DeviceObject]:
@@ -47,8 +47,17 @@ def lines(entries: Iterable[RuleEntry], line: Callable[[RuleEntry], RuleEntry]) 
     return made
 
 
-def check_line(entry: RuleEntry) -> None:
-    """ValueError where a line would match any, or has ports or types that its protocol has not."""
+NO_SCHEDULES = "the device ends no line by itself"
+
+
+def check_line(entry: RuleEntry, *, schedules: bool = False) -> None:
+    """ValueError where a line would match any, or has ports or types that its protocol has not, or a schedule that is not for it."""
+    if entry.schedule and not schedules:
+        raise ValueError(f"line {entry.name}: {NO_SCHEDULES}")
+    if entry.schedule and entry.action is not Action.ALLOW:
+        raise ValueError(
+            f"line {entry.name}: without a {entry.action} more would be let through; it does not end by itself"
+        )
     if not entry.sources or not entry.destinations:
         raise ValueError(f"line {entry.name}: without a source or a destination it would match any")
     if entry.ports and entry.protocol not in WITH_PORTS:

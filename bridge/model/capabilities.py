@@ -35,6 +35,7 @@ class Capabilities:
     dry_run: bool = False
     member_deltas: bool = False
     close_flows: bool = False
+    schedules: bool = False  # ends a line by itself at a stated moment
     compiles_later: bool = False  # stored and active are apart
 
 

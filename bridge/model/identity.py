@@ -10,6 +10,7 @@ class Kind(StrEnum):
     GROUP = "group"
     SHARD = "shard"
     PORTS = "ports"
+    SCHEDULE = "schedule"
     RULE_LIST = "rules"
     POLICY = "policy"
     ATTACHMENT = "attachment"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol, Tier
@@ -51,12 +52,28 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """The moment from which on the device itself takes lines that name it for not there: a whole minute, in UTC.
+
+    It is a net below the bridge, which ends what is over to the second: it closes a permission that nobody is there to take away.
+    """
+
+    key: ObjectKey
+    until: datetime
+
+    def references(self) -> Iterator[ObjectKey]:
+        """Nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
 class RuleEntry:
     """One line of a rule list. Sources and destinations are groups, each at least one: an empty list would match any.
 
     `name` is unique in its list and readable. `icmp` is of ICMP and ICMPv6 only, none for every type; `number` tells which protocol OTHER
     is. A device whose capabilities say that it knows neither is never given them. A `withheld` Allow must be neither added nor widened
     (SEMANTICS 4): delivery settles what that means on a device, and no adapter ever sees one. `bandwidth` names a limit of the rate.
+    Only an Allow has a `schedule`, and only on devices whose capabilities say so.
     """
 
     name: str
@@ -70,6 +87,7 @@ class RuleEntry:
     icmp: tuple[IcmpType, ...] = ()
     number: int = 0
     bandwidth: str = ""
+    schedule: ObjectKey | None = None
 
     @property
     def traffic(self) -> str:
@@ -78,11 +96,13 @@ class RuleEntry:
         return f"{self.protocol} {more}" if more else str(self.protocol)
 
     def references(self) -> Iterator[ObjectKey]:
-        """The groups and ports that this line names."""
+        """The groups, ports and schedule that this line names."""
         yield from self.sources
         yield from self.destinations
         if self.ports:
             yield self.ports
+        if self.schedule:
+            yield self.schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +141,7 @@ class Attachment:
         yield self.policy
 
 
-DeviceObject = Group | Shard | Ports | RuleList | Policy | Attachment
+DeviceObject = Group | Shard | Ports | Schedule | RuleList | Policy | Attachment
 Objects = Mapping[ObjectKey, DeviceObject]
 
 
@@ -208,4 +228,4 @@ class ReadScope:
 EVERYTHING = ReadScope()
 
 # Objects that others refer to come first; read backwards it is the order in which they can go.
-CREATION_ORDER = (Kind.SHARD, Kind.PORTS, Kind.GROUP, Kind.RULE_LIST, Kind.POLICY, Kind.ATTACHMENT)
+CREATION_ORDER = (Kind.SHARD, Kind.PORTS, Kind.SCHEDULE, Kind.GROUP, Kind.RULE_LIST, Kind.POLICY, Kind.ATTACHMENT)

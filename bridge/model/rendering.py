@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 
-from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
+from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Schedule, Shard
+from bridge.model.schedules import moment
 
 _DIGITS = 16  # of a digest
 _LARGE = (Group, Shard, RuleList)
@@ -24,6 +25,8 @@ def _content(value: DeviceObject) -> Iterable[str]:
             return sorted(value.members)
         case Ports():
             return [str(port) for port in value.ports]
+        case Schedule():
+            return [f"until={moment(value.until)}"]
         case RuleList():
             return [entry_line(entry) for entry in value.entries]
         case Policy():
@@ -57,7 +60,10 @@ def entry_line(entry: RuleEntry) -> str:
     destinations = "+".join(str(key) for key in entry.destinations)
     withheld = " withheld" if entry.withheld else ""
     limit = f" bandwidth={entry.bandwidth}" if entry.bandwidth else ""
-    return f"{entry.name} {entry.action} {sources} to {destinations} {entry.traffic}{ports}{log}{limit}{withheld}"
+    until = f" {entry.schedule}" if entry.schedule else ""
+    return (
+        f"{entry.name} {entry.action} {sources} to {destinations} {entry.traffic}{ports}{log}{limit}{until}{withheld}"
+    )
 
 
 def digest_of(value: DeviceObject | None) -> str:

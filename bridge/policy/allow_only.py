@@ -76,7 +76,9 @@ class _AllowOnly:
         try:
             holes = [part for one in above for part in self._stopped(one)]
             parts = parts_less(self._ground.regions(rule), holes, self._lists.cap(rule), ordered=False)
-            made = tuple(pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld))
+            made = tuple(
+                pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld, end=self._lists.end(rule))
+            )
             self._lists.add_pieces(rule, made, above)
         except Inexpressible as why:
             self._refuse(rule, f"what takes precedence is taken out of it here: {why}")

@@ -5,6 +5,7 @@ workloads on the way there, so that each part is compiled by itself, as the form
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from bridge.model.capabilities import Form
 from bridge.model.identity import Kind, ObjectKey, Scope
@@ -22,6 +23,7 @@ from bridge.policy.named import add_named_groups
 from bridge.policy.names import resolved
 from bridge.policy.remainder import EVERYONE, EXEMPT, GOVERNED, KNOWN
 from bridge.policy.tiered import compile_tiered
+from bridge.policy.validity import ends
 from bridge.policy.views import seen
 
 __all__ = [
@@ -49,6 +51,7 @@ _COMPILERS: Mapping[Form, Compiler] = {
 
 def compile_policy(policy: ClusterPolicy, target: Target, memory: Memory | None = None) -> Compiled:
     """What `policy` asks of the device. A memory makes it quick where little has changed, and no different."""
+    policy = replace(policy, ends=ends(policy.rules, policy.at)) if target.capabilities.schedules else policy
     taken = resolved(within_means(policy, target), target)
     result = seen(taken.policy, taken.target, _COMPILERS[target.capabilities.form], memory or Memory())
     taken.tell(result)

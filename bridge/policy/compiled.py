@@ -28,7 +28,8 @@ class ClusterPolicy:
     resolved, a name that it does not hold being unknown yet; None where the bridge resolves nothing. `shared` tells of groups as a device
     sees them, not as Pod, who else stands behind their addresses, in words: "" where nobody does; a group that it does not hold has not
     been counted yet. `barred` are rules that are not in force for a reason found elsewhere, `partial` those of which only a part is;
-    `outside` is every destination that there is, `meant` the external services with names that nobody resolved yet, which may be anywhere.
+    `ends` tells of rules when they will be over, where the device is to know it; `outside` is every destination that there is, `meant` the
+    external services with names that nobody resolved yet, which may be anywhere.
     """
 
     cluster: str
@@ -43,6 +44,7 @@ class ClusterPolicy:
     shared: Mapping[ObjectKey, str] = field(default_factory=dict)
     barred: Mapping[Ref, Remark] = field(default_factory=dict)
     partial: Mapping[Ref, Remark] = field(default_factory=dict)
+    ends: Mapping[Ref, datetime] = field(default_factory=dict)
     outside: tuple[str, ...] | None = None  # None: all that is not internal
     meant: Mapping[Ref, ExternalService] | None = None  # None: as in `externals`
 

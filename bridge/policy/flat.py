@@ -131,7 +131,7 @@ class _Flat:
         """A rule without what goes on unmatched because of the Passes before it."""
         holes = [part for one in self._skipped_by.get(rule.ref, ()) for part in self._parts(one)[1]]
         parts = parts_less(self._ground.regions(rule), holes, self._lists.cap(rule), ordered=True)
-        return pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld)
+        return pieces(rule, parts, holes, withheld=rule.ref in self._lists.withheld, end=self._lists.end(rule))
 
     def _expanded(self, one: Rule) -> Iterator[Piece]:
         """What a Pass becomes: the lower tiers and the default, as far as they meet it and something of it is left to decide."""
@@ -162,7 +162,9 @@ class _Flat:
                         name = f"{one.ref.label}_{_whose(rule)}_{piece.name}"
                         services = tuple(dict.fromkeys((*piece.services[:1], ref, *piece.services)))
                         log = one.log or piece.log
-                        yield from Piece(piece.rule, name, both, services, piece.withheld, log).by_line()
+                        ends = [end for end in (self._lists.end(one), piece.end) if end]
+                        end = min(ends, default=None)  # a Pass that is over lets nothing be decided in its place
+                        yield from Piece(piece.rule, name, both, services, piece.withheld, log, end).by_line()
         for ref, region in decided:
             yield from Piece(None, f"{one.ref.label}_default-deny", region, (ref,), log=True).by_line()
 
@@ -173,8 +175,10 @@ class _Flat:
             if self._place[rule.ref] > self._place[one.ref]:
                 break
             if rule.action is Action.PASS:
+                if self._lists.end(rule):
+                    continue
                 holes = [region for _, region in self._parts(rule)[0]] if rule.ref in self._skipped else []
-            elif rule.ref in self._lists.withheld or self._ground.named(rule):
+            elif rule.ref in self._lists.withheld or self._ground.named(rule) or self._lists.end(rule):
                 holes = []
             else:
                 holes = [piece.region for piece in self._pieces_of(rule)]
@@ -200,11 +204,11 @@ def _default(target: Target) -> Region | None:
 
 
 def _alive(found: Iterable[Piece], left: list[Region]) -> Iterator[Piece]:
-    """Those that decide something of what is left when their turn comes; what is withheld may not be there, and decides nothing."""
+    """Those that decide something of what is left when their turn comes; what is withheld, or ends, may not be there."""
     for piece in found:
         if any(part.both(piece.region) for part in left):
             yield piece
-            if not piece.withheld:
+            if not piece.withheld and piece.end is None:
                 left = _less(left, piece.region)
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
 from bridge.model import addresses
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import Group, Ports, RuleEntry
-from bridge.model.policy import AddressSource, ExternalService, Ref, Rule, Source, SourceKind, Traffic
+from bridge.model.policy import Action, AddressSource, ExternalService, Ref, Rule, Source, SourceKind, Traffic
+from bridge.model.schedules import schedule_after
 from bridge.model.tiers import SCOPES
 from bridge.policy.compiled import ClusterPolicy, Compiled, Remark
 from bridge.policy.memory import Memory
@@ -89,8 +91,20 @@ def add_lines(
 ) -> list[Lines]:
     """The lines of these rules, in order; `result` gets what they name."""
     found = _add_destinations(rules, policy, result, memory)
-    given = ((rule, policy.cluster, tuple(map(found.get, rule.destinations)), rule.ref in withheld) for rule in rules)
+    given = (
+        (
+            rule,
+            policy.cluster,
+            tuple(map(found.get, rule.destinations)),
+            rule.ref in withheld,
+            policy.ends.get(rule.ref),
+        )
+        for rule in rules
+    )
     made = memory.each("lines", given, _lines)
+    for one in made:
+        if one.entries and one.rule.ref in policy.ends:
+            add_schedule(policy.cluster, one.rule.action, policy.ends[one.rule.ref], result)
     result.groups.update(pair for one in made for pair in one.group)
     result.placed.update((one.rule.ref, one.placed) for one in made if one.placed)
     for one in made:
@@ -154,11 +168,23 @@ def _destination(service: ExternalService, cluster: str, internal: tuple[str, ..
     return Destination(service, objects, keys, frozenset(each.key for each in objects))
 
 
-def _lines(rule: Rule, cluster: str, destinations: tuple[Destination | None, ...], withheld: bool) -> Lines:
+def add_schedule(cluster: str, action: Action, end: datetime | None, result: Compiled) -> ObjectKey | None:
+    """What has a device end a line of this action by itself. Only an Allow: without a Deny in its place more would be let through."""
+    if end is None or action is not Action.ALLOW:
+        return None
+    schedule = schedule_after(cluster, end)
+    result.objects[schedule.key] = schedule
+    return schedule.key
+
+
+def _lines(
+    rule: Rule, cluster: str, destinations: tuple[Destination | None, ...], withheld: bool, end: datetime | None
+) -> Lines:
     source = source_key(cluster, rule)
+    schedule = add_schedule(cluster, rule.action, end, Compiled())
     key = list_key(cluster, rule)
     made = tuple(
-        _entry(rule, source, one, number, withheld)
+        replace(_entry(rule, source, one, number, withheld), schedule=schedule)
         for one in destinations
         if one is not None and one.objects
         for number in range(len(one.ports))

@@ -197,6 +197,7 @@ class _Around:
     meant: tuple[ExternalService, ...] | None
     barred: tuple[tuple[Ref, Remark], ...]
     partial: tuple[tuple[Ref, Remark], ...]
+    ends: tuple[tuple[Ref, datetime], ...]
 
     def policy(self, rules: Rules) -> ClusterPolicy:
         """The policy of that part alone."""
@@ -208,6 +209,7 @@ class _Around:
             at=self.at,
             barred=dict(self.barred),
             partial=dict(self.partial),
+            ends=dict(self.ends),
             outside=self.outside,
             meant=None if self.meant is None else {one.ref: one for one in self.meant},
         )
@@ -226,6 +228,7 @@ def _around(policy: ClusterPolicy, parts: Iterable[Rules], memory: Memory) -> It
                 None if policy.meant is None else _found(policy.meant, refs),
                 _about(policy.barred, rules),
                 _about(policy.partial, rules),
+                _about(policy.ends, rules),
             ),
         )
 
@@ -240,8 +243,8 @@ def _found(services: Mapping[Ref, ExternalService], refs: Iterable[Ref]) -> tupl
     return tuple(filter(None, map(services.get, refs)))
 
 
-def _about(remarks: Mapping[Ref, Remark], rules: Rules) -> tuple[tuple[Ref, Remark], ...]:
-    return tuple((rule.ref, remarks[rule.ref]) for rule in rules if rule.ref in remarks) if remarks else ()
+def _about(told: Mapping[Ref, T], rules: Rules) -> tuple[tuple[Ref, T], ...]:
+    return tuple((rule.ref, told[rule.ref]) for rule in rules if rule.ref in told) if told else ()
 
 
 def _add(result: Compiled, part: Compiled) -> None:

@@ -7,6 +7,7 @@ them: they never change.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 
 from bridge.model.identity import Kind, ObjectKey, Scope
@@ -14,7 +15,7 @@ from bridge.model.intent import Group, Ports, RuleEntry
 from bridge.model.policy import Action, ExternalService, Ref, Rule, Source, SourceKind, Traffic
 from bridge.policy.compiled import Compiled
 from bridge.policy.ground import Ground
-from bridge.policy.lines import external_group, ports_of, source_key
+from bridge.policy.lines import add_schedule, external_group, ports_of, source_key
 from bridge.policy.region import Region, common, less, what
 from bridge.policy.remainder import EVERYONE, builtin
 from bridge.policy.who import Who, everyone
@@ -42,6 +43,7 @@ class Piece:
     services: tuple[Ref, ...]
     withheld: bool = False
     log: bool = False
+    end: datetime | None = None  # when the device is to end it by itself
 
     @property
     def action(self) -> Action:
@@ -90,8 +92,9 @@ class Writing:
             name = f"{piece.name}_{traffic.protocol.lower()}{traffic.number or ''}"
             limit = origin.limit(traffic.protocol) if origin else ""
             sides, more = ((source,), (destination,)), (traffic.icmp, traffic.number)
+            schedule = add_schedule(self._cluster, piece.action, piece.end, self._result)
             yield RuleEntry(
-                name, piece.action, *sides, traffic.protocol, ports, piece.log, piece.withheld, *more, limit
+                name, piece.action, *sides, traffic.protocol, ports, piece.log, piece.withheld, *more, limit, schedule
             )
 
     def group(self, whom: Who, rule: Rule | None = None) -> ObjectKey:

@@ -7,6 +7,7 @@ with that in mind, so that what lies below it is withheld (SEMANTICS 4).
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from itertools import chain
 
@@ -82,6 +83,10 @@ class Lists:
     def key(self, rule: Rule) -> ObjectKey:
         """The list that a rule stands in."""
         return list_key(self.ground.policy.cluster, rule)
+
+    def end(self, rule: Rule) -> datetime | None:
+        """When a device that knows schedules is to end this by itself."""
+        return self.ground.policy.ends.get(rule.ref)
 
     def cap(self, rule: Rule) -> int:
         """How many lines expansion may add to the list of this rule: a namespace answers for its own rules only."""
@@ -182,12 +187,14 @@ def _less_lines(region: Region, others: list[Region]) -> Region | None:
     return replace(region, what=what(needed)) if needed else None
 
 
-def pieces(rule: Rule, parts: Iterable[Part], holes: Iterable[Part], *, withheld: bool) -> Iterator[Piece]:
+def pieces(
+    rule: Rule, parts: Iterable[Part], holes: Iterable[Part], *, withheld: bool, end: datetime | None
+) -> Iterator[Piece]:
     """Parts of a rule as pieces; the services of the holes may give their destinations a name."""
     others = tuple(dict.fromkeys(ref for ref, _ in holes))
     for ref, region in parts:
         services = (ref, *(one for one in others if one != ref))
-        yield Piece(rule, f"{rule.ref.label}_{short(ref)}", region, services, withheld, rule.log)
+        yield Piece(rule, f"{rule.ref.label}_{short(ref)}", region, services, withheld, rule.log, end)
 
 
 def _within(region: Region, others: Iterable[Region]) -> bool:

@@ -12,13 +12,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from bridge.model.policy import ALWAYS, Day, Rule, Validity, Window
+from bridge.model.policy import ALWAYS, Day, Ref, Rule, Validity, Window
 from bridge.model.reasons import Reason
 
 _DAYS = tuple(Day)
 # Every window that has a day comes again within a week, and one more where a change of the clocks swallows it.
 _AHEAD = 16
 _SECOND = timedelta(seconds=1)
+_LONG = timedelta(days=15)  # windows that leave no gap in so many days leave none in any week
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,34 @@ def by_time(rules: Iterable[Rule], at: datetime | None) -> Iterator[tuple[Rule, 
 def in_force(rules: Iterable[Rule], at: datetime | None) -> tuple[Rule, ...]:
     """The rules that count at that moment."""
     return tuple(rule for rule, rest in by_time(rules, at) if rest is None)
+
+
+def ends(rules: Iterable[Rule], at: datetime | None) -> dict[Ref, datetime]:
+    """When those that count at that moment will no longer, as far as they ever end."""
+    told: dict[Validity, datetime | None] = {}
+    for rule in rules:
+        if rule.validity is not ALWAYS and rule.validity not in told:
+            told[rule.validity] = _end(rule.validity, at)
+    found = ((rule.ref, told.get(rule.validity)) for rule in rules if told)
+    return {ref: end for ref, end in found if end is not None}
+
+
+def _end(validity: Validity, at: datetime | None) -> datetime | None:
+    """When it ceases to count, where it counts now: of windows that meet or overlap, the end of the last."""
+    if at is None or resting(validity, at) is not None:
+        return None
+    return min(filter(None, (_last(validity.windows, at), validity.not_after)), default=None)
+
+
+def _last(windows: Iterable[Window], at: datetime) -> datetime | None:
+    """The end of the windows around a moment, of those that follow on each other the last; None where one always follows."""
+    end = at
+    while end - at < _LONG:
+        later = max((last for first, last in _stretches(windows, end) if first <= end), default=end)
+        if later <= end:
+            return end if end > at else None
+        end = later
+    return None
 
 
 def next_change(validities: Iterable[Validity], after: datetime) -> datetime | None:

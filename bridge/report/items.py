@@ -4,7 +4,8 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 
 from bridge.model.addresses import sort_key
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import Attachment, DeviceObject, Group, Objects, Policy, Ports, RuleList, Shard
+from bridge.model.intent import Attachment, DeviceObject, Group, Objects, Policy, Ports, RuleList, Schedule, Shard
+from bridge.model.schedules import moment
 from bridge.report.model import Item, ItemState
 from bridge.report.naming import line
 from bridge.state.reported import Holder
@@ -39,6 +40,8 @@ def parts(value: DeviceObject, objects: Objects) -> Parts:
             return {one: one for one in sorted(value.members, key=sort_key)}
         case Ports():
             return {port: str(port) for port in value.ports}
+        case Schedule():
+            return {value.until: f"until {moment(value.until)}"}
         case RuleList():
             return {entry: line(entry, objects) for entry in value.entries}
         case Policy():

@@ -79,9 +79,8 @@ def title(key: ObjectKey) -> str:
         return f"attachment of the {_SCOPES[key.scope]} policy"
     if key.kind is Kind.FENCE:
         return "the device itself"
-    if key.kind is Kind.PORTS:
-        return f"ports of {named(key)}"
-    return named(key)
+    what = {Kind.PORTS: "ports of ", Kind.SCHEDULE: "schedule "}.get(key.kind, "")
+    return f"{what}{named(key)}"
 
 
 def ports_of(entry: RuleEntry, objects: Objects) -> tuple[str, ...]:
@@ -96,5 +95,6 @@ def line(entry: RuleEntry, objects: Objects) -> str:
     """A line of a rule list, its ports by value: `pay.bank.tcp Allow service shop/pay to external service shop/bank TCP 443 log`."""
     sources, destinations = (" + ".join(named(key) for key in keys) for keys in (entry.sources, entry.destinations))
     words = [entry.name, entry.action, sources, "to", destinations, entry.traffic, ",".join(ports_of(entry, objects))]
+    words += [entry.schedule.name] if entry.schedule else []
     words += ["log"] * entry.log + ["withheld"] * entry.withheld
     return " ".join(word for word in words if word)

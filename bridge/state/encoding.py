@@ -8,7 +8,7 @@ from sys import intern
 import msgspec
 
 from bridge.model.identity import ObjectKey
-from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
+from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Schedule, Shard
 from bridge.model.observed import (
     NO_LABELS,
     EndpointSlice,
@@ -41,6 +41,7 @@ class _Entry(msgspec.Struct, omit_defaults=True):
     icmp: tuple[IcmpType, ...] = ()
     number: int = 0
     bandwidth: str = ""
+    schedule: str = ""
 
 
 class _Group(msgspec.Struct, tag="group", omit_defaults=True):
@@ -57,6 +58,10 @@ class _Ports(msgspec.Struct, tag="ports"):
     ports: tuple[tuple[int, int], ...]
 
 
+class _Schedule(msgspec.Struct, tag="schedule"):
+    until: datetime
+
+
 class _RuleList(msgspec.Struct, tag="rules"):
     entries: tuple[_Entry, ...]
 
@@ -69,7 +74,7 @@ class _Attachment(msgspec.Struct, tag="attachment"):
     policy: str
 
 
-_Wire = _Group | _Shard | _Ports | _RuleList | _Policy | _Attachment
+_Wire = _Group | _Shard | _Ports | _Schedule | _RuleList | _Policy | _Attachment
 
 
 class _Rest(msgspec.Struct, omit_defaults=True):
@@ -160,6 +165,8 @@ def decode_object(key: ObjectKey, body: str) -> DeviceObject:
             return Shard(key, frozenset(wire.members))
         case _Ports():
             return Ports(key, tuple(PortRange(first, last) for first, last in wire.ports))
+        case _Schedule():
+            return Schedule(key, wire.until)
         case _RuleList():
             return RuleList(key, tuple(_from_entry(entry) for entry in wire.entries))
         case _Policy():
@@ -176,6 +183,8 @@ def _to_wire(value: DeviceObject) -> _Wire:
             return _Shard(tuple(sorted(value.members)))
         case Ports():
             return _Ports(tuple((port.first, port.last) for port in value.ports))
+        case Schedule():
+            return _Schedule(value.until)
         case RuleList():
             return _RuleList(tuple(_to_entry(entry) for entry in value.entries))
         case Policy():
@@ -197,6 +206,7 @@ def _to_entry(entry: RuleEntry) -> _Entry:
         entry.icmp,
         entry.number,
         entry.bandwidth,
+        str(entry.schedule) if entry.schedule else "",
     )
 
 
@@ -213,6 +223,7 @@ def _from_entry(entry: _Entry) -> RuleEntry:
         entry.icmp,
         entry.number,
         entry.bandwidth,
+        _key(entry.schedule) if entry.schedule else None,
     )
 
 

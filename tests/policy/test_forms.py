@@ -98,11 +98,11 @@ def _kinds(line: Traffic) -> Iterator[_Kind]:
             yield Protocol.ICMPV6, 0, IcmpType(one.type, code), 0
 
 
-def _barred(compiled: Compiled) -> bool:
+def barred(compiled: Compiled) -> bool:
     return any(remark.reason in ("Unsupported", "Withheld") for remark in compiled.remarks.values())
 
 
-def _in_force(compiled: Compiled, world: World) -> dict[ObjectKey, DeviceObject]:
+def in_force(compiled: Compiled, world: World) -> dict[ObjectKey, DeviceObject]:
     """What a new device holds: no line that is withheld."""
     objects = device.holdings(compiled, world)
     for key, value in objects.items():
@@ -126,9 +126,9 @@ ANY_WORLD = st.one_of(worlds(most=8, dense=True), CROWDED, CROWDED, CROWDED)
 def test_a_flat_device_decides_as_the_reference_does(world: World, seed: int) -> None:
     """Exactly, the default and what goes on unmatched included; never more open where a rule has no form there."""
     compiled = compile_flat(world.policy, world.target(form=Form.FLAT))
-    objects = _in_force(compiled, world)
+    objects = in_force(compiled, world)
     assert not device.dangling(objects)
-    exactly = not _barred(compiled)
+    exactly = not barred(compiled)
     for packet in packets(world, seed):
         got, meant = device.decide(objects, packet), reference.decide(world, packet)
         assert got is meant or (not exactly and got is not Decision.ALLOW), packet
@@ -138,9 +138,9 @@ def test_a_flat_device_decides_as_the_reference_does(world: World, seed: int) ->
 @given(ANY_WORLD, st.integers(0, 1 << 32))
 def test_an_allow_only_device_lets_through_what_the_reference_allows(world: World, seed: int) -> None:
     compiled = compile_allow_only(world.policy, world.target(form=Form.ALLOW_ONLY))
-    objects = _in_force(compiled, world)
+    objects = in_force(compiled, world)
     assert not device.dangling(objects)
-    exactly = not _barred(compiled)
+    exactly = not barred(compiled)
     for packet in packets(world, seed):
         got, meant = device.lets_through(objects, packet), reference.decide(world, packet)
         assert got == (meant is Decision.ALLOW) or (not exactly and not got), packet
@@ -153,15 +153,15 @@ def test_names_are_kept_whole_or_refused_whatever_they_stand_for(world: World, s
     stands_for = ("db.example.com",) if known else ()
     flat = compile_flat(world.policy, world.target(form=Form.FLAT))
     allows = compile_allow_only(world.policy, world.target(form=Form.ALLOW_ONLY))
-    on_flat, on_allows = _in_force(flat, world), _in_force(allows, world)
+    on_flat, on_allows = in_force(flat, world), in_force(allows, world)
     for packet in packets(world, seed, 60):
         if overlap(GOVERNANCE.internal, (packet.destination,)):
             continue  # that a name never leads there is seen to where names are resolved
         meant = reference.decide(world, packet, meaning)
         got = device.decide(on_flat, packet, stands_for)
-        assert got is meant or (_barred(flat) and got is not Decision.ALLOW), packet
+        assert got is meant or (barred(flat) and got is not Decision.ALLOW), packet
         through = device.lets_through(on_allows, packet, stands_for)
-        assert through == (meant is Decision.ALLOW) or (_barred(allows) and not through), packet
+        assert through == (meant is Decision.ALLOW) or (barred(allows) and not through), packet
 
 
 @settings(max_examples=60)

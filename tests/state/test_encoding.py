@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
+from bridge.model.intent import Attachment, DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Schedule, Shard
 from bridge.model.observed import (
     RESOURCES,
     EndpointSlice,
@@ -57,16 +57,18 @@ entries = st.builds(
     withheld=st.booleans(),
     icmp=st.lists(st.builds(IcmpType, st.integers(0, 254), st.none() | st.integers(0, 254)), max_size=3).map(tuple),
     number=st.integers(0, 254),
+    schedule=st.none() | keys,
 )
+times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive
 device_objects: st.SearchStrategy[DeviceObject] = st.one_of(
     st.builds(Group, keys, members, st.frozensets(words, max_size=3), st.integers(0, 500)),
     st.builds(Shard, keys, members),
     st.builds(Ports, keys, st.lists(ports, max_size=4).map(tuple)),
+    st.builds(Schedule, keys, times),
     st.builds(RuleList, keys, st.lists(entries, max_size=4).map(tuple)),
     st.builds(Policy, keys, st.lists(keys, max_size=4).map(tuple)),
     st.builds(Attachment, keys, keys),
 )
-times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive
 pods = st.builds(
     Pod,
     uid=names,

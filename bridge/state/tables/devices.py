@@ -61,7 +61,7 @@ device_object = Table(
     CheckConstraint("applied_generation BETWEEN 0 AND desired_generation", name="generation"),
     CheckConstraint("shards >= 0", name="shards"),
     CheckConstraint("NOT gone OR body IS NULL", name="gone"),
-    one_of("kind", ("group", "shard", "ports", "rules", "policy", "attachment")),
+    one_of("kind", ("group", "shard", "ports", "schedule", "rules", "policy", "attachment")),
     one_of(
         "state",
         ("Pending", "Programmed", "Held", "Quarantined", "Withheld", "AwaitingDeploy", "Unsupported"),

@@ -28,6 +28,7 @@ from bridge.model.intent import (
     ReadScope,
     RuleEntry,
     RuleList,
+    Schedule,
     Shard,
     Snapshot,
 )
@@ -190,6 +191,8 @@ class MemoryAdapter:
                 return replace(value, ports=tuple(sorted(set(value.ports))))
             case RuleList():
                 return replace(value, entries=tuple(self.entry(entry) for entry in value.entries))
+            case Schedule():
+                raise ValueError("no schedules")
             case _:
                 return value
 
@@ -204,6 +207,7 @@ class MemoryAdapter:
     def entry(self, entry: RuleEntry) -> RuleEntry:
         if (
             entry.bandwidth
+            or entry.schedule
             or not entry.sources
             or not entry.destinations
             or (entry.ports and entry.protocol not in _PORTED)
@@ -408,7 +412,7 @@ class MemoryMoment:
         bodies = {key: body for key, body in self._bodies.items() if hasattr(body, "references")}
         return [f"{key} -> {to}" for key, body in bodies.items() for to in body.references() if str(to) not in bodies]
 
-    def verdict(self, packet: Packet) -> Verdict:
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002 (it knows no schedules)
         for tier in _TIERS:
             action = next(self._actions(tier, packet), Action.PASS)
             if action is not Action.PASS:

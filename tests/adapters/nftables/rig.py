@@ -58,7 +58,7 @@ class Stood:
     def ruleset(self) -> Ruleset:
         return Ruleset.of(self.text)
 
-    def verdict(self, packet: Packet) -> Verdict:
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002
         return self.ruleset.verdict(packet)
 
     def dangling(self) -> Sequence[str]:

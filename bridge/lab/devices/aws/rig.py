@@ -59,7 +59,7 @@ class AwsMoment:
         """Made when it is first asked for."""
         return self._device.state(self._number)
 
-    def verdict(self, packet: Packet) -> Verdict:
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002 (no schedules here)
         """The referee's."""
         return verdict(self.state, self._interfaces, packet)
 

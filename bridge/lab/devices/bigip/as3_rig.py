@@ -25,7 +25,7 @@ _VIRTUAL = "/fb_egress/firewall/egress"
 class As3Moment(BigipMoment):
     """The configuration after one of its changes."""
 
-    def verdict(self, packet: Packet) -> Verdict:
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002 (AS3 has no schedules)
         """The referee's, for a packet that enters through the virtual server that is declared; without one nothing is matched."""
         return verdict(self.state, packet, _VIRTUAL)
 

@@ -64,7 +64,7 @@ class BigipMoment:
         """Made when it is first asked for."""
         return self._device.state(f"at:{self._number}")
 
-    def verdict(self, packet: Packet) -> Verdict:
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002
         """The referee's, for a packet that enters through the virtual server of the rig."""
         return verdict(self.state, packet)
 

@@ -77,11 +77,11 @@ class FortigateMoment:
         """Made when it is first asked for."""
         return self._device.state(self._number)
 
-    def verdict(self, packet: Packet) -> Verdict:
-        """The referee's, at the time of the change."""
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:
+        """The referee's, at the time of the change unless another is named."""
         if self._court is None:
             self._court = self._device.court(self.state, default="unmatched")
-        return verdict(self._court, packet, at=self._at, vdom=self._vdom)
+        return verdict(self._court, packet, at=self._at if at is None else at, vdom=self._vdom)
 
     def dangling(self) -> Sequence[str]:
         """References to what is not there."""

@@ -31,6 +31,7 @@ _CAPABILITIES = {
         icmp_types=True,
         protocols=True,
         compare_and_swap=True,
+        schedules=True,
     )
     for form in (Form.ALLOW_ONLY, Form.FLAT)
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from bridge.lab.devices.memory.contents import AddressSet, Body, Bundle, Contents, Entry, EntrySet, PortSet
+from bridge.lab.devices.memory.contents import AddressSet, Body, Bundle, Contents, Entry, EntrySet, PortSet, Until
 from bridge.model.addresses import canonical_member
 from bridge.model.capabilities import Form
 
@@ -10,7 +10,7 @@ NAME_LENGTH = 128
 TAG_LENGTH = 1024
 _ACTIONS = {Form.ALLOW_ONLY: ("allow",), Form.FLAT: ("allow", "deny", "reject")}
 _WITH_PORTS, _WITH_TYPES = (6, 17, 132), (1, 58)
-_KINDS = {"sources": AddressSet, "destinations": AddressSet, "ports": PortSet}
+_KINDS = {"sources": AddressSet, "destinations": AddressSet, "ports": PortSet, "until": Until}
 
 
 class Refusal(Exception):
@@ -31,6 +31,8 @@ def check(form: Form, limits: Mapping[str, int], held: Contents, name: str, tag:
             problems = _addresses(addresses)
         case PortSet(spans):
             problems = _spans(spans)
+        case Until(second):
+            problems = iter(() if second > 0 else ("an end has a second since 1970",))
         case EntrySet(entries):
             problems = _entries(form, held, entries)
         case Bundle(members):
@@ -99,7 +101,13 @@ def _entry(form: Form, held: Contents, entry: Entry) -> Iterator[str]:
     if entry.protocol is not None and not 0 <= entry.protocol <= 255:
         yield f"{entry.protocol} is no protocol"
     yield from _twice("type", entry.icmp)
-    for side, names in (("sources", entry.sources), ("destinations", entry.destinations), ("ports", (entry.ports,))):
+    named = {
+        "sources": entry.sources,
+        "destinations": entry.destinations,
+        "ports": (entry.ports,),
+        "until": (entry.until,),
+    }
+    for side, names in named.items():
         yield from _twice(side, names)
         for name in filter(None, names):
             stored = held.objects.get(name)

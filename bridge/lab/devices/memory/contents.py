@@ -32,6 +32,16 @@ class PortSet(msgspec.Struct, frozen=True, tag="ports"):
         return iter(())
 
 
+class Until(msgspec.Struct, frozen=True, tag="until"):
+    """The second since 1970 from which on an entry that names it is not there."""
+
+    second: int
+
+    def references(self) -> Iterator[str]:
+        """Nothing."""
+        return iter(())
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One permission, or one line of a list. `protocol` is a number, None for every one; types of ICMP have a code or None."""
 
@@ -43,13 +53,13 @@ class Entry(msgspec.Struct, frozen=True):
     icmp: tuple[tuple[int, int | None], ...] = ()
     action: str = "allow"
     log: bool = False
+    until: str = ""
 
     def references(self) -> Iterator[str]:
-        """The sets that it names."""
+        """The sets that it names, and the end."""
         yield from self.sources
         yield from self.destinations
-        if self.ports:
-            yield self.ports
+        yield from filter(None, (self.ports, self.until))
 
 
 class EntrySet(msgspec.Struct, frozen=True, tag="entries"):
@@ -72,7 +82,7 @@ class Bundle(msgspec.Struct, frozen=True, tag="bundle"):
         return iter(self.members)
 
 
-Body = AddressSet | PortSet | EntrySet | Bundle
+Body = AddressSet | PortSet | Until | EntrySet | Bundle
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from time import time
 
-from bridge.lab.devices.memory.contents import AddressSet, Contents, Entry, PortSet
+from bridge.lab.devices.memory.contents import AddressSet, Contents, Entry, PortSet, Until
 from bridge.model.addresses import overlap
 from bridge.model.policy import NUMBERS
 from bridge.policy.evaluate import Packet, Verdict
@@ -11,9 +12,10 @@ from bridge.policy.evaluate import Packet, Verdict
 _VERDICTS = {"allow": Verdict.ALLOW, "deny": Verdict.DENY, "reject": Verdict.REJECT}
 
 
-def verdict(held: Contents, packet: Packet) -> Verdict:
-    """The first entry in force that matches; UNMATCHED where none does, which an allow-only device drops."""
-    found = (entry for _, entry in held.enforced() if _matches(held, entry, packet))
+def verdict(held: Contents, packet: Packet, at: float | None = None) -> Verdict:
+    """The first entry in force that matches, now or at that second; UNMATCHED where none does, which an allow-only device drops."""
+    now = time() if at is None else at
+    found = (entry for _, entry in held.enforced() if _counts(held, entry, now) and _matches(held, entry, packet))
     entry = next(found, None)
     return Verdict.UNMATCHED if entry is None else _VERDICTS[entry.action]
 
@@ -23,6 +25,11 @@ def dangling(held: Contents) -> Iterator[str]:
     for name, stored in held.objects.items():
         yield from (f"{name} -> {to}" for to in stored.body.references() if to not in held.objects)
     yield from (f"place {place} -> {to}" for place, to in held.places.items() if to not in held.objects)
+
+
+def _counts(held: Contents, entry: Entry, now: float) -> bool:
+    stored = held.objects.get(entry.until)
+    return stored is None or not isinstance(stored.body, Until) or now < stored.body.second
 
 
 def _matches(held: Contents, entry: Entry, packet: Packet) -> bool:

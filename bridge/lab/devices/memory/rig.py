@@ -26,9 +26,9 @@ class Stood:
 
     held: Contents
 
-    def verdict(self, packet: Packet) -> Verdict:
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:
         """The referee's."""
-        return referee.verdict(self.held, packet)
+        return referee.verdict(self.held, packet, at)
 
     def dangling(self) -> Sequence[str]:
         """References to what is not there."""

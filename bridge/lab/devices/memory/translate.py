@@ -7,9 +7,10 @@ stand, and are read, by name.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from bridge.lab.devices.memory.checks import NAME_LENGTH
-from bridge.lab.devices.memory.contents import AddressSet, Body, Bundle, Entry, EntrySet, PortSet, Stored
+from bridge.lab.devices.memory.contents import AddressSet, Body, Bundle, Entry, EntrySet, PortSet, Stored, Until
 from bridge.model.addresses import canonical_member, sort_key
 from bridge.model.canonical import check_line, check_number, check_ports, expressed, in_order, lines
 from bridge.model.capabilities import Form
@@ -24,17 +25,20 @@ from bridge.model.intent import (
     Ports,
     RuleEntry,
     RuleList,
+    Schedule,
     Shard,
     whole,
 )
 from bridge.model.policy import NUMBERS, Action, IcmpType, PortRange, Protocol
 from bridge.model.ports import merged
+from bridge.model.schedules import check_schedule
 from bridge.model.tiers import attachments
 
 _NUMBERED = {number: protocol for protocol, number in NUMBERS.items()}
 _BODIES: dict[Kind, type[Body]] = {
     Kind.GROUP: AddressSet,
     Kind.PORTS: PortSet,
+    Kind.SCHEDULE: Until,
     Kind.RULE_LIST: EntrySet,
     Kind.POLICY: Bundle,
 }
@@ -100,6 +104,9 @@ class Translator:
                 raise ValueError("groups have no parts here")
             case Ports():
                 return replace(value, ports=_ports(value.ports))
+            case Schedule():
+                check_schedule(value)
+                return value
             case RuleList():
                 return replace(value, entries=self._entries(value.entries))
             case Policy():
@@ -119,7 +126,7 @@ class Translator:
             raise ValueError(f"line {entry.name}: nothing limits the rate here")
         if allows and entry.log:
             raise ValueError(f"line {entry.name}: the device logs nothing")
-        check_line(entry)
+        check_line(entry, schedules=True)
         check_number(entry, range(256))
         return in_order(entry)
 
@@ -132,6 +139,8 @@ class Translator:
                 return AddressSet(tuple(sorted(members, key=sort_key)))
             case Ports(ports=ports):
                 return PortSet(tuple((span.first, span.last) for span in ports))
+            case Schedule(until=until):
+                return Until(int(until.timestamp()))
             case RuleList(entries=entries):
                 return EntrySet(tuple(map(self._written, entries)))
             case Policy(lists=lists):
@@ -149,6 +158,7 @@ class Translator:
             tuple((one.type, one.code) for one in entry.icmp),
             entry.action.lower(),
             entry.log,
+            self.name(entry.schedule) if entry.schedule else "",
         )
 
 
@@ -162,6 +172,8 @@ def read(body: Body, key: ObjectKey, keys: Mapping[str, ObjectKey]) -> DeviceObj
             return Group(key, frozenset(addresses))
         case PortSet(spans):
             return Ports(key, tuple(PortRange(first, last) for first, last in spans))
+        case Until(second):
+            return Schedule(key, datetime.fromtimestamp(second, UTC))
         case EntrySet(entries):
             return RuleList(key, tuple(_read(entry, keys) for entry in entries))
         case Bundle(members):
@@ -180,6 +192,7 @@ def _read(entry: Entry, keys: Mapping[str, ObjectKey]) -> RuleEntry:
         entry.log,
         icmp=tuple(IcmpType(kind, code) for kind, code in entry.icmp),
         number=entry.protocol if entry.protocol is not None and protocol is Protocol.OTHER else 0,
+        schedule=_key(entry.until, keys) if entry.until else None,
     )
 
 
