@@ -163,7 +163,9 @@ class _Flat:
                         services = tuple(dict.fromkeys((*piece.services[:1], ref, *piece.services)))
                         log = one.log or piece.log
                         ends = [end for end in (self._lists.end(one), piece.end) if end]
-                        end = min(ends, default=None)  # a Pass that is over lets nothing be decided in its place
+                        end = min(
+                            ends, default=None
+                        )  # a Pass that is over lets nobody through; what else it brought goes on denying
                         yield from Piece(piece.rule, name, both, services, piece.withheld, log, end).by_line()
         for ref, region in decided:
             yield from Piece(None, f"{one.ref.label}_default-deny", region, (ref,), log=True).by_line()
@@ -175,8 +177,6 @@ class _Flat:
             if self._place[rule.ref] > self._place[one.ref]:
                 break
             if rule.action is Action.PASS:
-                if self._lists.end(rule):
-                    continue
                 holes = [region for _, region in self._parts(rule)[0]] if rule.ref in self._skipped else []
             elif rule.ref in self._lists.withheld or self._ground.named(rule) or self._lists.end(rule):
                 holes = []

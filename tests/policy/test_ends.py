@@ -17,11 +17,14 @@ from bridge.model.policy import (
     Day,
     DefaultAction,
     Defaults,
+    ExternalService,
+    Protocol,
     Ref,
     Rule,
     Source,
     SourceKind,
     Tier,
+    Traffic,
     UnknownAddresses,
     Validity,
     Window,
@@ -35,7 +38,7 @@ from bridge.policy.validity import ends, resting
 from tests.policy import device, reference
 from tests.policy.reference import Decision
 from tests.policy.test_forms import ANY_WORLD, barred, in_force, packets
-from tests.policy.world import World
+from tests.policy.world import CLUSTER_EXTERNALS, Holder, Packet, World
 
 NOW = datetime(2026, 3, 4, 12, 0, 7, tzinfo=UTC)
 END = NOW + timedelta(hours=5)
@@ -176,3 +179,34 @@ _RULE = Rule(
     (),
     log=False,
 )
+
+
+def _rules(told: str) -> tuple[Rule, ...]:
+    """Of everybody in the shop to one place, each `tier.Action`, in order of precedence in their tiers."""
+    refs = {Tier.CLUSTER: ("ClusterEgressRule", "")}
+    found = []
+    for number, one in enumerate(told.split()):
+        tier, action = Tier(one.partition(".")[0]), Action(one.partition(".")[2])
+        ref = Ref(*refs.get(tier, ("EgressRule", "shop")), f"rule-{number}")
+        source = Source(SourceKind.NAMESPACE, "shop")
+        found.append(Rule(ref, tier, number, action, source, (CLUSTER_EXTERNALS[0],), log=False))
+    return tuple(found)
+
+
+@pytest.mark.parametrize(
+    ("told", "over"),
+    [
+        ("cluster.Pass cluster.Deny namespace.Allow service.Allow", 2),
+        ("cluster.Allow cluster.Pass cluster.Deny service.Allow", 0),
+    ],
+)
+def test_a_line_that_ends_makes_no_other_needless(told: str, over: int) -> None:
+    """On a list without tiers, where lines that never decide are left out: they decide once what stands before them is over."""
+    made = _rules(told)
+    service = ExternalService(CLUSTER_EXTERNALS[0], ("192.0.2.0/24",), (), (Traffic(Protocol.ANY),))
+    world = World({"10.0.0.1": Holder("shop", {"app": "pay"})}, made, {service.ref: service}, CLOSED)
+    compiled = compile_flat(replace(world.policy, ends={made[over].ref: END}), world.target(form=Form.FLAT))
+    objects, packet = in_force(compiled, world), Packet("10.0.0.1", "192.0.2.1", Protocol.TCP, 443)
+    rest = replace(world, rules=tuple(rule for rule in made if rule is not made[over]))
+    assert device.decide(objects, packet) is reference.decide(world, packet) is Decision.ALLOW
+    assert device.decide(_over(objects), packet) is reference.decide(rest, packet) is Decision.ALLOW
