@@ -1,12 +1,15 @@
 """What is built where a device is tried: a small site, and one more for each thing that a kind of device may claim to express."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from bridge.model.capabilities import Capabilities
 from bridge.model.flows import Flow
 from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol, Tier
+from bridge.model.schedules import schedule_after
 from bridge.model.tiers import policy_key
 
 Site = dict[ObjectKey, DeviceObject]
@@ -101,6 +104,12 @@ def _limited(can: Capabilities) -> Site:
     return site_of(line)
 
 
+def _ending(_can: Capabilities) -> Site:
+    schedule = schedule_after(_CLUSTER, datetime.now(UTC) + timedelta(days=1))
+    line = replace(_line("until", GROUP), schedule=schedule.key)
+    return site_of(line) | {schedule.key: schedule}
+
+
 FEATURES: Mapping[str, Callable[[Capabilities], Site]] = {
     "deny": lambda _can: site_of(_line("deny", GROUP, Action.DENY)),
     "reject": lambda _can: site_of(_line("reject", GROUP, Action.REJECT)),
@@ -112,5 +121,6 @@ FEATURES: Mapping[str, Callable[[Capabilities], Site]] = {
     "fqdn": _named("service.example.com"),
     "wildcards": _named("*.example.com"),
     "bandwidth": _limited,
+    "schedules": _ending,
 }
 """By the name of the capability, what is built to try it."""

@@ -213,7 +213,7 @@ def test_what_holds_is_said_to_hold_and_nothing_of_it_stays(stand: Stand) -> Non
     tried = {"deny", "reject", "log"} if stand.form is Form.FLAT else set()
     always = {"fence", "create", "unattached", "restart", "member change", "fenced off", "delete", "foreign"}
     more = {"sctp_ports", "not tried"}
-    assert set(found) == tried | always | more | {"ipv6", "icmp_types", "protocols"}
+    assert set(found) == tried | always | more | {"ipv6", "icmp_types", "protocols", "schedules"}
     left = {"fqdn", "wildcards", "bandwidth", "atomic", "dry_run", "member_deltas", "close_flows", "compiles_later"}
     left |= {"deny", "reject", "log"} - tried
     told, swap = found["not tried"].message.split("; ")
