@@ -8,7 +8,7 @@ late it lands.
 
 from collections.abc import Collection, Sequence
 
-from adapters.nftables import reading
+from adapters.nftables import ends, reading
 from adapters.nftables.canonical import normalize
 from adapters.nftables.changes import Draft, outstanding
 from adapters.nftables.client import Client, Refusal
@@ -38,6 +38,7 @@ _CAPABILITIES = {
         dry_run=True,
         member_deltas=True,
         close_flows=True,
+        schedules=True,
     )
     for form in (Form.TIERED, Form.FLAT)
 }
@@ -175,7 +176,7 @@ class NftablesAdapter:
         except Refusal as refusal:
             raise Drifted(self.device, f"{table} cannot be listed: {refusal.text}") from None
         # Made and deleted first: the file replaces whatever stands, and needs nothing to stand.
-        self._client.store(self._scope.persist, f"{table}\ndelete {table}\n".encode() + text)
+        self._client.store(self._scope.persist, f"{table}\ndelete {table}\n".encode() + ends.loadable(text))
 
     def flows(self, sources: Collection[str]) -> Sequence[Flow]:
         """One command of conntrack for each address."""
@@ -289,10 +290,12 @@ class NftablesAdapter:
             if not draft.chains <= listed.chains.keys():
                 self._known = None
                 raise Drifted(self.device, "what was written is gone again")
-            for key in map(self._names.key, draft.chains):
-                if key is not None and key.kind is Kind.RULE_LIST:
+            keys = [key for key in map(self._names.key, draft.chains) if key is not None]
+            after.objects.update({key: self._reader.schedule(key, listed) for key in keys if key.kind is Kind.SCHEDULE})
+            for key in keys:
+                if key.kind is Kind.RULE_LIST:
                     after.objects[key] = self._reader.rule_list(key, listed, after)
-                elif key is not None and key.kind is Kind.POLICY:
+                elif key.kind is Kind.POLICY:
                     after.objects[key] = self._reader.policy(key, listed)
             if HOOK in draft.chains:
                 after.objects.update({one.key: one for one in self._reader.attachments(listed)})

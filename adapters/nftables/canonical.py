@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from adapters.nftables import members
+from adapters.nftables import ends, members
 from adapters.nftables.names import ODD, key_problem, line_name
-from bridge.model.canonical import NO_SCHEDULES, check_line, check_number, check_ports, expressed, in_order, lines
+from bridge.model.canonical import check_line, check_number, check_ports, expressed, in_order, lines
 from bridge.model.capabilities import Form
 from bridge.model.intent import (
     Attachment,
@@ -62,7 +62,7 @@ def canonical(value: DeviceObject) -> DeviceObject:
         case Ports():
             return replace(value, ports=_ports(value))
         case Schedule():
-            raise ValueError(NO_SCHEDULES)
+            return ends.canonical(value)
         case RuleList():
             return replace(value, entries=lines(value.entries, _entry))
         case Policy():
@@ -88,7 +88,7 @@ def _ports(value: Ports) -> tuple[PortRange, ...]:
 
 
 def _entry(entry: RuleEntry) -> RuleEntry:
-    check_line(entry)
+    check_line(entry, schedules=True)
     if entry.bandwidth:
         raise ValueError(f"line {entry.name}: nothing limits the rate here, so {entry.bandwidth} cannot")
     check_number(entry, range(256))

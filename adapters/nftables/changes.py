@@ -19,14 +19,14 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
-from adapters.nftables import fixtures, members
+from adapters.nftables import ends, fixtures, members
 from adapters.nftables.canonical import canonical
 from adapters.nftables.known import Known
 from adapters.nftables.names import HOOK, MARKS, Flavour, Names
 from adapters.nftables.rules import Lines, policy_rules
 from adapters.nftables.scope import Scope
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import DeviceObject, FenceState, Group, Policy, Ports, RuleList
+from bridge.model.intent import DeviceObject, FenceState, Group, Policy, Ports, RuleList, Schedule
 from bridge.model.plan import Fence, Step
 from bridge.model.policy import Tier
 from bridge.model.tiers import attachment
@@ -128,6 +128,8 @@ class Draft:
                 self._group(step, after)
             elif step.key.kind is Kind.PORTS:
                 self._ports(step.key, after)
+            elif step.key.kind is Kind.SCHEDULE:
+                self._schedule(step.key, after)
         for key in sorted(self._lists(steps)):
             self._list(key, self.after.objects.get(key))
         policies = [step.key for step in steps if step.key.kind is Kind.POLICY]
@@ -150,6 +152,7 @@ class Draft:
         """
         return not self.before.sound or any(
             step.key.kind in (Kind.RULE_LIST, Kind.POLICY)
+            or self._is_bent(step.key)
             or (step.key.kind is Kind.PORTS and step.key in self.before.objects and len(steps) > 1)
             or (
                 step.key in self.before.sets
@@ -157,6 +160,11 @@ class Draft:
             )
             for step in steps
         )
+
+    def _is_bent(self, key: ObjectKey) -> bool:
+        """Whether it is a schedule that stands with another end than it is to have."""
+        was, will = self.before.until(key), self.after.until(key)
+        return was is not None and will is not None and was != will
 
     def _kinds(self, key: ObjectKey) -> frozenset[Flavour]:
         """What kinds of sets a group is to have."""
@@ -250,6 +258,13 @@ class Draft:
         self._apart |= self._writing
         return name
 
+    def _schedule(self, key: ObjectKey, value: DeviceObject | None) -> None:
+        """It never changes; but where somebody else changed it, the lines that name it are written anew with it."""
+        name = self.names.name(key)
+        self._chain(name, there=value is not None)
+        if isinstance(value, Schedule):
+            self._fill(name, ends.rules(value))
+
     def _lists(self, steps: Iterable[Step]) -> set[ObjectKey]:
         """The lists to write: those of the steps, and those that name a group whose sets are others now."""
         found = {step.key for step in steps if step.key.kind is Kind.RULE_LIST}
@@ -257,6 +272,7 @@ class Draft:
             step.key
             for step in steps
             if step.key in self._anew
+            or self._is_bent(step.key)
             or (step.key in self.before.sets and self.before.shape(step.key) != self.after.shape(step.key))
         }
         if reshaped:
@@ -277,7 +293,9 @@ class Draft:
         self._gone += [self._one("delete", "counter", one) for one in sorted(had - want)]
         self._new += [self._one("add", "counter", one) for one in sorted(want - had)]
         self.after.counters[name] = want
-        lines = Lines(self.names, self.after.shape, self.scope.log_rate, self.scope.log_group, self.after.turned)
+        lines = Lines(
+            self.names, self.after.shape, self.after.until, self.scope.log_rate, self.scope.log_group, self.after.turned
+        )
         for entry in entries:
             self._fill(name, lines.rules(key, entry), entry.name)
 

@@ -1,10 +1,11 @@
 """What is known of the table between calls. Never the truth: the kernel refuses whatever does not meet what stands."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from adapters.nftables.names import Flavour
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import DeviceObject, FenceState, Foreign, RuleList
+from bridge.model.intent import DeviceObject, FenceState, Foreign, RuleList, Schedule
 from bridge.model.policy import Action, Tier
 
 
@@ -41,6 +42,11 @@ class Known:
     def shape(self, key: ObjectKey) -> frozenset[Flavour]:
         """The sets of a group, none when it does not stand."""
         return self.sets.get(key, frozenset())
+
+    def until(self, key: ObjectKey) -> datetime | None:
+        """When a schedule ends, None when it does not stand."""
+        value = self.objects.get(key)
+        return value.until if isinstance(value, Schedule) else None
 
     @property
     def passing(self) -> bool:

@@ -7,14 +7,14 @@ sources, a jump elsewhere a list of the cluster "?". So the next plan sees a dif
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from adapters.nftables import fixtures, members, rules, wire
+from adapters.nftables import ends, fixtures, members, rules, wire
 from adapters.nftables.known import Known
 from adapters.nftables.names import ENTER, HOOK, MARKS, ODD, Flavour, Names, untwinned
 from adapters.nftables.rules import Lines
 from adapters.nftables.scope import Scope
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.identity import Scope as KeyScope
-from bridge.model.intent import Attachment, FenceState, Foreign, Group, Policy, Ports, RuleList
+from bridge.model.intent import Attachment, FenceState, Foreign, Group, Policy, Ports, RuleList, Schedule
 from bridge.model.policy import Tier
 from bridge.model.tiers import attachment, policy_key
 
@@ -59,11 +59,15 @@ class Reader:
 
     def lines(self, found: Known) -> Lines:
         """Between lines and rules as the table stands."""
-        return Lines(self.names, found.shape, self.scope.log_rate, self.scope.log_group, found.turned)
+        return Lines(self.names, found.shape, found.until, self.scope.log_rate, self.scope.log_group, found.turned)
 
     def rule_list(self, key: ObjectKey, listed: wire.Listing, found: Known) -> RuleList:
         """A rule list as its chain shows it."""
         return RuleList(key, self.lines(found).read(key, listed.rules.get(self.names.name(key), ())))
+
+    def schedule(self, key: ObjectKey, listed: wire.Listing) -> Schedule:
+        """A schedule as its chain shows it."""
+        return ends.read(key, listed.rules.get(self.names.name(key), ()))
 
     def policy(self, key: ObjectKey, listed: wire.Listing) -> Policy:
         """A policy as its chain shows it."""
@@ -72,7 +76,7 @@ class Reader:
     def attachments(self, listed: wire.Listing) -> list[Attachment]:
         """What our own base chain leads to; one to an odd policy when the chain is not as we make it."""
         chain, held = listed.chains[HOOK], listed.rules.get(HOOK, [])
-        led = [tier for tier in Tier if any(rules.target(rule) == self._policy(tier) for rule in held)]
+        led = [tier for tier in Tier if any(rules.target(rule.expr) == self._policy(tier) for rule in held)]
         hooked = (chain.type, chain.hook, chain.policy, chain.prio)
         meant = hooked == ("filter", "forward", "accept", self.scope.priority)
         if led and meant and rules.same(fixtures.entry(self.names, led), held):
@@ -132,7 +136,7 @@ class Reader:
         name = chain.name
         fence = self.names.fence_of(name)
         key = self.names.key(name)
-        listing = key is not None and key.kind in (Kind.RULE_LIST, Kind.POLICY)
+        listing = key is not None and key.kind in (Kind.SCHEDULE, Kind.RULE_LIST, Kind.POLICY)
         if fence is not None:
             found.fences[name] = FenceState(*fence)
         elif name in fixtures.NAMES:
@@ -156,11 +160,12 @@ class Reader:
                 found.foreign.append(self._foreign("counter", name))
 
     def _contents(self, listed: wire.Listing, found: Known) -> None:
-        for name in found.chains:
-            key = self.names.key(name)
-            if key is not None and key.kind is Kind.RULE_LIST:
+        keys = [key for key in map(self.names.key, found.chains) if key is not None]
+        found.objects.update({key: self.schedule(key, listed) for key in keys if key.kind is Kind.SCHEDULE})
+        for key in keys:
+            if key.kind is Kind.RULE_LIST:
                 found.objects[key] = self.rule_list(key, listed, found)
-            elif key is not None and key.kind is Kind.POLICY:
+            elif key.kind is Kind.POLICY:
                 found.objects[key] = self.policy(key, listed)
 
     def _enforced(self, listed: wire.Listing, found: Known) -> None:
@@ -184,7 +189,7 @@ class Reader:
             found.objects.update({one.key: one for one in self.attachments(listed)})
 
     def _reference(self, rule: wire.Rule) -> ObjectKey:
-        name = rules.target(rule)
+        name = rules.target(rule.expr)
         key = self.names.key(name) if name else None
         if key is None or key.kind is not Kind.RULE_LIST:
             return _odd(name or f"handle-{rule.handle}")

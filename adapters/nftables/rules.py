@@ -4,25 +4,29 @@ One line becomes a rule for each pair of a source set and a destination set of o
 the line's counter. A logged line has another rule before each, which only logs. What stands in a chain is read as a line only when it is,
 statement by statement, what we would write for that line.
 
-* Allow is `accept`: final among our chains, while base chains of others still have their say.
+* Allow is `accept`: final among our chains, while base chains of others still have their say. One that ends is a jump to what accepts until
+  then (see `ends`), after which the packet goes on as if the line were not there.
 * Deny is `drop`. Reject goes to a chain that answers TCP with a reset and anything else with ICMP "administratively prohibited".
 * Pass goes to what comes after its tier, and from there never back.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby, product
 from typing import Any
 
-from adapters.nftables import wire
+from adapters.nftables import ends, wire
 from adapters.nftables.names import REJECT, Flavour, Names, next_chain, untwinned
-from bridge.model.identity import ObjectKey, Scope
+from bridge.model.identity import Kind, ObjectKey, Scope
 from bridge.model.intent import RuleEntry
 from bridge.model.policy import NUMBERS, Action, IcmpType, Protocol, Tier
 
 Json = dict[str, Any]
 Shapes = Callable[[ObjectKey], frozenset[Flavour]]
 """Which sets each group has."""
+Ends = Callable[[ObjectKey], datetime | None]
+"""When each schedule ends."""
 
 WITH_PORTS = {Protocol.TCP: "tcp", Protocol.UDP: "udp", Protocol.SCTP: "sctp"}
 WITH_TYPES = {Protocol.ICMP: "icmp", Protocol.ICMPV6: "icmpv6"}
@@ -45,6 +49,7 @@ class Lines:
 
     names: Names
     shapes: Shapes
+    ends: Ends
     log_rate: int = 100
     log_group: int | None = None
     turned: Container[ObjectKey] = ()
@@ -53,7 +58,7 @@ class Lines:
         """The statements of each rule of a line."""
         if not entry.sources or not entry.destinations or entry.withheld:
             raise ValueError(f"{entry.name}: a line without source or destination, or withheld, is never written")
-        final = [{"counter": self.names.counter(key, entry.name)}, _verdict(entry.action, tier_of(key))]
+        final = [{"counter": self.names.counter(key, entry.name)}, self._verdict(entry, tier_of(key))]
         made: list[list[Json]] = []
         for match in self._matches(entry):
             if entry.log:
@@ -75,7 +80,8 @@ class Lines:
     def _guess(self, key: ObjectKey, name: str, rules: list[wire.Rule]) -> RuleEntry:
         """The only line that these rules can be; whether they are is seen by writing it."""
         sides: dict[str, set[ObjectKey]] = {"saddr": set(), "daddr": set()}
-        entry, types = RuleEntry(name, _action(rules[-1], tier_of(key)), (), ()), list[IcmpType]()
+        action, schedule = self._action(rules[-1], tier_of(key))
+        entry, types = RuleEntry(name, action, (), (), schedule=schedule), list[IcmpType]()
         for statement in (one for rule in rules for one in rule.expr):
             match statement:
                 case {"match": {"left": {"payload": {"field": ("saddr" | "daddr") as field}}, "right": str(right)}}:
@@ -102,7 +108,8 @@ class Lines:
         )
 
     def _matches(self, entry: RuleEntry) -> Iterator[list[Json]]:
-        kinds = self._traffic(entry)
+        ending = [ends.before(self.ends(entry.schedule))] if entry.schedule else []
+        kinds = [[*traffic, *ending] for traffic in self._traffic(entry)]
         for source, destination in product(entry.sources, entry.destinations):
             for left, right in product(sorted(self.shapes(source)), sorted(self.shapes(destination))):
                 if left.family == right.family:
@@ -123,6 +130,16 @@ class Lines:
             return [list(_messages(WITH_TYPES[entry.protocol], one)) for one in entry.icmp]
         number = entry.number if entry.protocol is Protocol.OTHER else NUMBERS[entry.protocol]
         return [[_match({"meta": {"key": "l4proto"}}, number)]]
+
+    def _verdict(self, entry: RuleEntry, tier: Tier) -> Json:
+        return jump(self.names.name(entry.schedule)) if entry.schedule else _verdict(entry.action, tier)
+
+    def _action(self, rule: wire.Rule, tier: Tier) -> tuple[Action, ObjectKey | None]:
+        """The action whose verdict ends the rule, and what ends the line; StopIteration when it is none of ours."""
+        key = self.names.key(target(rule.expr[-1:]))
+        if key is not None and key.kind is Kind.SCHEDULE:
+            return Action.ALLOW, key
+        return next(one for one in Action if _plain([_verdict(one, tier)]) == _plain(rule.expr[-1:])), None
 
     def _logging(self, key: ObjectKey, entry: RuleEntry) -> Iterator[Json]:
         if entry.action in (Action.ALLOW, Action.PASS):
@@ -169,9 +186,9 @@ def same(ours: list[list[Json]], rules: Iterable[wire.Rule]) -> bool:
     return [_plain(rule) for rule in ours] == [_plain(rule.expr) for rule in rules]
 
 
-def target(rule: wire.Rule) -> str:
-    """Where a rule jumps to and does nothing else; empty when it is another one."""
-    match rule.expr:
+def target(statements: list[Json]) -> str:
+    """Where these statements jump to and do nothing else; empty when they are others."""
+    match statements:
         case [{"jump": {"target": str(name)}}]:
             return name
     return ""
@@ -212,11 +229,6 @@ def _verdict(action: Action, tier: Tier) -> Json:
             return {"goto": {"target": next_chain(tier)}}
 
 
-def _action(rule: wire.Rule, tier: Tier) -> Action:
-    """The action whose verdict ends the rule; StopIteration when it is none of ours."""
-    return next(one for one in Action if _plain([_verdict(one, tier)]) == _plain(rule.expr[-1:]))
-
-
 def _messages(word: str, one: IcmpType) -> Iterator[Json]:
     yield _header(word, "type", one.type)
     if one.code is not None:
@@ -243,6 +255,8 @@ def _plain(statements: Iterable[Json]) -> list[Any]:
 def _statement(one: Json) -> Any:  # noqa: ANN401 (JSON)
     plain: Any = one
     match one:
+        case {"match": {"op": op, "left": left, "right": right}} if ends.is_clock(left):
+            plain = (op, left, ends.second(right))
         case {"match": {"op": op, "left": left, "right": right}}:
             plain = ("==" if op == "in" else op, left, _numeric(right))
         case {"reject": {"type": kind, **rest}}:

@@ -15,6 +15,8 @@ from adapters.nftables.scope import Scope
 from bridge.contract import DeviceConfig
 from bridge.errors import Busy, Denied
 
+_SPEECH = {"LC_ALL": "C", "TZ": "UTC0"}
+"""In what words commands answer, and in what zone nft prints dates. sudo lets both through."""
 _STORE = 'umask 077 && cat > "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"'
 
 
@@ -60,7 +62,7 @@ class Local:
                 capture_output=True,
                 timeout=self._timeout,
                 check=False,
-                env={**os.environ, "LC_ALL": "C"},
+                env={**os.environ, **_SPEECH},
             )
         except subprocess.TimeoutExpired:
             reason = (
@@ -89,7 +91,7 @@ class Ssh:
 
     def run(self, words: Sequence[str], document: bytes = b"") -> Answer:
         """Run a command there. What ssh itself says is told apart from what the command says by its code, 255."""
-        there = shlex.join((*self._prefix, "env", "LC_ALL=C", *words))
+        there = shlex.join((*self._prefix, "env", *map("=".join, _SPEECH.items()), *words))
         answer = self._local.run((*self._ssh, there), document)
         if answer.code != 255:
             return answer

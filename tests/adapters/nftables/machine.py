@@ -37,9 +37,10 @@ tracked = pytest.mark.skipif(
 """For tests of tracked flows, beside `kernel`."""
 
 
-def run(*words: str, stdin: str = "", check: bool = True) -> str:
-    """A command's output."""
-    done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, timeout=30)
+def run(*words: str, stdin: str = "", check: bool = True, zone: str = "UTC0") -> str:
+    """A command's output; nft prints and takes dates in UTC, unless another zone is given."""
+    env = {**os.environ, "TZ": zone}
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, timeout=30, env=env)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(words)}: {done.stderr.strip()}")
     return done.stdout
@@ -57,9 +58,9 @@ def namespace(name: str = "gw") -> Iterator[str]:
         run("ip", "netns", "delete", full)
 
 
-def nft(namespace: str, *words: str, stdin: str = "", check: bool = True) -> str:
+def nft(namespace: str, *words: str, stdin: str = "", check: bool = True, zone: str = "UTC0") -> str:
     """nft in a namespace."""
-    return run("nsenter", f"--net=/run/netns/{namespace}", "nft", *words, stdin=stdin, check=check)
+    return run("nsenter", f"--net=/run/netns/{namespace}", "nft", *words, stdin=stdin, check=check, zone=zone)
 
 
 def script(namespace: str, *lines: str) -> None:

@@ -1,8 +1,10 @@
 """What a table does with a packet, read from nft's own listing by nothing of the adapter's: a small reading of nftables' rules."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
@@ -30,6 +32,7 @@ class Ruleset:
     sets: dict[str, list[Any]] = field(default_factory=dict)
     rules: dict[str, list[list[Json]]] = field(default_factory=dict)
     hooks: list[str] = field(default_factory=list)
+    clock: float = 0.0
 
     @classmethod
     def of(cls, text: str) -> "Ruleset":
@@ -47,8 +50,12 @@ class Ruleset:
                     found.rules[name].append(expr)
         return found
 
-    def verdict(self, packet: Packet) -> Verdict:
-        """The first hooked chain that takes the packet; one that is accepted after a Pass was taken by none of our lines."""
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:
+        """The first hooked chain that takes the packet; one that is accepted after a Pass was taken by none of our lines.
+
+        `at`: when it comes, in seconds since 1970; else it comes now.
+        """
+        self.clock = time.time() if at is None else at
         for chain in self.hooks:
             taken = self._walk(chain, packet)
             if isinstance(taken, Verdict) and taken is not Verdict.UNMATCHED:
@@ -97,6 +104,8 @@ class Ruleset:
     def _matches(self, match: Json, packet: Packet) -> bool:
         left, right = match["left"], match["right"]
         match left:
+            case {"meta": {"key": "time"}}:
+                return match["op"] == "<" and self.clock < _second(right)
             case {"payload": {"protocol": ("ip" | "ip6") as family, "field": side}}:
                 address = packet.source if side == "saddr" else packet.destination
                 return (_number(address)[0] == (4 if family == "ip" else 6)) and self._holds(right, address)
@@ -124,6 +133,11 @@ class Ruleset:
 def _number(address: str) -> tuple[int, int]:
     parsed = ip_address(address)
     return parsed.version, int(parsed)
+
+
+def _second(date: str) -> float:
+    """A date as nft prints it, where its zone is UTC."""
+    return datetime.strptime(f"{date}Z", "%Y-%m-%d %H:%M:%S%z").timestamp()
 
 
 @lru_cache(maxsize=65536)

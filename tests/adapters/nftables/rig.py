@@ -58,8 +58,8 @@ class Stood:
     def ruleset(self) -> Ruleset:
         return Ruleset.of(self.text)
 
-    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002
-        return self.ruleset.verdict(packet)
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:
+        return self.ruleset.verdict(packet, at)
 
     def dangling(self) -> Sequence[str]:
         return self.ruleset.dangling()

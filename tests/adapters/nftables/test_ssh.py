@@ -83,7 +83,10 @@ def test_no_question_is_asked_and_no_unknown_host_is_trusted(ssh: Path) -> None:
     assert words[words.index("-i") + 1] == "/etc/key"
     assert words[words.index("-p") + 1] == "2222"
     assert words[words.index("-l") + 1] == "gate keeper"
-    assert words[words.index("--") + 1 :] == ["gateway.example", "sudo -n env LC_ALL=C /sbin/nft -jn list tables"]
+    assert words[words.index("--") + 1 :] == [
+        "gateway.example",
+        "sudo -n env LC_ALL=C TZ=UTC0 /sbin/nft -jn list tables",
+    ]
 
 
 @pytest.mark.parametrize(
