@@ -49,6 +49,10 @@ class Application(FastAPI):
         """The document, made once."""
         return self._document
 
+    def build_middleware_stack(self) -> ASGIApp:
+        """Everything that answers; what answers a fault of ours stands outside of every middleware that is added, and is guarded too."""
+        return Guarded(super().build_middleware_stack())
+
     @cached_property
     def _document(self) -> dict[str, Any]:
         asks = not isinstance(self.state.access, Everybody)
@@ -74,7 +78,6 @@ def application(site: Site, access: Access, hosts: frozenset[str] = LOOPBACK) ->
     problems.install(app, errors.answer)
     app.add_exception_handler(Unknown, login.asked)
     app.add_middleware(Screened, hosts=hosts)
-    app.add_middleware(Guarded)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
     for router in (*PAGES, login.router):

@@ -1,6 +1,7 @@
 """Errors as answers: one status and one shape for each kind, and a person can act on the words."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -48,8 +49,7 @@ def headers(found: Problem, error: Exception) -> dict[str, str]:
 def problem(error: Exception) -> Problem:
     """What there is to say of this error; a fault of ours goes into the log too."""
     if isinstance(error, RequestValidationError):
-        named = {".".join(map(str, one["loc"][1:])) or str(one["loc"][0]): str(one["msg"]) for one in error.errors()}
-        return Problem(status=422, title="Parameters are wrong", problems=named)
+        return Problem(status=422, title="Parameters are wrong", problems=dict(map(_named, error.errors())))
     if isinstance(error, Wrong):
         return Problem(status=422, title="Parameters are wrong", problems={error.parameter: str(error)})
     if isinstance(error, HTTPException):
@@ -59,6 +59,13 @@ def problem(error: Exception) -> Problem:
             return Problem(status=status, title=title, detail=str(error))
     log.error("a fault of the bridge", exc_info=error)
     return Problem(status=500, title="A fault of the bridge", detail="its log says more")
+
+
+def _named(one: Mapping[str, Any]) -> tuple[str, str]:
+    """The parameter that is wrong, and why; what is no JSON is wrong as a whole."""
+    place, *within = one["loc"]
+    name = ".".join(map(str, within)) if one["type"] != "json_invalid" else ""
+    return name or str(place), str(one["msg"])
 
 
 _KINDS: dict[type[Exception], tuple[int, str]] = {

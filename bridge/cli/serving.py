@@ -96,6 +96,8 @@ def served(app: "FastAPI", listen: str, shown: "Certificates | None" = None) -> 
     """
     import uvicorn
 
+    from bridge.api.connections import Connection
+
     address, _, port = listen.rpartition(":")
     bound = _bound(address.strip("[]"), int(port), listen)
     # What somebody says about where he comes from (X-Forwarded-For) is not believed.
@@ -107,7 +109,8 @@ def served(app: "FastAPI", listen: str, shown: "Certificates | None" = None) -> 
         timeout_graceful_shutdown=2,
         proxy_headers=False,
         server_header=False,
-        http="h11",  # of the two it is the one that bounds how long headers may be
+        http=Connection,
+        ws="none",
         limit_concurrency=_MOST,
     )
     config.load()

@@ -1,0 +1,26 @@
+"""What goes wrong is told in words, and its answer is as guarded as any."""
+
+import pytest
+
+from bridge.api.routes import clusters
+from tests.api.conftest import Api
+
+HTML = {"Accept": "text/html", "Connection": "close"}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/clusters", "/"])
+def test_a_fault_of_ours_is_guarded_too(api: Api, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(clusters, "every", fails)
+    found = api.client.get(path, headers=HTML)
+    assert found.status_code == 500
+    assert "a secret" not in found.text
+    assert "default-src 'none'" in found.headers["content-security-policy"]
+    assert found.headers["cache-control"] == "no-store"
+
+
+def test_what_is_no_json_is_wrong_as_a_whole(api: Api) -> None:
+    found = api.client.post("/api/v1/stops", content=b'{"a', headers={"Content-Type": "application/json"})
+    assert (found.status_code, list(found.json()["problems"])) == (422, ["body"])
