@@ -105,7 +105,8 @@ class Forms(Bench):
             site |= objects(LATE) if what == "schedules" else {}
             self.reconcile(self.adapter, site)
             self.check_holds(self.adapter, site)
-            assert self.wanted(self.adapter, site) != self.wanted(self.adapter, plain)
+            wanted = self.wanted(self.adapter, site)[changed.key]
+            assert wanted != self.wanted(self.adapter, plain)[changed.key]
             return
         instead = {"reject": self._asking_for("deny"), "log": plain[changed.key]}
         if what in instead and self._taken(site):

@@ -8,4 +8,4 @@ from bridge.lab.devices.aws.rig import aws_rig
 class TestAws(Conformance):
     factory = factory
     rig = staticmethod(aws_rig)
-    skips = frozenset({"atomic", "limit rules"})
+    skips = frozenset({"atomic", "schedules", "limit rules"})

@@ -6,6 +6,7 @@ An empty group matches everything on it, it checks no reference, and makes each 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from time import time
 from typing import Any, ClassVar
 
 from bridge.contract import DeviceConfig
@@ -34,6 +35,7 @@ from bridge.model.intent import (
 )
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 from bridge.model.policy import Action, IcmpType, Protocol
+from bridge.model.schedules import check_schedule
 from bridge.policy.evaluate import Packet, Verdict
 
 PASSWORD = "correct-horse"
@@ -146,7 +148,7 @@ SERVERS: dict[str, Server] = {}
 class MemoryAdapter:
     """The contract, step by step; small methods, for a mutant to get one of them wrong."""
 
-    can: ClassVar = Capabilities(Form.TIERED, icmp_types=True, protocols=True)
+    can: ClassVar = Capabilities(Form.TIERED, icmp_types=True, protocols=True, schedules=True)
     most: ClassVar = Limits(name_length=190, batch=4)
 
     def __init__(self, config: DeviceConfig) -> None:
@@ -192,7 +194,10 @@ class MemoryAdapter:
             case RuleList():
                 return replace(value, entries=tuple(self.entry(entry) for entry in value.entries))
             case Schedule():
-                raise ValueError("no schedules")
+                if not self.can.schedules:
+                    raise ValueError("no schedules")
+                check_schedule(value)
+                return value
             case _:
                 return value
 
@@ -207,7 +212,7 @@ class MemoryAdapter:
     def entry(self, entry: RuleEntry) -> RuleEntry:
         if (
             entry.bandwidth
-            or entry.schedule
+            or (entry.schedule and (entry.action is not Action.ALLOW or not self.can.schedules))
             or not entry.sources
             or not entry.destinations
             or (entry.ports and entry.protocol not in _PORTED)
@@ -412,18 +417,20 @@ class MemoryMoment:
         bodies = {key: body for key, body in self._bodies.items() if hasattr(body, "references")}
         return [f"{key} -> {to}" for key, body in bodies.items() for to in body.references() if str(to) not in bodies]
 
-    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002 (it knows no schedules)
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:
+        now = time() if at is None else at
         for tier in _TIERS:
-            action = next(self._actions(tier, packet), Action.PASS)
+            action = next(self._actions(tier, packet, now), Action.PASS)
             if action is not Action.PASS:
                 return Verdict(action)
         return Verdict.UNMATCHED
 
-    def _actions(self, tier: Scope, packet: Packet) -> Iterator[Action]:
+    def _actions(self, tier: Scope, packet: Packet, now: float) -> Iterator[Action]:
         policy = self._bodies.get(str(ObjectKey(Kind.POLICY, "", tier)))
         for key in policy.lists if isinstance(policy, Policy) else ():
             for entry in getattr(self._bodies.get(str(key)), "entries", ()):
-                if self._matches(entry, packet):
+                ended = entry.schedule and self._bodies[str(entry.schedule)].until.timestamp() <= now
+                if not ended and self._matches(entry, packet):
                     yield entry.action
 
     def _matches(self, entry: RuleEntry, packet: Packet) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 from adapters.conformance import Conformance
@@ -22,6 +23,7 @@ from bridge.model.intent import (
     ReadScope,
     RuleEntry,
     RuleList,
+    Schedule,
     Shard,
     Snapshot,
 )
@@ -136,7 +138,7 @@ class TrustsItself(MemoryAdapter):
 
 @caught_by("test_a_plan_that_fits_becomes_visible_at_once")
 class AtomicInName(MemoryAdapter):
-    can = Capabilities(Form.TIERED, atomic=True, icmp_types=True, protocols=True)
+    can = Capabilities(Form.TIERED, atomic=True, icmp_types=True, protocols=True, schedules=True)
 
     def parts(self, plan: Plan) -> Iterable[Sequence[Step]]:
         return [(step,) for step in plan.steps]
@@ -430,6 +432,27 @@ class TakesAnything(MemoryAdapter):
         return super().canonical(value) if isinstance(value, Group | Shard) else value
 
 
+@caught_by("test_a_line_ends_by_itself_and_no_other_does", "test_an_end_is_put_off_brought_forward_and_taken_away")
+class EndsAYearLater(MemoryAdapter):
+    """And says otherwise."""
+
+    late = timedelta(days=365)
+
+    def body(self, value: DeviceObject) -> DeviceObject:
+        return replace(value, until=value.until + self.late) if isinstance(value, Schedule) else super().body(value)
+
+    def value(self, body: DeviceObject) -> DeviceObject:
+        return replace(body, until=body.until - self.late) if isinstance(body, Schedule) else super().value(body)
+
+
+@caught_by(
+    "test_what_is_declared_is_taken_and_what_is_not_is_named", "test_an_end_is_put_off_brought_forward_and_taken_away"
+)
+class KnowsNoEnds(MemoryAdapter):
+    def entry(self, entry: RuleEntry) -> RuleEntry:
+        return replace(super().entry(entry), schedule=None)
+
+
 # ---- the suite itself
 
 
@@ -437,7 +460,7 @@ class TakesAnything(MemoryAdapter):
 class DeclaresLess(MemoryAdapter):
     """Bound with a skip list that was right for another."""
 
-    can = Capabilities(Form.TIERED, ipv6=False, icmp_types=True, protocols=True)
+    can = Capabilities(Form.TIERED, ipv6=False, icmp_types=True, protocols=True, schedules=True)
 
 
 # ---- permits

@@ -8,7 +8,7 @@ from tests.adapters.conformance.memory import Factory, MemoryAdapter, memory_rig
 
 
 class AtomicAdapter(MemoryAdapter):
-    can = Capabilities(Form.TIERED, atomic=True, icmp_types=True, protocols=True)
+    can = Capabilities(Form.TIERED, atomic=True, icmp_types=True, protocols=True, schedules=True)
 
 
 class FlatAdapter(MemoryAdapter):
@@ -48,10 +48,10 @@ class TestAtomic(Conformance):
 class TestFlat(Conformance):
     factory = Factory(FlatAdapter)
     rig = staticmethod(memory_rig)
-    skips = frozenset({"atomic", "protocols"})
+    skips = frozenset({"atomic", "protocols", "schedules"})
 
 
 class TestAllowOnly(Conformance):
     factory = Factory(AllowingAdapter)
     rig = staticmethod(memory_rig)
-    skips = frozenset({"atomic", "ipv6", "icmp_types", "protocols"})
+    skips = frozenset({"atomic", "ipv6", "icmp_types", "protocols", "schedules"})

@@ -30,7 +30,7 @@ class Stood:
 
     held: Document
 
-    def verdict(self, packet: Packet) -> Verdict:
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002 (time changes nothing here)
         """The device's own."""
         return verdict(self.held, packet)
 

@@ -8,7 +8,18 @@ from dataclasses import dataclass, replace
 
 from bridge.model.addresses import canonical_member
 from bridge.model.identity import Kind, ObjectKey
-from bridge.model.intent import Attachment, DeviceObject, Foreign, Group, Policy, Ports, RuleEntry, RuleList, Shard
+from bridge.model.intent import (
+    Attachment,
+    DeviceObject,
+    Foreign,
+    Group,
+    Policy,
+    Ports,
+    RuleEntry,
+    RuleList,
+    Schedule,
+    Shard,
+)
 from bridge.model.policy import Action, PortRange, Protocol, Tier
 from bridge.model.tiers import attachment, policy_key
 from palisade.wire import Addresses, Body, Chain, Document, Line, Record, Rules, Services
@@ -67,8 +78,8 @@ class Terms:
                 return Rules(tuple(map(self._line, value.entries)))
             case Policy():
                 return Chain(tuple(map(self.name, value.lists)))
-            case Attachment():
-                raise TypeError("an attachment is a place, and no record")
+            case Attachment() | Schedule():
+                raise TypeError(f"{value.key} is no record")
 
     def _line(self, entry: RuleEntry) -> Line:
         return Line(
@@ -125,6 +136,8 @@ def canonical(value: DeviceObject) -> DeviceObject:
             raise ValueError("no ports: it would match every one")
         case Ports():
             return replace(value, ports=tuple(sorted(set(value.ports))))
+        case Schedule():
+            raise ValueError("a Palisade ends nothing by itself")
         case RuleList():
             return replace(value, entries=tuple(map(_canonical_entry, value.entries)))
     return value
@@ -133,7 +146,7 @@ def canonical(value: DeviceObject) -> DeviceObject:
 def _canonical_entry(entry: RuleEntry) -> RuleEntry:
     if not entry.sources or not entry.destinations:
         raise ValueError(f"line {entry.name} has a side without any group: it would match everyone")
-    if entry.protocol not in _TAKEN or entry.icmp or entry.bandwidth or entry.action is Action.PASS:
+    if entry.protocol not in _TAKEN or entry.icmp or entry.bandwidth or entry.schedule or entry.action is Action.PASS:
         raise ValueError(f"line {entry.name} asks for what a Palisade does not know")
     if entry.ports and entry.protocol not in _WITH_PORTS:
         raise ValueError(f"line {entry.name} has ports without a protocol that has any")
