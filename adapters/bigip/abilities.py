@@ -17,6 +17,7 @@ def capabilities(scope: Scope) -> Capabilities:
         dry_run=True,
         close_flows=True,
         bandwidth=scope.bandwidth,
+        schedules=scope.schedules,
         compiles_later=bool(scope.activation),
     )
 

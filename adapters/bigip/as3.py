@@ -230,4 +230,4 @@ class ModeFactory(BigipFactory):
 
 def _capabilities(plain: Capabilities) -> Capabilities:
     """One list at one virtual server, two ways to write that are not one transaction, and fewer words."""
-    return replace(plain, form=Form.FLAT, icmp_types=False, atomic=False)
+    return replace(plain, form=Form.FLAT, icmp_types=False, schedules=False, atomic=False)

@@ -86,6 +86,8 @@ def _problems(config: DeviceConfig) -> Iterator[tuple[str, str]]:
     seconds = config.scope.get("taskSeconds", 300)
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 10 <= seconds <= 3600:
         yield "scope.taskSeconds", "a number from 10 to 3600"
+    if config.scope.get("schedules") is True:
+        yield "scope.schedules", "AS3 has no words for schedules; leave it out"
     mode, services = config.attach.get("mode", "none"), config.attach.get("services", {})
     for name in sorted(config.attach.keys() - {"mode", "services"}):
         words = (

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 
 from adapters.bigip.names import entry_name, key_problem
+from adapters.bigip.schedules import known
 from adapters.bigip.scope import Scope
 from adapters.bigip.translate import PLACEHOLDER, ports_key_order
 from bridge.model.addresses import canonical_member
@@ -22,6 +24,7 @@ from bridge.model.intent import (
     Shard,
 )
 from bridge.model.policy import PortRange, Protocol
+from bridge.model.schedules import check_schedule
 from bridge.model.tiers import attachments
 
 
@@ -32,7 +35,7 @@ def normalize(intent: Intent, scope: Scope) -> Objects:
     """
 
     def express(value: DeviceObject) -> DeviceObject:
-        canonical = _canonical(value, scope.fqdn)
+        canonical = _canonical(value, scope)
         _check_limits(value, scope.bandwidth)
         return canonical
 
@@ -47,21 +50,21 @@ def _check_limits(value: DeviceObject, known: Collection[str]) -> None:
             raise ValueError(f"line {entry.name}: the settings of this device know no limit {entry.bandwidth}")
 
 
-def _canonical(value: DeviceObject, fqdn: bool) -> DeviceObject:
+def _canonical(value: DeviceObject, scope: Scope) -> DeviceObject:
     problem = key_problem(value.key)
     if problem:
         raise ValueError(problem)
     match value:
         case Group():
-            return _group(value, fqdn)
+            return _group(value, scope.fqdn)
         case Shard():
             return replace(value, members=_members(value.members))
         case Ports():
             return replace(value, ports=_ports(value))
         case Schedule():
-            raise ValueError(NO_SCHEDULES)
+            return _schedule(value, scope)
         case RuleList():
-            return replace(value, entries=lines(value.entries, _entry))
+            return replace(value, entries=lines(value.entries, partial(_entry, schedules=scope.schedules)))
         case Policy():
             return replace(value, lists=tuple(dict.fromkeys(value.lists)))
         case Attachment():
@@ -94,8 +97,15 @@ def _ports(value: Ports) -> tuple[PortRange, ...]:
     return ports_key_order(value.ports)
 
 
-def _entry(entry: RuleEntry) -> RuleEntry:
-    check_line(entry)
+def _schedule(value: Schedule, scope: Scope) -> Schedule:
+    if not scope.schedules:
+        raise ValueError(NO_SCHEDULES)
+    check_schedule(value)
+    return replace(value, until=known(value.until))
+
+
+def _entry(entry: RuleEntry, *, schedules: bool) -> RuleEntry:
+    check_line(entry, schedules=schedules)
     if any(255 in (one.type, one.code) for one in entry.icmp) or entry.number > 254:
         raise ValueError(f"line {entry.name}: {entry.traffic} would match too much, 255 stands for any on this device")
     if (entry.protocol is Protocol.OTHER) != (entry.number > 0):

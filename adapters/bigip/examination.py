@@ -4,21 +4,26 @@ Sources: 12 is the oldest version that F5's own modules for AFM take; roles and 
 articles on roles over iControl REST. Whether an account may write cannot be read anywhere: only a write tells.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from adapters.bigip import wire
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.names import COLLECTIONS
+from adapters.bigip.reading import compiled
 from bridge.contract import Credentials
 from bridge.errors import Denied
 from bridge.model.examination import Finding, doubtful, fine, wrong
+from bridge.model.identity import Kind
 
 _T = TypeVar("_T")
 OLDEST = (12, 0)
+_SCHEDULES = COLLECTIONS[Kind.SCHEDULE]
 _NEEDED = tuple(dict.fromkeys((*COLLECTIONS.values(), "ltm/data-group/internal", "sys/folder")))
+_BY_HAND = "where a person compiles, the device takes no rule that ends by itself"
 _TOO_MUCH = frozenset({"admin", "resource-admin"})
 _TOO_LITTLE = frozenset({"guest", "operator", "auditor", "no-access", "application-editor", "user-manager"})
 
@@ -52,11 +57,11 @@ class Account(msgspec.Struct, rename="camel"):
     partition_access: list[Access] = []
 
 
-def examine(client: Client, credentials: Credentials) -> Iterator[Finding]:
+def examine(client: Client, credentials: Credentials, *, schedules: bool) -> Iterator[Finding]:
     """One finding after the other; Denied where not even the unit that answers may be asked for its name."""
     yield from _unit(client)
     yield _firewall(client)
-    yield _reading(client)
+    yield _reading(client, [one for one in _NEEDED if schedules or one != _SCHEDULES])
     yield _breadth(client, credentials)
 
 
@@ -91,11 +96,24 @@ def _firewall(client: Client) -> Finding:
     return fine("AFM", f"provisioned, {found.level}")
 
 
-def _reading(client: Client) -> Finding:
-    refused = [collection for collection in _NEEDED if not _readable(client, collection)]
+def _reading(client: Client, needed: Iterable[str]) -> Finding:
+    refused = [collection for collection in needed if not _readable(client, collection)]
     if refused:
         return wrong("reading", f"refused for {', '.join(refused)}")
     return fine("reading", "address lists, port lists, rule lists, policies, data groups and folders can be read")
+
+
+def compiling(client: Client, activation: str) -> Finding:
+    """Whether rules can end by themselves: not where a person compiles, of which all that tells is what waits.
+
+    Source: F5's manual of AFM 14.1, "Firewall Schedules".
+    """
+    told = _told(client, activation, wire.Statistics) if activation else None
+    if told is None:
+        return doubtful("schedules", f"it cannot be told whether anything waits to be compiled; {_BY_HAND}")
+    if not compiled(told):
+        return doubtful("schedules", f"something waits to be compiled; {_BY_HAND}")
+    return fine("schedules", f"nothing waits to be compiled; {_BY_HAND}")
 
 
 def _breadth(client: Client, credentials: Credentials) -> Finding:

@@ -10,7 +10,10 @@ from bridge.model.identity import ObjectKey
 
 @dataclass(slots=True)
 class Known:
-    """Which objects carry our mark, whether the fence stood there, and the keys of long names (`indexed` None: not read yet)."""
+    """Which objects carry our mark, whether the fence stood there, and the keys of long names (`indexed` None: not read yet).
+
+    `scheduled`: there may be schedules of ours.
+    """
 
     names: Names
     domains: Domains
@@ -19,6 +22,7 @@ class Known:
     fenced: bool = False
     index: dict[str, str] = field(default_factory=dict)
     indexed: bool | None = None
+    scheduled: bool = True
 
     def translator(self) -> Translator:
         """A translator with the route domain and the long names of now. Raises Busy, Denied."""
@@ -28,7 +32,7 @@ class Known:
         """Another unit answers from now on."""
         self.domains.forget()
         self.owned.clear()
-        self.fenced, self.index, self.indexed = False, {}, None
+        self.fenced, self.index, self.indexed, self.scheduled = False, {}, None, True
 
     def learn_index(self, records: dict[str, str] | None) -> None:
         """Take note of the record of long names, None when the device has none."""

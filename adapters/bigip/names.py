@@ -29,6 +29,7 @@ COLLECTIONS: Mapping[Kind, str] = {
     Kind.GROUP: "security/firewall/address-list",
     Kind.SHARD: "security/firewall/address-list",
     Kind.PORTS: "security/firewall/port-list",
+    Kind.SCHEDULE: "security/firewall/schedule",
     Kind.RULE_LIST: "security/firewall/rule-list",
     Kind.POLICY: "security/firewall/policy",
 }

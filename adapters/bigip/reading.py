@@ -8,9 +8,11 @@ import msgspec
 from adapters.bigip import wire
 from adapters.bigip.attach import Places, Slots
 from adapters.bigip.client import Client, Refusal
+from adapters.bigip.known import Known
 from adapters.bigip.names import COLLECTIONS
 from adapters.bigip.translate import Translator
 from adapters.bigip.writes import rest
+from bridge.errors import Denied
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Foreign
 
@@ -89,6 +91,20 @@ class Reader:
             found.foreign.append(Foreign(path, "has our mark and another name"))
         else:
             found.foreign.append(Foreign(path, _UNMARKED if names.in_folder(path) else _NAMED))
+
+
+def schedules(reader: Reader, known: Known, *, wanted: bool) -> Found:
+    """Those of ours, also where the settings want none any more, until none is there. AS3 makes no rule that names one."""
+    if known.names.tenant or not (wanted or known.scheduled):
+        return Found()
+    try:
+        found = reader.everything(kinds=(Kind.SCHEDULE,))
+    except Denied:
+        if wanted:
+            raise
+        return Found()  # the account need not be allowed to read what nobody wants
+    known.scheduled = bool(found.objects)
+    return found if wanted else Found(found.objects)
 
 
 def places(slots: Slots, found: Found) -> Places:

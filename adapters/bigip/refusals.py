@@ -13,6 +13,7 @@ _TITLES = {
     Kind.GROUP: "address list",
     Kind.SHARD: "address list",
     Kind.PORTS: "port list",
+    Kind.SCHEDULE: "schedule",
     Kind.RULE_LIST: "rule list",
     Kind.POLICY: "policy",
 }

@@ -7,6 +7,7 @@ scope:
   tokenSeconds: 1200        # lifetime asked for a token, 36000 at most; one that is left behind by a crash counts against the 100 of a user
   pageSize: 500
   bandwidth: []             # the iRules of /Common that rules may name to limit their rate; none unless told
+  schedules: false          # whether rules that are over end by themselves on the device too; see schedules.py for what nobody confirmed
   fqdn: bridge              # who resolves names: bridge, or device, whose firewall needs a resolver for that
   transactionSize: 400      # writes in one transaction: it must be filled before the device's own limit of 30 to 120 s
   ha: {…}                   # for a unit that is one of several: see redundancy.py
@@ -44,6 +45,7 @@ class Scope:
     transaction_size: int = 400
     bandwidth: tuple[str, ...] = ()
     fqdn: bool = False
+    schedules: bool = False
     ha: Redundancy | None = None
 
     @classmethod
@@ -62,6 +64,7 @@ class Scope:
             transaction_size=int(scope.get("transactionSize", 400)),
             bandwidth=tuple(scope.get("bandwidth", ())),
             fqdn=scope.get("fqdn", "bridge") == "device",
+            schedules=bool(scope.get("schedules", False)),
             ha=Redundancy.of(scope.get("ha")),
         )
 
@@ -108,6 +111,7 @@ _FORMS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "loginProvider": (_is_text, "text wanted"),
     "activation": (lambda value: value is None or _is_text(value), "text wanted"),
     "fqdn": (lambda value: value in ("bridge", "device"), "bridge or device"),
+    "schedules": (lambda value: isinstance(value, bool), "true or false"),
     "bandwidth": (_are_names, "a list of the names of iRules in /Common"),
     "routeDomain": (
         lambda value: places.is_path(value) or _is_number(value, 0, _HIGHEST_DOMAIN),

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from adapters.bigip import protocols, wire
+from adapters.bigip import protocols, schedules, wire
 from adapters.bigip.domains import ZERO, Domain
 from adapters.bigip.names import PARTITION, Names
 from bridge.model.addresses import canonical_member
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Shard
+from bridge.model.intent import DeviceObject, Group, Policy, Ports, RuleEntry, RuleList, Schedule, Shard
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 
 Json = dict[str, Any]
@@ -76,12 +76,14 @@ class Translator:
                 body.setdefault("fqdns", [])
         elif isinstance(after, Ports):
             body["portLists"] = []
+        elif isinstance(after, Schedule):
+            body |= schedules.WHOLE
         return body
 
     def line(self, entry: RuleEntry, before: RuleEntry | None = None) -> Json:
         """A rule of a rule list, which is as `before` until now. A side is never without an address list: that would match any.
 
-        Types are told of where the protocol has any, or where some must go.
+        Types are told of where the protocol has any, or where some must go; so are a limit, and when the rule ends by itself.
         """
         if not entry.sources or not entry.destinations or entry.withheld:
             raise ValueError(f"{entry.name}: a line without source or destination, or withheld, is never written")
@@ -89,16 +91,23 @@ class Translator:
         typed = entry.protocol in (Protocol.ICMP, Protocol.ICMPV6) or (before is not None and bool(before.icmp))
         limited = bool(entry.bandwidth) or (before is not None and bool(before.bandwidth))
         limit = {"irule": f"/{PARTITION}/{entry.bandwidth}" if entry.bandwidth else "none"}
+        ending = bool(entry.schedule) or (before is not None and bool(before.schedule))
         types = {"icmp": [{"name": str(one).replace("/", ":")} for one in entry.icmp]}
         return {
             "action": ACTIONS[entry.action],
             "ipProtocol": protocols.written(entry.protocol, entry.number),
             **(types if typed else {}),
             **(limit if limited else {}),
+            **(self._end(entry.schedule) if ending else {}),
             "log": "yes" if entry.log else "no",
             "source": {"addressLists": [self.names.path(key) for key in entry.sources]},
             "destination": {"addressLists": [self.names.path(key) for key in entry.destinations], "portLists": ports},
         }
+
+    def _end(self, schedule: ObjectKey | None) -> Json:
+        if schedule is None:
+            return {"status": "enabled", "schedule": "none"}
+        return {"status": "scheduled", "schedule": self.names.path(schedule)}
 
     def _content(self, value: DeviceObject) -> Json:
         match value:
@@ -112,6 +121,8 @@ class Translator:
                 return {"addresses": [{"name": self._to_wire(member)} for member in members]}
             case Ports():
                 return {"ports": [{"name": str(port)} for port in value.ports]}
+            case Schedule():
+                return {"dateValidEnd": schedules.written(value.until)}
             case _:
                 return {}
 
@@ -138,6 +149,10 @@ class Translator:
             found = msgspec.json.decode(raw, type=wire.PortList)
             key = self._owned(kind, found)
             return None if key is None else self._ports(key, found)
+        if kind is Kind.SCHEDULE:
+            ending = msgspec.json.decode(raw, type=wire.Schedule)
+            key = self._owned(kind, ending)
+            return None if key is None else Schedule(key, schedules.read(ending))
         holder = msgspec.json.decode(raw, type=wire.RuleHolder)
         key = self._owned(kind, holder)
         if key is None:
@@ -155,8 +170,8 @@ class Translator:
         action, protocol, types = _ACTION_OF.get(rule.action), protocols.read(rule.ip_protocol), _types(rule)
         if action is None or protocol is None or not sources or not destinations or ports is None or len(ports) > 1:
             return unreadable(rule.name)
-        limit = _limit(rule)
-        if types is None or limit is None or _decorated(rule) or rule.rule_list:
+        limit, ends = _limit(rule), self._ends(rule)
+        if types is None or limit is None or ends is None or _decorated(rule) or rule.rule_list:
             return unreadable(rule.name)
         log, port = rule.log in ("yes", "true"), ports[0] if ports else None
         return RuleEntry(
@@ -170,6 +185,7 @@ class Translator:
             icmp=types,
             number=protocol[1],
             bandwidth=limit,
+            schedule=next(iter(ends), None),
         )
 
     def read_reference(self, rule: wire.Rule) -> ObjectKey:
@@ -177,9 +193,16 @@ class Translator:
         folder, _, name = rule.rule_list.rpartition("/")
         own = folder == self.names.home(Kind.RULE_LIST)
         key = self.names.key(Kind.RULE_LIST, name, self.index) if own else None
-        if key is None or name != rule.name or _decorated(rule) or rule.icmp or rule.irule:
+        plain = not (_decorated(rule) or rule.icmp or rule.irule or rule.schedule) and rule.status == "enabled"
+        if key is None or name != rule.name or not plain:
             return ObjectKey(Kind.RULE_LIST, ODD, Scope.CLUSTER, "", rule.name)
         return key
+
+    def _ends(self, rule: wire.Rule) -> tuple[ObjectKey, ...] | None:
+        """The schedule that ends the rule, if any; None where it is none of ours, or the rule is switched off."""
+        if rule.status == "scheduled":
+            return self._keys(Kind.SCHEDULE, (rule.schedule,))
+        return () if rule.status == "enabled" and not rule.schedule else None
 
     def _owned(self, kind: Kind, item: wire.Item) -> ObjectKey | None:
         if item.full_path != f"{self.names.home(kind)}/{item.name}":
@@ -265,6 +288,5 @@ def _limit(rule: wire.Rule) -> str | None:
 
 
 def _decorated(rule: wire.Rule) -> bool:
-    """Whether the rule says more than one of ours can: a schedule, a country, a port of the source, …"""
-    sides = rule.source.odd or rule.destination.odd or bool(rule.source.port_lists)
-    return sides or rule.status != "enabled" or bool(rule.schedule)
+    """Whether a side of the rule says more than one of ours can: a country, a port of the source, …"""
+    return rule.source.odd or rule.destination.odd or bool(rule.source.port_lists)

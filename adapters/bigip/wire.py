@@ -36,6 +36,16 @@ class PortList(Item, rename="camel"):
     port_lists: list[str] = []
 
 
+class Schedule(Item, rename="camel"):
+    """security/firewall/schedule; what is not shown is as by default."""
+
+    date_valid_start: str = "epoch"
+    date_valid_end: str = "indefinite"
+    daily_hour_start: str = "0:00"
+    daily_hour_end: str = "24:00"
+    days_of_week: list[str] = []
+
+
 class Side(msgspec.Struct, rename="camel"):
     """Source or destination of a rule; everything but the lists is something that we never write."""
 

@@ -1,4 +1,4 @@
-"""BIG-IP keeps the contract where its firewall resolves names, and where it is one unit of two."""
+"""BIG-IP keeps the contract where its firewall resolves names and ends rules by itself, and where it is one unit of two."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +21,10 @@ class _Rig(BigipRig):
         self._pair = pair
 
     def config(self, *, owner: str = "fb", batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
-        """The first unit, its firewall resolving names, beside the second."""
+        """The first unit, its firewall resolving names and ending rules by itself, beside the second."""
         plain = super().config(owner=owner, batch=batch, timeout=timeout)
         ha = {"deviceGroup": self._pair.name, "peers": [self._pair.units[1].url]}
-        return replace(plain, scope={**plain.scope, "fqdn": "device", "ha": ha})
+        return replace(plain, scope={**plain.scope, "fqdn": "device", "schedules": True, "ha": ha})
 
     def reset(self) -> None:
         """With a resolver."""

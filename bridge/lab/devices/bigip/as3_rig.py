@@ -7,9 +7,8 @@ from typing import Any
 
 from bridge.contract import DeviceConfig
 from bridge.lab.device import Moment
-from bridge.lab.devices.bigip.rig import BigipMoment, BigipRig, verdict
+from bridge.lab.devices.bigip.rig import BigipMoment, BigipRig
 from bridge.lab.devices.bigip.simulator import Bigip
-from bridge.policy.evaluate import Packet, Verdict
 
 _SERVICE: dict[str, Any] = {
     "class": "Service_Forwarding",
@@ -25,9 +24,7 @@ _VIRTUAL = "/fb_egress/firewall/egress"
 class As3Moment(BigipMoment):
     """The configuration after one of its changes."""
 
-    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002 (AS3 has no schedules)
-        """The referee's, for a packet that enters through the virtual server that is declared; without one nothing is matched."""
-        return verdict(self.state, packet, _VIRTUAL)
+    virtual = _VIRTUAL  # without one nothing is matched
 
 
 class As3Rig(BigipRig):

@@ -5,17 +5,19 @@ from collections.abc import Iterator, Mapping
 from bridge.lab.devices.bigip.answers import ApiError, across, dangling, in_use, not_found
 from bridge.lab.devices.bigip.fields import Key, Limits
 from bridge.lab.devices.bigip.item import Item, State
-from bridge.lab.devices.bigip.kinds import FOLDER, FQDN_POLICY, KINDS, LONE, PARTITION
+from bridge.lab.devices.bigip.kinds import FOLDER, FQDN_POLICY, KINDS, LONE, PARTITION, SCHEDULE
 
 Changes = Mapping[Key, Item | None]
 
 
-def check(base: State, changes: Changes, limits: Limits) -> None:
-    """Raise the first refusal that the changes meet on top of the base."""
+def check(base: State, changes: Changes, limits: Limits, *, by_hand: bool = False) -> None:
+    """Raise the first refusal that the changes meet on top of the base; `by_hand`: a person compiles."""
     gone = {key for key, item in changes.items() if item is None and key in base}
     for item in changes.values():
         if item is not None:
             _check_item(base, changes, item, limits)
+            if by_hand:
+                check_unscheduled(item)
     if gone:
         _check_gone(base, changes, gone)
     _check_counts(base, changes, limits)
@@ -46,6 +48,15 @@ def _check_item(base: State, changes: Changes, item: Item, limits: Limits) -> No
             raise across(item.kind.title, item.path, item.partition, path, other)
     if any(collection == item.kind.collection for collection, _ in item.references):
         _check_circle(base, changes, item)
+
+
+def check_unscheduled(item: Item) -> None:
+    """Refuse what names a schedule, which nobody may where a person compiles. Source: F5's manual of AFM 14.1, "Firewall Schedules"."""
+    if any(collection == SCHEDULE for collection, _ in item.references):
+        raise ApiError(
+            400,
+            f"01071a73:3: {item.kind.title} ({item.path}): schedules can not be used while the compilation mode is manual.",
+        )
 
 
 def _names_hosts(item: Item) -> bool:

@@ -4,10 +4,10 @@ Sources: f5-sdk's resource classes, f5_modules, AS3's maps, lab guides with full
 attributes than stand here the simulator refuses them: a client must not lean on what nobody checked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bridge.lab.devices.bigip import values
+from bridge.lab.devices.bigip import schedule, values
 from bridge.lab.devices.bigip.answers import ApiError
 from bridge.lab.devices.bigip.fields import (
     Field,
@@ -46,7 +46,10 @@ LONE: Mapping[str, str] = {GLOBAL_RULES: "/Common/global-rules", FQDN_POLICY: "/
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One collection of objects. `title` is what error texts call it; `fixed` attributes stay as they were created."""
+    """One collection of objects. `title` is what error texts call it; `fixed` attributes stay as they were created.
+
+    `sound` refuses an object, told by path and attributes, that contradicts itself.
+    """
 
     collection: str
     title: str
@@ -56,6 +59,7 @@ class Kind:
     fixed: frozenset[str] = frozenset()
     some_of: tuple[str, ...] = ()
     rules: bool = False
+    sound: Callable[[str, Json], None] | None = None
 
     @property
     def state(self) -> str:
@@ -68,7 +72,7 @@ class Kind:
         return f"tm:{self.collection.replace('/', ':')}:{self.collection.rpartition('/')[2]}collectionstate"
 
     def complete(self, path: str, body: Json) -> None:
-        """Refuse an object that lacks what it must have."""
+        """Refuse an object that lacks what it must have, or contradicts itself."""
         for name in self.required:
             if body.get(name) in (None, ""):
                 raise ApiError(
@@ -79,6 +83,8 @@ class Kind:
             raise ApiError(
                 400, f"01071a5a:3: {self.title} ({path}) must have at least one of {wanted}; it can not be empty."
             )
+        if self.sound is not None:
+            self.sound(path, body)
 
 
 _SLOTS = {"fwEnforcedPolicy": reference(POLICY), "fwStagedPolicy": reference(POLICY)}
@@ -122,11 +128,9 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             SCHEDULE,
             "Schedule",
-            {"description": text()}
-            | {
-                name: anything()
-                for name in ("dateValidStart", "dateValidEnd", "dailyHourStart", "dailyHourEnd", "daysOfWeek")
-            },
+            {"description": text(), **schedule.FIELDS},
+            defaults=schedule.DEFAULTS,
+            sound=schedule.check,
         ),
         Kind(IRULE, "rule", {"description": text(), "apiAnonymous": text()}),
         Kind(

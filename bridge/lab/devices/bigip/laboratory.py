@@ -44,7 +44,7 @@ class BigipLaboratory(Laboratory):
         }
         setters: dict[str, Setter] = {
             "compileDelay": lambda value: setattr(device.store.compiler, "delay", float(value)),
-            "manualCompile": lambda value: setattr(device.store.compiler, "manual", bool(value)),
+            "manualCompile": lambda value: device.store.compile_by_hand(bool(value)),
             "tokenLimit": lambda value: setattr(device.tokens, "limit", int(value)),
             "transactionSeconds": lambda value: setattr(device.transactions, "seconds", float(value)),
             "serial": lambda value: setattr(device.identity, "serial", str(value)),

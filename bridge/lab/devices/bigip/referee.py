@@ -6,20 +6,22 @@ the next, `accept-decisively` ends all of them, `drop` and `reject` are final, n
 stands the device's default. Within one side of a rule, addresses, lists and names are alternatives; sides, ports, protocol
 and ICMP must all match; what is not given matches everything.
 
-An address without `%n` belongs to the default route domain of the partition that its object is in. Not looked at: schedules,
-countries, VLANs.
+An address without `%n` belongs to the default route domain of the partition that its object is in. A rule whose status is scheduled
+counts while its schedule is in force, one that refers to a list with all rules of it. Not looked at: countries, VLANs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from time import time
 
 from bridge.lab.devices.bigip.compile import contexts
 from bridge.lab.devices.bigip.fields import Json
 from bridge.lab.devices.bigip.item import State
-from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, PARTITION, POLICY, PORT_LIST, RULE_LIST
+from bridge.lab.devices.bigip.kinds import ADDRESS_LIST, PARTITION, POLICY, PORT_LIST, RULE_LIST, SCHEDULE
 from bridge.lab.devices.bigip.rules import Rule
+from bridge.lab.devices.bigip.schedule import in_force
 from bridge.lab.devices.bigip.values import protocol_number, span
 
 FINAL = frozenset({"accept-decisively", "drop", "reject"})
@@ -64,10 +66,15 @@ class Decision:
 
 
 def decide(
-    state: State, packet: Packet, *, default: str = "accept", names: Mapping[str, Iterable[str]] | None = None
+    state: State,
+    packet: Packet,
+    *,
+    at: float | None = None,
+    default: str = "accept",
+    names: Mapping[str, Iterable[str]] | None = None,
 ) -> Decision:
-    """The decision on one packet. `default` follows the last context; `names` are the addresses behind domain names."""
-    court = _Court(state, packet, names or {})
+    """The decision on one packet, now or at that second. `default` follows the last context; `names` are addresses by domain name."""
+    court = _Court(state, packet, time() if at is None else at, names or {})
     matches: list[Match] = []
     for context, policy in court.policies():
         match = court.judge(context, policy)
@@ -79,9 +86,10 @@ def decide(
 
 
 class _Court:
-    def __init__(self, state: State, packet: Packet, names: Mapping[str, Iterable[str]]) -> None:
+    def __init__(self, state: State, packet: Packet, at: float, names: Mapping[str, Iterable[str]]) -> None:
         self.state = state
         self.packet = packet
+        self.at = at
         self.names = names
 
     def policies(self) -> Iterator[tuple[str, str]]:
@@ -104,13 +112,18 @@ class _Court:
 
     def _rules(self, rules: Iterable[Rule]) -> Iterator[tuple[str, Rule]]:
         for rule in rules:
-            if rule.body["status"] == "disabled":
+            if not self._counts(rule):
                 continue
             listed = rule.body.get("ruleList")
             if not listed:
                 yield rule.name, rule
                 continue
             yield from ((f"{rule.name}/{name}", one) for name, one in self._rules(self.state[RULE_LIST, listed].rules))
+
+    def _counts(self, rule: Rule) -> bool:
+        if rule.body["status"] == "scheduled":
+            return in_force(self.state[SCHEDULE, rule.body["schedule"]].body, self.at)
+        return bool(rule.body["status"] == "enabled")
 
     def _matches(self, rule: Rule) -> bool:
         packet, body = self.packet, rule.body

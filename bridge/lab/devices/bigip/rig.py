@@ -42,18 +42,20 @@ _GONE = "01020036:3: The requested object (/Common/fb/it) was not found."
 _THERE = "01020066:3: The requested object (/Common/fb/it) already exists in partition Common."
 
 
-def verdict(state: State, packet: Packet, virtual: str = _VIRTUAL) -> Verdict:
-    """What a configuration does with a packet that enters through the virtual server."""
+def verdict(state: State, packet: Packet, at: float, virtual: str = _VIRTUAL) -> Verdict:
+    """What a configuration does at that second with a packet that enters through the virtual server."""
     word = _WORDS.get(packet.protocol, str(packet.number))
     icmp = (packet.icmp.type, packet.icmp.code or 0) if packet.icmp else None
     seen = referee.Packet(packet.source, packet.destination, word, packet.port or None, icmp=icmp, virtual=virtual)
-    decision = referee.decide(state, seen, default="unmatched")
+    decision = referee.decide(state, seen, at=at, default="unmatched")
     words = {"accept-decisively": Verdict.ALLOW, "drop": Verdict.DENY, "reject": Verdict.REJECT}
     return words.get(decision.action, Verdict.UNMATCHED)
 
 
 class BigipMoment:
     """The configuration after one of its changes."""
+
+    virtual = _VIRTUAL
 
     def __init__(self, device: Bigip, number: int) -> None:
         self._device = device
@@ -64,9 +66,9 @@ class BigipMoment:
         """Made when it is first asked for."""
         return self._device.state(f"at:{self._number}")
 
-    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:  # noqa: ARG002
+    def verdict(self, packet: Packet, at: float | None = None) -> Verdict:
         """The referee's, for a packet that enters through the virtual server of the rig."""
-        return verdict(self.state, packet)
+        return verdict(self.state, packet, self._device.clock.now() if at is None else at, self.virtual)
 
     def dangling(self) -> Sequence[str]:
         """References to objects that are not there."""

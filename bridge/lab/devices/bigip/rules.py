@@ -105,6 +105,8 @@ def _read_side(side: str, raw: object, before: Json, limits: Limits) -> Json:
 
 
 def _check(name: str, body: Json, *, nested: bool) -> None:
+    if (body["status"] == "scheduled") != bool(body.get("schedule")):
+        raise ApiError(400, f"01071a70:3: Rule ({name}): status scheduled and a schedule go together.")
     if body.get("ruleList"):
         if nested:
             raise ApiError(400, f"01071a60:3: Rule ({name}): a rule list can not hold a reference to a rule list.")

@@ -103,9 +103,10 @@ class Bigip(Served[State]):
         """Equal for equal configurations."""
         return digest(self.state(config))
 
-    def judge(self, packet: Packet, *, config: str = "stored") -> Decision:
-        """What the firewall decides about the packet."""
-        return decide(self.state(config), packet, default=self.default_action, names=self.names)
+    def judge(self, packet: Packet, *, config: str = "stored", at: float | None = None) -> Decision:
+        """What the firewall decides about the packet, now by its own clock or at that second."""
+        now = self.clock.now() if at is None else at
+        return decide(self.state(config), packet, at=now, default=self.default_action, names=self.names)
 
     def decide(self, source: str, destination: str, *, config: str = "stored", **more: Any) -> Decision:  # noqa: ANN401
         """As `judge`, with the packet's fields as arguments."""

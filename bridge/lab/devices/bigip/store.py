@@ -12,7 +12,7 @@ from bridge.lab.device import Write
 from bridge.lab.devices.bigip.answers import not_found
 from bridge.lab.devices.bigip.compile import Compiler
 from bridge.lab.devices.bigip.fields import Json, Key, Limits
-from bridge.lab.devices.bigip.integrity import check
+from bridge.lab.devices.bigip.integrity import check, check_unscheduled
 from bridge.lab.devices.bigip.item import Item, State
 from bridge.lab.devices.bigip.kinds import FOLDER, KINDS, LONE, PARTITION, ROUTE_DOMAIN
 from bridge.lab.devices.clock import LabClock
@@ -98,7 +98,7 @@ class Store:
 
     def validate(self, draft: Draft) -> None:
         """Refuse a draft that the device would refuse; changes nothing."""
-        check(draft.base, draft.changes, self.limits)
+        check(draft.base, draft.changes, self.limits, by_hand=self.compiler.manual)
 
     def commit(self, draft: Draft, author: Author) -> None:
         """Make the draft the configuration, or refuse it and change nothing."""
@@ -107,6 +107,12 @@ class Store:
         if draft.changes:
             self.validate(draft)
             self._apply(draft.changes, author)
+
+    def compile_by_hand(self, manual: bool) -> None:
+        """From now on, or no more; refused while a rule names a schedule."""
+        for item in self.state.values() if manual else ():
+            check_unscheduled(item)
+        self.compiler.manual = manual
 
     def save(self) -> None:
         """What survives a reboot from now on."""
