@@ -202,7 +202,7 @@ class NftablesAdapter:
         return sum(map(self._tracker.forget, flows))
 
     def examine(self) -> Sequence[Finding]:
-        """Seven commands, and one more where the table is kept in a file."""
+        """Eight commands, and one more where the table is kept in a file."""
         return list(examine(self._client, self._way, self._scope, self._names.table))
 
     def close(self) -> None:

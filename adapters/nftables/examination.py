@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from adapters.nftables import ends
 from adapters.nftables.client import Client
 from adapters.nftables.scope import Scope
 from adapters.nftables.transport import Transport
@@ -23,6 +24,7 @@ def examine(client: Client, way: Transport, scope: Scope, table: str) -> Iterato
     yield fine("kernel", _said(way, "uname", "-sr") or "it does not say which")
     yield fine("reading", f"{len(client.tables())} tables can be listed")
     yield _writing(client, table)
+    yield _ending(client, table)
     yield _breadth(way, scope)
     yield _flows(way, scope.conntrack)
     if scope.persist:
@@ -46,6 +48,21 @@ def _writing(client: Client, table: str) -> Finding:
     if objection:
         return wrong("writing", f"the kernel would refuse table inet {table}: {objection}")
     return fine("writing", f"the kernel would take table inet {table}")
+
+
+def _ending(client: Client, table: str) -> Finding:
+    """The same of a rule that looks at the clock; kernels before 5.4 have no such rule."""
+    named = {"family": "inet", "table": table}
+    objection = client.objection(
+        [
+            {"add": {"table": {"family": "inet", "name": table}}},
+            {"add": {"chain": {**named, "name": "examination"}}},
+            {"add": {"rule": {**named, "chain": "examination", "expr": [ends.before(ends.LAST)]}}},
+        ]
+    )
+    if objection:
+        return wrong("schedules", f"the kernel would refuse a rule that ends by itself: {objection}; 5.4 takes it")
+    return fine("schedules", "the kernel would take a rule that ends by itself")
 
 
 def _breadth(way: Transport, scope: Scope) -> Finding:

@@ -9,7 +9,8 @@ from adapters.nftables import NftablesAdapter
 from adapters.nftables.transport import Answer
 from bridge.errors import Denied
 from bridge.model.examination import Condition, Finding
-from tests.adapters.nftables.rig import config
+from tests.adapters.nftables.machine import kernel, namespace, ruleset, script
+from tests.adapters.nftables.rig import TABLE, config
 
 _SAYS = {
     ("nft", "--version"): "nftables v1.0.9 (Old Doc Yak #3)\n",
@@ -55,7 +56,7 @@ def test_a_gateway_that_is_fit() -> None:
     assert {one.condition for one in found.values()} == {Condition.OK}
     assert (found["version"].message, found["kernel"].message) == ("nft 1.0.9", "Linux 6.1.0")
     assert found["rights"].message == "user 990, without sudo"
-    assert gateway.calls == len(_SAYS)
+    assert gateway.calls == len(_SAYS) + 1  # the kernel is asked twice
 
 
 def test_root_may_more_than_is_needed() -> None:
@@ -77,6 +78,32 @@ def test_a_kernel_that_would_refuse_and_a_folder_that_cannot_be_written() -> Non
     gateway.refuses = "Error: No such file or directory"
     assert look(gateway)["writing"].condition is Condition.ERROR
     assert look(without("test", "-w", "/etc/nftables.d"))["persist"].condition is Condition.ERROR
+
+
+def test_a_kernel_that_ends_no_rule_is_told_from_one_that_takes_none() -> None:
+    found = look(Timeless())
+    assert [found[one].condition for one in ("writing", "schedules")] == [Condition.OK, Condition.ERROR]
+    assert "Operation not supported" in found["schedules"].message
+
+
+class Timeless(Gateway):
+    """An old kernel."""
+
+    def run(self, words: Sequence[str], document: bytes = b"") -> Answer:
+        answer = super().run(words, document)
+        return Answer(1, b"", "Error: Operation not supported") if b'"time"' in document else answer
+
+
+@kernel
+@pytest.mark.parametrize("stands", [False, True])
+def test_the_kernel_is_asked_and_nothing_is_changed(stands: bool) -> None:
+    with namespace() as space:
+        if stands:
+            script(space, f"add table inet {TABLE}")
+        before = ruleset(space)
+        found = {one.subject: one.condition for one in NftablesAdapter(config(space)).examine()}
+        assert (found["writing"], found["schedules"]) == (Condition.OK, Condition.OK)
+        assert ruleset(space) == before
 
 
 def test_without_conntrack_no_flow_can_be_closed() -> None:

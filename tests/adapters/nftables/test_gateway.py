@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.conformance.site import BANK, CART, HTTPS, SOURCES, Site, Terms, group_key, line, objects
+from adapters.conformance.site import BANK, CART, HTTPS, LATE, LATER, SOURCES, Site, Terms, group_key, line, objects
 from adapters.nftables import NftablesAdapter, factory
 from adapters.nftables.names import Names
 from adapters.nftables.transport import Answer, Local
 from bridge.errors import Busy, Denied, Drifted, FencedOff, NotOwned, Rejected, Unsupported
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import EVERYTHING, Group, Intent, Objects, Policy, Shard
+from bridge.model.intent import EVERYTHING, Group, Intent, Objects, Policy, Schedule, Shard
 from bridge.model.plan import Fence, Op, Outcome, Plan, Step
 from bridge.model.policy import Action, IcmpType, Protocol, Tier
 from bridge.policy.diff import diff, plan
@@ -315,6 +315,93 @@ def test_a_table_that_vanished_is_built_again(adapter: NftablesAdapter, space: s
         adapter.apply(made, FENCE)
     reconcile(adapter, site)
     assert adapter.read(EVERYTHING).fence.epoch == FENCE.epoch
+
+
+# ---- ends
+
+
+def ending(*schedules: Schedule, named: Schedule = LATE) -> Site:
+    """A line that ends, and these schedules."""
+    return TERMS.shop(SOURCES[0], lines=[line("pay", schedule=named.key, log=True)], more=schedules)
+
+
+def test_what_ends_says_when_and_refers_to_its_end(adapter: NftablesAdapter, space: str) -> None:
+    """In front of what counts and logs; a schedule that no line names stands all the same."""
+    reconcile(adapter, ending(LATE, LATER))
+    text = nft(space, "list", "table", "inet", TABLE)
+    names = [Names("fb").name(one.key) for one in (LATE, LATER)]
+    assert all(name in text for name in names)
+    held = nft(space, "-s", "list", "chain", "inet", TABLE, Names("fb").name(LIST)).splitlines()[2:-2]
+    condition = 'meta time < "2036-05-04 10:31:00" '
+    assert [one.partition(condition)[2].split()[0] for one in held] == ["ct", "counter"] * 2  # the bank has two sets
+    assert f"jump {names[0]} " in held[-1]
+
+
+@pytest.mark.parametrize("change", ['"2036-05-04 10:31:00" accept', "2097138600 accept", "2093511900 drop"])
+def test_an_end_that_somebody_changed_is_put_right_with_its_lines(
+    adapter: NftablesAdapter, space: str, change: str
+) -> None:
+    site = ending(LATE, LATER, named=LATER)
+    reconcile(adapter, site)
+    before = ruleset(space)
+    chain = f"inet {TABLE} {Names('fb').name(LATER.key)}"
+    script(space, f"flush chain {chain}", f"add rule {chain} meta time < {change}")
+    found = adapter.read(EVERYTHING).objects
+    assert found[LATER.key] != LATER
+    assert found[LATE.key] == LATE
+    reconcile(adapter, site)
+    assert ruleset(space) == before
+
+
+def test_a_line_that_somebody_let_last_longer_is_put_right(adapter: NftablesAdapter, space: str) -> None:
+    site = ending(LATE, LATER)
+    reconcile(adapter, site)
+    before, (late, later) = ruleset(space), (Names("fb").name(one.key) for one in (LATE, LATER))
+    text = nft(space, "-s", "list", "table", "inet", TABLE)
+    for old, new in ((f"jump {late}", f"jump {later}"), (f"jump {late}", "accept"), ("05-04", "05-05")):
+        script(space, f"delete table inet {TABLE}", text.replace(old, new))
+        assert adapter.read(EVERYTHING).objects[LIST] != site[LIST]
+        reconcile(adapter, site)
+        assert ruleset(space) == before
+
+
+def test_the_kernel_takes_no_line_without_its_end_and_no_end_from_its_lines(
+    adapter: NftablesAdapter, space: str
+) -> None:
+    made = planned(adapter, ending(LATE))
+    steps = tuple(step for step in made.steps if step.key != LATE.key)
+    with pytest.raises(Drifted):
+        adapter.apply(Plan("edge", (steps,)), FENCE)
+    reconcile(adapter, ending(LATE))
+    with pytest.raises(Drifted):
+        adapter.apply(Plan("edge", ((Step(Op.DELETE, LATE.key, LATE, None),),)), FENCE)
+    assert planned(adapter, ending(LATE)).empty
+
+
+def test_a_chain_under_the_name_of_an_end_is_somebody_elses(adapter: NftablesAdapter, space: str) -> None:
+    name = Names("fb").name(LATE.key)
+    script(space, f"add chain inet {TABLE} {name}", f"add rule inet {TABLE} {name} accept")
+    before = nft(space, "list", "chain", "inet", TABLE, name)
+    with pytest.raises(NotOwned, match=name):
+        adapter.apply(planned(adapter, ending(LATE)), FENCE)
+    assert nft(space, "list", "chain", "inet", TABLE, name) == before
+
+
+def test_an_end_is_the_same_in_every_zone(space: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the bridge and of the gateway, whose date nft would print and take; also where the table comes from a file."""
+    file, site = tmp_path / "bridge.nft", ending(LATE, LATER)
+    monkeypatch.setenv("TZ", "EST5EDT")
+    adapter = factory.open(config(space, persist=str(file)))
+    adapter.raise_fence(FENCE)
+    reconcile(adapter, site)
+    before = ruleset(space)
+    assert "2036-05-04 10:31:00" in before
+    adapter.save()
+    script(space, f"delete table inet {TABLE}")
+    nft(space, "-f", str(file), zone="JST-9")
+    assert ruleset(space) == before
+    assert planned(adapter, site).empty
+    nft(space, "flush", "ruleset")
 
 
 # ---- faults

@@ -1,24 +1,25 @@
 """Names, members and lines: pure functions, tried with what nobody thought of."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.nftables import members
+from adapters.nftables import ends, members, wire
 from adapters.nftables.canonical import canonical
 from adapters.nftables.names import COMMENT_LENGTH, NAME_LENGTH, PREFIX_LENGTH, Flavour, Names, line_name
 from bridge.model.addresses import covers, overlap
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import Group, Ports, RuleEntry, RuleList
+from bridge.model.intent import Group, Ports, RuleEntry, RuleList, Schedule
 from bridge.model.policy import Action, IcmpType, PortRange, Protocol
 from bridge.model.ports import merged
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9/._-]*\Z")  # what nft's grammar takes for a name without quotes
 _FIELDS = st.text(min_size=0, max_size=300)
-_KINDS = st.sampled_from([Kind.GROUP, Kind.PORTS, Kind.RULE_LIST])
+_KINDS = st.sampled_from([Kind.GROUP, Kind.PORTS, Kind.SCHEDULE, Kind.RULE_LIST])
 KEYS = st.builds(ObjectKey, _KINDS, _FIELDS, st.sampled_from(Scope), _FIELDS, _FIELDS)
 NAMES = Names("fb")
 
@@ -92,6 +93,53 @@ def test_ports_are_the_same_ports_and_apart(spans: list[PortRange]) -> None:
     }
     assert all(one.last + 1 < other.first for one, other in pairwise(found))
     assert members.read_ports(members.port_elements(found)) == found
+
+
+_END = ObjectKey(Kind.SCHEDULE, "prod", Scope.BUILTIN, "", "until.then")
+_MINUTES = st.integers(1, (datetime(9999, 1, 1, tzinfo=UTC) - ends.NEVER) // timedelta(minutes=1))
+
+
+@given(_MINUTES.map(lambda minutes: Schedule(_END, ends.NEVER + timedelta(minutes=minutes))))
+def test_an_end_is_read_as_it_is_written(value: Schedule) -> None:
+    """As the number that nft takes, and as the date that it prints."""
+    plain = ends.canonical(value)
+    assert plain.until == min(value.until, ends.LAST)
+    (rule,) = ends.rules(plain)
+    number = rule[0]["match"]["right"]
+    assert number * 10**9 < 2**63
+    text = f'meta time < "{plain.until:%Y-%m-%d %H:%M:%S}" accept'
+    assert ends.loadable(text.encode()) == b"meta time < %d accept" % number
+    dated = {"match": {**rule[0]["match"], "right": f"{plain.until:%Y-%m-%d %H:%M:%S}"}}
+    for first in (rule[0], dated):
+        assert ends.read(_END, [wire.Rule("c", [first, {"accept": None}])]) == plain
+
+
+@pytest.mark.parametrize(
+    "until",
+    [ends.NEVER, ends.NEVER - timedelta(days=1), ends.LAST - timedelta(seconds=1), datetime(2036, 5, 4, 10, 30)],  # noqa: DTZ001
+)
+def test_an_end_that_no_chain_could_have_is_refused(until: datetime) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        canonical(Schedule(_END, until))
+
+
+_CLOSES = ends.before(ends.LAST)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        [],
+        [[{"accept": None}]],
+        [[_CLOSES, {"drop": None}]],
+        [[_CLOSES, {"accept": None}], [{"accept": None}]],
+        [[{"match": {**_CLOSES["match"], "op": ">"}}, {"accept": None}]],
+        [[{"match": {**_CLOSES["match"], "left": {"meta": {"key": "hour"}}}}, {"accept": None}]],
+        [[{"match": {**_CLOSES["match"], "right": "then"}}, {"accept": None}]],
+    ],
+)
+def test_a_chain_that_is_no_schedule_reads_as_none_that_we_want(held: list[list[ends.Json]]) -> None:
+    assert ends.read(_END, [wire.Rule("c", one) for one in held]).until == ends.NEVER
 
 
 _GROUP = ObjectKey(Kind.GROUP, "prod", Scope.SERVICE, "shop", "cart")
