@@ -13,7 +13,10 @@ TAKING: Final = 60.0  # seconds in which what was sent of an answer is not taken
 
 
 class Connection(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it by h11, which bounds how long headers may be. It ends where a request does not come whole, or an answer is not taken, in so many seconds."""
+    """HTTP/1.1 as uvicorn speaks it by h11, which bounds how long headers may be.
+
+    It ends where a request does not come whole, or an answer is not taken, in so many seconds.
+    """
 
     _asking: asyncio.TimerHandle | None = None
     _taking: asyncio.TimerHandle | None = None
@@ -41,11 +44,13 @@ class Connection(H11Protocol):
     def resume_writing(self) -> None:
         """It was taken."""
         super().resume_writing()
-        self._taking = _cancelled(self._taking)
+        _cancel(self._taking)
+        self._taking = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It ended."""
-        self._asking, self._taking = _cancelled(self._asking), _cancelled(self._taking)
+        _cancel(self._asking)
+        _cancel(self._taking)
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -53,9 +58,10 @@ class Connection(H11Protocol):
         if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing():
             self._asking = self._asking or self.loop.call_later(ASKING, self.transport.abort)
         else:
-            self._asking = _cancelled(self._asking)
+            _cancel(self._asking)
+            self._asking = None
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()

@@ -116,8 +116,8 @@ class HeldPages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def lists(self, sought: Sought, after: tuple[str, str, str] | None, limit: int) -> tuple[HeldList, ...]:
-        """The lists that come after one, by its time (ISO 8601), device and digest; the newest first."""
+    def lists(self, sought: Sought, after: tuple[datetime, str, str] | None, limit: int) -> tuple[HeldList, ...]:
+        """The lists that come after one, by its time, device and digest; the newest first."""
         since, device, digest = after or (None, "", "")
         values = {
             "device": sought.device,

@@ -28,11 +28,8 @@ def test_a_request_that_does_not_come_whole(api: Api, monkeypatch: pytest.Monkey
 
 def test_an_answer_that_is_not_taken(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "TAKING", 0.3)
-    with _connected(api) as one:
-        one.sendall(LARGE * 200)
-        with pytest.raises(ConnectionError):
-            while True:
-                one.sendall(LARGE)
+    with _connected(api) as one, pytest.raises(ConnectionError):
+        _asked_without_end(one)
 
 
 def test_who_says_it_in_pieces_is_answered(api: Api) -> None:
@@ -40,6 +37,11 @@ def test_who_says_it_in_pieces_is_answered(api: Api) -> None:
         for piece in (WHOLE[:10], WHOLE[10:-1], WHOLE[-1:]):
             one.sendall(piece)
         assert one.recv(12) == b"HTTP/1.1 200"
+
+
+def _asked_without_end(one: socket.socket) -> None:
+    while True:
+        one.sendall(LARGE * 200)
 
 
 def _until_the_end(one: socket.socket) -> bytes:

@@ -24,3 +24,21 @@ def test_a_fault_of_ours_is_guarded_too(api: Api, monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_json_is_wrong_as_a_whole(api: Api) -> None:
     found = api.client.post("/api/v1/stops", content=b'{"a', headers={"Content-Type": "application/json"})
     assert (found.status_code, list(found.json()["problems"])) == (422, ["body"])
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("held", "device"),
+        ("held", "cluster"),
+        ("decisions", "device"),
+        ("decisions", "cluster"),
+        ("stops", "cluster"),
+        ("rules", "device"),
+    ],
+)
+def test_a_filter_that_names_nothing_is_no_empty_list(api: Api, path: str, parameter: str) -> None:
+    assert "there is no" in api.get(path, 404, **{parameter: "faraway"})["detail"], (
+        "nothing is held there: by whose word?"
+    )
+    assert api.get(path, **{parameter: ""})["rows"] is not None

@@ -127,7 +127,7 @@ class Verification(Document, frozen=True):
     asked: tuple[HeadAnswer, ...]
 
 
-@router.get("/audit", responses=answers(Page[AuditRow]))
+@router.get("/audit", responses=answers(Page[AuditRow], 404))
 def audit(
     site: Asked,
     _: Viewer,
@@ -165,8 +165,10 @@ def audit_row(device: Device, number: Number, site: Asked, _: Viewer) -> Json:
 
 
 def rows(site: Site, wanted: Sought = _EVERYTHING, limit: int = ROWS, page: str = "") -> Page[AuditRow]:
-    """A page of rows. Raises Wrong."""
+    """A page of rows. Raises Wrong, and Missing for a device of which there is no audit."""
     (before,) = parts(page, int) or (None,)
+    if wanted.device is not None:
+        _require_audit(site, wanted.device)
     found, following = AuditPages(site.database).rows(wanted, None if before is None else int(before), limit)
     return Page(rows=tuple(map(_row, found)), next=None if following is None else place(following))
 
@@ -192,14 +194,19 @@ def verified(site: Site, device: str, heads: Iterable[str] = (), reports: int = 
     """What comes out when the chain is gone through, and the heads looked for in it. Raises Missing, Wrong, HTTPException 503."""
     asked = [_claim(text) for text in heads]
     store = AuditStore(site.database)
-    known = store.devices()
-    if device not in known:
-        raise Missing(f"there is no audit of {device}; there is of {', '.join(known) or 'none'}")
+    _require_audit(site, device)
     with CHAINS.one():
         kept = store.claims(reports).get(device, []) if reports else []
         found = store.verify(device, [*kept, *asked])
     said = [answer_document(one) for one in found.answers if one.claim.asked]
     return msgspec.convert({**verified_document(found), "asked": said}, Verification)
+
+
+def _require_audit(site: Site, device: str) -> None:
+    """Also of a device that is gone there is one."""
+    known = AuditStore(site.database).devices()
+    if device not in known:
+        raise Missing(f"there is no audit of {device}; there is of {', '.join(known) or 'none'}")
 
 
 def _claim(text: str) -> Claim:

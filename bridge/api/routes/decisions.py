@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter
 
-from bridge.api import orders
+from bridge.api import named, orders
 from bridge.api.access import Person, Security, Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
@@ -69,7 +69,7 @@ def decision(
     return orders.answer(found, WAITING)
 
 
-@router.get("/decisions", responses=answers(Page[Decision]))
+@router.get("/decisions", responses=answers(Page[Decision], 404))
 def decisions(
     site: Asked,
     _: Viewer,
@@ -112,9 +112,10 @@ def listed(
     limit: int = ROWS,
     page: str = "",
 ) -> Page[Decision]:
-    """A page of decisions. Raises Wrong."""
+    """A page of decisions. Raises Wrong, and Missing for a cluster or a device that is none."""
     pages = OrderPages(site.database)
-    found = pages.decisions(limit + 1, behind(page), cluster=cluster, device=device, digest=digest)
+    of = {"cluster": named.cluster(site, cluster), "device": named.device(site, device), "digest": digest}
+    found = pages.decisions(limit + 1, behind(page), **of)
     rows, following = cut(found, limit, lambda row: (row.at.isoformat(), row.cluster, row.uid))
     told = tuple(
         Decision(

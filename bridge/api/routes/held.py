@@ -6,12 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from bridge.api import named
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
-from bridge.api.paging import Limit, Place, cut, parts
-from bridge.api.parameters import Device, OfCluster, OfDevice, named, words
-from bridge.api.problems import Missing, Wrong
+from bridge.api.paging import Limit, Place, behind, cut, parts
+from bridge.api.parameters import Device, OfCluster, OfDevice, words
+from bridge.api.parameters import named as part_of_path
+from bridge.api.problems import Missing
 from bridge.api.site import Site
 from bridge.state import held_pages
 from bridge.state.held_pages import HeldPages
@@ -39,7 +41,7 @@ class HoldCause(StrEnum):
 _OPEN = ("held", "superseded", "released", "rejected")
 _STATES = {Wanted.WAITING: ("held",), Wanted.OPEN: _OPEN, Wanted.ALL: (*_OPEN, "done")}
 
-Digest = Annotated[str, named("Of the list, as lists of them have it.", most=64)]
+Digest = Annotated[str, part_of_path("Of the list, as lists of them have it.", most=64)]
 States = Annotated[Wanted, Query(description="Which lists.")]
 Cause = Annotated[HoldCause | None, Query(description="Only what holds for this cause.")]
 
@@ -87,7 +89,7 @@ class WaitingMember(Document, frozen=True):
     until: datetime | None
 
 
-@router.get("/held", responses=answers(Page[HeldList]))
+@router.get("/held", responses=answers(Page[HeldList], 404))
 def held(
     site: Asked,
     _: Viewer,
@@ -137,9 +139,9 @@ def lists(
     limit: int = ROWS,
     page: str = "",
 ) -> Page[HeldList]:
-    """A page of lists. Raises Wrong."""
-    after = _time_place(page)
-    sought = held_pages.Sought(_STATES[state], device, cluster, kind)
+    """A page of lists. Raises Wrong, and Missing for a device or a cluster that is none."""
+    after = behind(page)
+    sought = held_pages.Sought(_STATES[state], named.device(site, device), named.cluster(site, cluster), kind)
     found = HeldPages(site.database).lists(sought, after, limit)
     rows, following = cut(found, limit, lambda row: (row.since.isoformat(), row.device, row.digest))
     return Page(rows=tuple(map(_held, rows)), next=following)
@@ -177,17 +179,6 @@ def _found(site: Site, device: str, digest: str) -> held_pages.HeldList:
     if found is None:
         raise Missing(f"nothing is or was held on {device} as {digest}; /held lists what is")
     return found
-
-
-def _time_place(page: str) -> tuple[str, str, str] | None:
-    found = parts(page, str, str, str)
-    if found is None:
-        return None
-    since, device, digest = map(str, found)
-    try:
-        return datetime.fromisoformat(since).isoformat(), device, digest
-    except ValueError:
-        raise Wrong("page", "it is no place in this list: take `next` of the page before") from None
 
 
 def _held(row: held_pages.HeldList) -> HeldList:

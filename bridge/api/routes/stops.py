@@ -8,13 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from bridge.api import orders
+from bridge.api import named, orders
 from bridge.api.access import Operator, Person, Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
 from bridge.api.orders import Order, Signed, Wait
 from bridge.api.paging import Limit, Place, behind, cut
-from bridge.api.parameters import MOST_OF_NAME, Device, OfCluster, named
+from bridge.api.parameters import MOST_OF_NAME, Device, OfCluster
+from bridge.api.parameters import named as part_of_path
 from bridge.api.problems import Missing
 from bridge.api.routes.plan import require_device
 from bridge.api.site import Site
@@ -29,8 +30,8 @@ STOPPING = ("Waiting", "Stopping")
 STARTING = ("Waiting", "Starting")
 _STOPPED, _STARTED = ("Stopped", "NotHere"), ("Started", "NotHere")
 
-Cluster = Annotated[str, named("The cluster, by its name.")]
-Name = Annotated[str, named("The stop, by its name.")]
+Cluster = Annotated[str, part_of_path("The cluster, by its name.")]
+Name = Annotated[str, part_of_path("The stop, by its name.")]
 Standing = Annotated[bool, Query(description="Only those in force.")]
 
 
@@ -69,7 +70,7 @@ class Started(Document, frozen=True):
     problem: str = ""
 
 
-@router.get("/stops", responses=answers(Page[Stop]))
+@router.get("/stops", responses=answers(Page[Stop], 404))
 def stops(
     site: Asked, _: Viewer, standing: Standing = True, cluster: OfCluster = None, limit: Limit = ROWS, page: Place = ""
 ) -> Json:
@@ -126,8 +127,9 @@ def start_of_device(name: Device, body: Signed, site: Asked, person: Operator, w
 def listed(
     site: Site, *, standing: bool = True, cluster: str | None = None, limit: int = ROWS, page: str = ""
 ) -> Page[Stop]:
-    """A page of stops. Raises Wrong."""
-    found = OrderPages(site.database).stops(limit + 1, behind(page), standing=standing, cluster=cluster)
+    """A page of stops. Raises Wrong, and Missing for a cluster that is none."""
+    of = named.cluster(site, cluster)
+    found = OrderPages(site.database).stops(limit + 1, behind(page), standing=standing, cluster=of)
     rows, following = cut(found, limit, lambda row: (row.since.isoformat(), row.cluster, row.name))
     return Page(rows=tuple(map(_stop, rows)), next=following)
 
