@@ -7,7 +7,7 @@ from adapters.bigip import abilities, canonical, resolver, wire
 from adapters.bigip.attach import Slots
 from adapters.bigip.client import Client, Refusal
 from adapters.bigip.domains import Domains
-from adapters.bigip.examination import compiling, examine
+from adapters.bigip.examination import ending, examine
 from adapters.bigip.fence import Keeper
 from adapters.bigip.flows import Connections
 from adapters.bigip.known import Known
@@ -90,8 +90,8 @@ class BigipAdapter:
         foreign += self._read_index()
         self._known.domains.forget()
         found = self._reader().everything()
-        ending = schedules(self._reader(), self._known, wanted=self._scope.schedules)
-        found.objects.update(ending.objects)
+        timed = schedules(self._reader(), self._known, wanted=self._scope.schedules)
+        found.objects.update(timed.objects)
         self._known.owned = set(found.objects)
         standing = places(self._slots, found)
         attached = standing.attached(found.objects, self._names)
@@ -100,7 +100,7 @@ class BigipAdapter:
         return Snapshot(
             self.device,
             found.objects,
-            tuple(foreign + found.foreign + ending.foreign),
+            tuple(foreign + found.foreign + timed.foreign),
             fence,
             identity=self._pair.identity() if self._pair else serial(self._client),
             attached=attached,
@@ -181,7 +181,7 @@ class BigipAdapter:
             self._pair.bring()
 
     def examine(self) -> Sequence[Finding]:
-        """Nine calls and the login, two more where rules end by themselves; of several units, the active one."""
+        """Nine calls and the login, three more where rules end by themselves; of several units, the active one."""
         if self._pair:
             self._follow(self._pair, whole=False)
         found = list(examine(self._client, self._config.credentials, schedules=self._scope.schedules))
@@ -190,7 +190,7 @@ class BigipAdapter:
         if self._scope.fqdn:
             found.append(resolver.examined(self._client))
         if self._scope.schedules:
-            found.append(compiling(self._client, self._scope.activation))
+            found.extend(ending(self._client, self._scope.activation))
         return found
 
     def flows(self, sources: Collection[str]) -> Sequence[Flow]:

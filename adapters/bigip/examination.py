@@ -24,6 +24,7 @@ OLDEST = (12, 0)
 _SCHEDULES = COLLECTIONS[Kind.SCHEDULE]
 _NEEDED = tuple(dict.fromkeys((*COLLECTIONS.values(), "ltm/data-group/internal", "sys/folder")))
 _BY_HAND = "where a person compiles, the device takes no rule that ends by itself"
+_UTC = frozenset({"UTC", "UCT", "Zulu", "Universal", "GMT", "GMT0"})
 _TOO_MUCH = frozenset({"admin", "resource-admin"})
 _TOO_LITTLE = frozenset({"guest", "operator", "auditor", "no-access", "application-editor", "user-manager"})
 
@@ -42,6 +43,12 @@ class Provision(msgspec.Struct):
     """sys/provision/afm."""
 
     level: str = ""
+
+
+class Clock(msgspec.Struct):
+    """sys/ntp."""
+
+    timezone: str = ""
 
 
 class Access(msgspec.Struct):
@@ -103,11 +110,24 @@ def _reading(client: Client, needed: Iterable[str]) -> Finding:
     return fine("reading", "address lists, port lists, rule lists, policies, data groups and folders can be read")
 
 
-def compiling(client: Client, activation: str) -> Finding:
-    """Whether rules can end by themselves: not where a person compiles, of which all that tells is what waits.
+def ending(client: Client, activation: str) -> Iterator[Finding]:
+    """Two calls about what rules that end by themselves lean on: that the device compiles by itself, and its time zone.
 
-    Source: F5's manual of AFM 14.1, "Firewall Schedules".
+    Sources: F5's manual of AFM 14.1, "Firewall Schedules"; `sys ntp`, as F5's own module `bigip_device_ntp` knows it. That the firewall
+    compares ends with UTC no source says, so a unit with another zone is one to try first.
     """
+    yield _compiling(client, activation)
+    found = _told(client, "sys/ntp", Clock)
+    zone = found.timezone if found is not None else ""
+    if zone.rpartition("/")[2] in _UTC:
+        yield fine("time zone", zone)
+    else:
+        told = f"set to {zone}" if zone else "it does not say which"
+        yield doubtful("time zone", f"{told}: try whether rules end by UTC all the same, see docs/devices.md")
+
+
+def _compiling(client: Client, activation: str) -> Finding:
+    """All that tells of a device where a person compiles is what waits."""
     told = _told(client, activation, wire.Statistics) if activation else None
     if told is None:
         return doubtful("schedules", f"it cannot be told whether anything waits to be compiled; {_BY_HAND}")

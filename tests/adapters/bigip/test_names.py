@@ -16,7 +16,7 @@ _SCOPES = st.sampled_from(list(Scope))
 
 @st.composite
 def keys(draw: st.DrawFn) -> ObjectKey:
-    kind = draw(st.sampled_from([Kind.GROUP, Kind.SHARD, Kind.PORTS, Kind.RULE_LIST, Kind.POLICY]))
+    kind = draw(st.sampled_from([Kind.GROUP, Kind.SHARD, Kind.PORTS, Kind.SCHEDULE, Kind.RULE_LIST, Kind.POLICY]))
     name = draw(st.one_of(st.just(""), _LABEL, _LONG, _ODD))
     namespace = draw(st.one_of(st.just(""), _LABEL))
     key = ObjectKey(kind, draw(st.one_of(st.just(""), _LABEL)), draw(_SCOPES), namespace, name)

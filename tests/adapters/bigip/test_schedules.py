@@ -211,25 +211,27 @@ def test_where_a_person_compiles_the_list_is_refused_by_name(device: Bigip, adap
         device.store.compile_by_hand(True)
 
 
-def finding(adapter: BigipAdapter) -> Finding | None:
-    return next((one for one in adapter.examine() if one.subject == "schedules"), None)
+def findings(adapter: BigipAdapter) -> dict[str, Finding]:
+    return {one.subject: one for one in adapter.examine() if one.subject in ("schedules", "time zone")}
 
 
 def test_a_look_at_the_device_tells_what_waits_for_a_person(device: Bigip, adapter: BigipAdapter) -> None:
     reconcile(adapter, site(None))
-    told = finding(adapter)
-    assert told is not None
-    assert told.condition is Condition.OK
+    assert findings(adapter)["schedules"].condition is Condition.OK
     device.store.compile_by_hand(True)
     reconcile(adapter, shop("10.0.0.2"))
-    told = finding(adapter)
-    assert told is not None
-    assert told.condition is Condition.WARNING
-    assert "something waits" in told.message
-    untold = finding(open_adapter(device, scope=ON | {"activation": "none"}))
-    assert untold is not None
-    assert untold.condition is Condition.WARNING
-    assert finding(open_adapter(device)) is None
+    told = findings(adapter)["schedules"]
+    assert (told.condition, "something waits" in told.message) == (Condition.WARNING, True)
+    untold = open_adapter(device, scope=ON | {"activation": "none"})
+    assert findings(untold)["schedules"].condition is Condition.WARNING
+    assert findings(open_adapter(device)) == {}
+
+
+def test_a_look_at_the_device_tells_of_another_time_zone_than_utc(device: Bigip, adapter: BigipAdapter) -> None:
+    for zone, condition in (("Europe/Berlin", Condition.WARNING), ("Etc/UTC", Condition.OK), ("", Condition.WARNING)):
+        device.identity.timezone = zone
+        told = findings(adapter)["time zone"]
+        assert (told.condition, zone in told.message) == (condition, True)
 
 
 def test_they_are_off_until_the_settings_say_so(device: Bigip) -> None:

@@ -34,6 +34,7 @@ class Identity:
     sync: str = "Standalone"
     provisioned: bool = True
     role: str = "admin"
+    timezone: str = "America/Los_Angeles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class System:
             "sys/version": lambda: _stats("sys/version", {"0": dict(_VERSION_FACTS)}),
             "sys/hardware": self._hardware,
             "sys/provision/afm": self._provision,
+            "sys/ntp": lambda: {"kind": "tm:sys:ntp:ntpstate", "timezone": identity.timezone},
             "cm/device": self._devices,
             "cm/sync-status": self._sync,
             "cm/device-group": self._groups,
