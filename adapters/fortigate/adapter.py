@@ -96,7 +96,7 @@ class FortigateAdapter:
         return f"the {tier} rules stand disabled {side} policy {self._scope.anchor}; set attach: {{mode: ifEmpty}} for this device"
 
     def read(self, scope: ReadScope) -> Snapshot:
-        """Everything of ours, or the named objects. A full read takes a call for each of five to seven tables."""
+        """Everything of ours, or the named objects. A full read takes a call for each of five to eight tables."""
         fence, foreign = self._read_fence()
         known = self._known
         if known is None or scope.everything:
@@ -262,6 +262,7 @@ def _capabilities(scope: Scope) -> Capabilities:
         protocols=True,
         atomic=scope.transactions and scope.feeds is None,  # no transaction holds what is pushed
         close_flows=True,
+        schedules=scope.zone is not None,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.fortigate.client import place
-from adapters.fortigate.rows import POLICY, Placed, Row, Rows
+from adapters.fortigate.rows import POLICY, UNSAID, Placed, Row, Rows
 from bridge.model.identity import ObjectKey
 
 _LAST = 4_294_967_294
@@ -172,6 +172,7 @@ class Block:
         else:
             was, wanted = self.rows.body(one.row), self.rows.body(row)
             body = {name: value for name, value in wanted.items() if was.get(name) != value}
+            body |= {name: UNSAID[name] for name in was.keys() - wanted.keys() & UNSAID.keys()}
             if was.get("action") != wanted.get("action"):
                 body = self.rows.repaired(row)
         body.pop("status", None)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from adapters.fortigate import schedules
 from adapters.fortigate.addresses import FQDN, NOWHERE
 from adapters.fortigate.groups import ODD
 from adapters.fortigate.names import COMMENT_LENGTH, Names, line_name
@@ -25,6 +26,7 @@ from bridge.model.intent import (
 )
 from bridge.model.policy import Action, PortRange
 from bridge.model.ports import merged
+from bridge.model.schedules import check_schedule
 from bridge.model.tiers import attachments
 
 RULES = (Kind.RULE_LIST, Kind.POLICY, Kind.ATTACHMENT)
@@ -36,11 +38,14 @@ UNUSED = ObjectKey(Kind.GROUP, "", KeyScope.BUILTIN, "", "unused")
 def normalize(intent: Intent, scope: Scope, names: Names) -> Objects:
     """The objects as `read` would report them; rules only where the bridge keeps them, attachments where the settings ask for them.
 
+    What a schedule is stands in the lines that name it: on the unit it is a shared entry, as addresses are, and no object of its own.
     Unsupported names every object that cannot be expressed, each with the reason.
     """
 
     def express(value: DeviceObject) -> DeviceObject | None:
         canonical = _canonical(value, scope, names)
+        if isinstance(value, Schedule):
+            return None
         return canonical if scope.policies or value.key.kind not in RULES else None
 
     objects = expressed(intent, express)
@@ -59,9 +64,9 @@ def _canonical(value: DeviceObject, scope: Scope, names: Names) -> DeviceObject:
         case Ports():
             return replace(value, ports=_ports(value))
         case Schedule():
-            raise ValueError(NO_SCHEDULES)
+            return _schedule(value, scope)
         case RuleList():
-            return replace(value, entries=lines(value.entries, _entry))
+            return replace(value, entries=lines(value.entries, lambda entry: _entry(entry, scope)))
         case Policy():
             return replace(value, lists=tuple(dict.fromkeys(value.lists)))
         case Attachment():
@@ -125,8 +130,19 @@ def _ports(value: Ports) -> tuple[PortRange, ...]:
     return merged(value.ports)
 
 
-def _entry(entry: RuleEntry) -> RuleEntry:
-    check_line(entry)
+def _schedule(value: Schedule, scope: Scope) -> Schedule:
+    if scope.zone is None:
+        raise ValueError(NO_SCHEDULES)
+    check_schedule(value)
+    if schedules.until(value.key) != value.until:
+        raise ValueError("its name tells another end")
+    return value
+
+
+def _entry(entry: RuleEntry, scope: Scope) -> RuleEntry:
+    check_line(entry, schedules=scope.zone is not None)
+    if entry.schedule is not None:
+        schedules.until(entry.schedule)
     if entry.action is Action.PASS:
         raise ValueError(f"line {entry.name}: a FortiGate has no Pass, for no tier follows")
     if entry.bandwidth:

@@ -5,11 +5,16 @@ bridge never needs is too much. Whether it may write, only a write tells.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from adapters.fortigate.addresses import ADDRESS, ADDRESS6
 from adapters.fortigate.client import Client, Refusal, place
 from adapters.fortigate.groups import GROUP, GROUP6
 from adapters.fortigate.rows import POLICY
+from adapters.fortigate.schedules import SCHEDULE
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.unit import Unit, look
 from bridge.errors import Denied
@@ -23,6 +28,10 @@ _SERVICES = ("firewall.service/custom", "firewall.service/group")
 _NEEDLESS = ("system/admin", "system/zone", "antivirus/profile")
 
 
+class _Global(msgspec.Struct):
+    timezone: str = ""
+
+
 def examine(client: Client, scope: Scope) -> Iterator[Finding]:
     """One finding after the other. Raises Busy, Denied where the unit does not say who it is."""
     unit = look(client)
@@ -33,6 +42,8 @@ def examine(client: Client, scope: Scope) -> Iterator[Finding]:
     for words in unit.objections(scope.acknowledged, policies=scope.policies):
         yield wrong("unit", words)
     yield _feeds(unit, scope)
+    if scope.zone is not None:
+        yield _time(client, scope.zone)
     yield _reading(client, scope)
     yield _breadth(client)
     for name, room in unit.rooms.items():
@@ -56,10 +67,38 @@ def _feeds(unit: Unit, scope: Scope) -> Finding:
     return fine("feeds", f"at most {scope.feeds.most} groups are pushed")
 
 
+def _time(client: Client, zone: ZoneInfo) -> Finding:
+    """Whether the unit keeps its time as the settings say: a name since 7.4, before that a number of Fortinet's own."""
+    try:
+        name = client.decoded(client.get(place("system/global")).results, _Global).timezone
+    except (Denied, Refusal):
+        name = ""
+    if not name:
+        return doubtful("time zone", f"it does not say; schedules are written for {zone.key}")
+    try:
+        theirs = ZoneInfo(name)
+    except (OSError, ValueError):
+        return doubtful("time zone", f"{name}, a number of Fortinet's own; schedules are written for {zone.key}")
+    if _alike(theirs, zone):
+        return fine("time zone", name)
+    return wrong(
+        "time zone",
+        f"{name}, and scope.schedules.timeZone says {zone.key}: what ends by itself would end at another time",
+    )
+
+
+def _alike(one: ZoneInfo, other: ZoneInfo) -> bool:
+    """Whether clocks of both show the same in the coming year."""
+    days = (datetime.now(UTC) + timedelta(days=day) for day in range(366))
+    return all(one.utcoffset(day.astimezone(one)) == other.utcoffset(day.astimezone(other)) for day in days)
+
+
 def _reading(client: Client, scope: Scope) -> Finding:
     needed = [ADDRESS, GROUP, *((ADDRESS6, GROUP6) if scope.ipv6 else ()), *_SERVICES]
     if scope.policies:
         needed.append(POLICY)
+    if scope.zone is not None:
+        needed.append(SCHEDULE)
     refused = [table for table in needed if not _readable(client, table)]
     if refused:
         return wrong("reading", f"refused for {', '.join(refused)}")

@@ -10,10 +10,14 @@ from adapters.fortigate.feeds_pushed import Feeds
 from adapters.fortigate.groups import HOLDS, Forms, Place, Standing, ports
 from adapters.fortigate.names import Names
 from adapters.fortigate.rows import Placed
+from adapters.fortigate.schedules import SCHEDULE
 from adapters.fortigate.services import SERVICE
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import DeviceObject, Foreign, Group, Objects
 from bridge.model.policy import PortRange
+
+SHARED = (ADDRESS, ADDRESS6, SERVICE, SCHEDULE)
+"""The tables of shared entries: what several objects of ours may name, each called by what it is."""
 
 
 @dataclass(slots=True)
@@ -29,7 +33,7 @@ class Known:
 
     forms: Forms
     feeds: Feeds | None = None
-    words: dict[str, dict[str, str]] = field(default_factory=lambda: {ADDRESS: {}, ADDRESS6: {}, SERVICE: {}})
+    words: dict[str, dict[str, str]] = field(default_factory=lambda: {table: {} for table in SHARED})
     groups: dict[str, dict[str, Standing]] = field(default_factory=lambda: {table: {} for table in HOLDS})
     ports: dict[str, tuple[PortRange, ...]] = field(default_factory=dict)
     strange: set[Place] = field(default_factory=set)

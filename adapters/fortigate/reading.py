@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.fortigate import addresses, services, wire
+from adapters.fortigate import addresses, schedules, services, wire
 from adapters.fortigate.addresses import ADDRESS, ADDRESS6, FENCE
 from adapters.fortigate.canonical import RULES
 from adapters.fortigate.client import Client, named, parcels
@@ -15,6 +15,7 @@ from adapters.fortigate.known import Known
 from adapters.fortigate.layout import gathered
 from adapters.fortigate.names import Names
 from adapters.fortigate.rows import POLICY, Placed, Rows, uses
+from adapters.fortigate.schedules import SCHEDULE
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.services import SERVICE
 from bridge.errors import Denied
@@ -28,6 +29,7 @@ _FORMATS: Mapping[str, str] = {
     ADDRESS: "name|type|comment|subnet|start-ip|end-ip|fqdn",
     ADDRESS6: "name|type|comment|ip6|start-ip|end-ip|fqdn",
     **dict.fromkeys(HOLDS, "name|comment|type|exclude|member"),
+    SCHEDULE: "name|start|end",
     SERVICE: "name|comment|protocol|tcp-portrange|udp-portrange|sctp-portrange|icmptype|icmpcode|protocol-number",
 }
 
@@ -61,6 +63,7 @@ class Reader:
         if not self._scope.ipv6:
             known.stale = list(self._stale())
         if self._scope.policies or self._has_block():
+            self._schedules(known)
             self.rules(known)
         return known
 
@@ -114,15 +117,25 @@ class Reader:
                 self._take(known, table, named(some), frozenset(some))
 
     def unmarked(self, places: Iterable[Place]) -> set[Place]:
-        """Which of these entries stand there right now without a mark of ours."""
+        """Which of these entries stand there right now without a mark of ours; schedules have none, and count by what they say."""
         found: set[Place] = set()
         for table, names in _by_table(places).items():
+            if table == SCHEDULE:
+                found.update(
+                    (table, one.name) for one in self._onetime() if one.name in names and not self._is_ours(one)
+                )
+                continue
             queries = [self._ours()] if self._whole(names) else map(named, parcels(names))
             for query in queries:
                 listed = self._client.entries(table, wire.Address, query | {"format": "name|comment"})
                 found.update((table, one.name) for one in listed if self._names.marked(one.comment) is None)
             found = {spot for spot in found if spot[0] != table or spot[1] in set(names)}
         return found
+
+    def is_taken(self, place: Place) -> bool:
+        """Whether the name of a schedule is that of one of another kind, for all kinds share their names."""
+        table, name = place
+        return table == SCHEDULE and all(one.name != name for one in self._onetime())
 
     def rules(self, known: Known) -> None:
         """Read the policies anew, all of them, for what counts is their order."""
@@ -172,6 +185,32 @@ class Reader:
         else:
             known.words[table][name] = word if word == what else ""
 
+    def _schedules(self, known: Known) -> None:
+        """Those of ours; without the setting too, for there may be some of a time when it was there."""
+        try:
+            listed = list(self._onetime())
+        except Denied:
+            if self._scope.zone is not None:
+                raise
+            return  # the token need not read them then
+        for one in listed:
+            if self._is_ours(one):
+                known.words[SCHEDULE][one.name] = schedules.read(one)
+            else:
+                self._strange(SCHEDULE, one.name, _UNMARKED, known)
+
+    def _onetime(self) -> Iterator[wire.Onetime]:
+        """What has our prefix in the table of schedules."""
+        prefix = self._names.prefix
+        query = {"filter": f"name=@{prefix}"} if self._scope.filters else {}
+        listed = self._client.entries(SCHEDULE, wire.Onetime, query | {"format": _FORMATS[SCHEDULE]})
+        return (one for one in listed if one.name.startswith(prefix))
+
+    def _is_ours(self, one: wire.Onetime) -> bool:
+        """Whether it has the name that what it says has among ours."""
+        what = schedules.read(one)
+        return bool(what) and one.name == self._names.shared(what)
+
     def _services(
         self, known: Known, query: Mapping[str, str], only: Collection[str] | None = None
     ) -> Iterator[ObjectKey]:
@@ -215,7 +254,7 @@ class Reader:
                 known.foreign.append(Foreign(f"{POLICY} {head.name or head.policyid}", why))
             return
         shown: dict[str, Any] = msgspec.json.decode(raw)
-        row = self._rows.row(about, shown, known.keys)
+        row = self._rows.row(about, shown, known.keys, known.words[SCHEDULE])
         astray = known.anchor is not None and passed == self._scope.before
         known.placed.append(Placed(head.policyid, about, head.status == "enable", row, astray, uses(shown)))
 

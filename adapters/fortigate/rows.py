@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
-from adapters.fortigate import feeds
+from adapters.fortigate import feeds, schedules
 from adapters.fortigate.addresses import ADDRESS, ADDRESS6, NOTHING
 from adapters.fortigate.names import Names
-from adapters.fortigate.scope import Scope
+from adapters.fortigate.schedules import SCHEDULE
+from adapters.fortigate.scope import ALWAYS, Scope
 from adapters.fortigate.services import ANY, PORTED, SERVICE, traffic, words
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import RuleEntry
@@ -36,6 +37,7 @@ UNSAID: Mapping[str, Any] = {
     "utm-status": "disable",
     "internet-service": "disable",
     "internet-service-src": "disable",
+    "schedule-timeout": "disable",
 }
 """What holds where we say nothing: the device's own defaults, without which a policy would mean something else."""
 _LISTS = ("srcintf", "dstintf", "srcaddr", "dstaddr", "srcaddr6", "dstaddr6", "service", "poolname")
@@ -62,7 +64,7 @@ class Placed:
     """One policy of ours as it stands: `number` is FortiOS's, `row` what it says, None when it is not what we would write.
 
     `astray` says that it stands on the wrong side of the policy that our block is anchored to; `uses` are the addresses and services that
-    it names.
+    it names, and its schedule.
     """
 
     number: int
@@ -84,10 +86,12 @@ class Rows:
 
     def body(self, row: Row) -> Json:
         """All that we say of a policy but where it stands."""
-        line = row.entry.name if row.entry else ""
-        return self._content(row.entry) | {
-            "name": self.names.policy_name(row.key, line, self.content(row) if row.entry else ""),
-            "comments": self.names.mark(f"{row.key}{_SEPARATOR}{line}" if row.entry else str(row.key)),
+        entry = row.entry
+        line = entry.name if entry else ""
+        told = (row.key, line, entry.schedule) if entry and entry.schedule else (row.key, line) if entry else (row.key,)
+        return self._content(entry) | {
+            "name": self.names.policy_name(row.key, line, self.content(row) if entry else ""),
+            "comments": self.names.mark(_SEPARATOR.join(map(str, told))),
             "status": "enable" if row.live else "disable",
         }
 
@@ -102,9 +106,14 @@ class Rows:
 
     def about(self, comments: str) -> tuple[ObjectKey, str] | None:
         """What a policy with these comments is about; None when they are no mark of ours."""
-        text, _, line = (self.names.marked(comments) or "").partition(_SEPARATOR)
+        told = self._told(comments)
+        return told[:2] if told else None
+
+    def _told(self, comments: str) -> tuple[ObjectKey, str, ObjectKey | None] | None:
+        """The object, the line of it, and the schedule of that."""
+        text, line, schedule = [*(self.names.marked(comments) or "").split(_SEPARATOR, 2), "", ""][:3]
         try:
-            return ObjectKey.parse(text), line
+            return ObjectKey.parse(text), line, ObjectKey.parse(schedule) if schedule else None
         except ValueError:
             return None
 
@@ -112,17 +121,28 @@ class Rows:
         """The shared entries that a policy names: table and word of each."""
         if row.entry is None:
             yield from ((ADDRESS, NOTHING), (SERVICE, ANY))
-        elif not row.entry.ports:
+            return
+        if not row.entry.ports:
             yield from ((SERVICE, word) for word in words(row.entry))
+        end = self._end(row.entry)
+        if end:
+            yield SCHEDULE, end
 
-    def row(self, about: tuple[ObjectKey, str], shown: Json, keys: Mapping[str, ObjectKey]) -> Row | None:
-        """What a policy says, `keys` being those of our groups and ports by name; None when we would not have written it so."""
+    def row(
+        self, about: tuple[ObjectKey, str], shown: Json, keys: Mapping[str, ObjectKey], ends: Container[str]
+    ) -> Row | None:
+        """What a policy says; None when we would not have written it so.
+
+        `keys` are those of our groups and ports by name, `ends` the names of our schedules.
+        """
         key, line = about
         live = shown.get("status") == "enable"
         entry = self._entry(line, shown, keys) if line else None
         if line and entry is None:
             return None
         row = Row(key, entry, live)
+        if entry and entry.schedule and shown.get("schedule") not in ends:
+            return None
         rows = self.named_as(entry, {name for _, name in uses(shown)}, self.torn) if entry else self
         return row if same(rows.body(row), shown) else None
 
@@ -135,13 +155,23 @@ class Rows:
             "dstintf": _rows(template.dstintf),
             **sides,
             "service": _rows(self._service_names(entry)),
-            "schedule": template.schedule if accepts else "always",  # what is denied is denied at any time
+            "schedule": self._schedule(entry) if accepts else ALWAYS,  # what is denied is denied at any time
             "action": "accept" if accepts else "deny",
             "logtraffic": "all" if entry and entry.log else template.logtraffic if accepts else "disable",
         }
         if accepts:
-            return content | self._inspection()
+            ends = {"schedule-timeout": "enable"} if self._end(entry) else {}  # flows that are open then end too
+            return content | self._inspection() | ends
         return content | {"send-deny-packet": "enable" if entry and entry.action is Action.REJECT else "disable"}
+
+    def _schedule(self, entry: RuleEntry | None) -> str:
+        end = self._end(entry)
+        return self.names.shared(end) if end else self.scope.template.schedule
+
+    def _end(self, entry: RuleEntry | None) -> str:
+        """The word of what ends a line; empty where it does not end by itself."""
+        key, zone = (entry.schedule if entry else None), self.scope.zone
+        return schedules.word(schedules.until(key), zone) if key and zone else ""
 
     def _inspection(self) -> Json:
         template = self.scope.template
@@ -184,8 +214,11 @@ class Rows:
         action = Action.ALLOW if shown.get("action") == "accept" else Action.DENY
         if action is Action.DENY and shown.get("send-deny-packet") == "enable":
             action = Action.REJECT
-        log = shown.get("logtraffic") == "all"
-        return RuleEntry(line, action, sources, destinations, protocol, ports, log, icmp=icmp, number=number)
+        log, told = shown.get("logtraffic") == "all", self._told(str(shown.get("comments", "")))
+        end = told[2] if told else None
+        return RuleEntry(
+            line, action, sources, destinations, protocol, ports, log, icmp=icmp, number=number, schedule=end
+        )
 
     def _traffic(self, services: list[str], keys: Mapping[str, ObjectKey]) -> Any:  # noqa: ANN401
         if len(services) == 1:
@@ -216,9 +249,10 @@ def same(body: Json, shown: Json) -> bool:
 
 
 def uses(shown: Json) -> frozenset[tuple[str, str]]:
-    """The addresses and services that a policy names, each with its table."""
+    """The addresses, the services and the schedule that a policy names, each with its table."""
     tables = {"srcaddr": ADDRESS, "dstaddr": ADDRESS, "srcaddr6": ADDRESS6, "dstaddr6": ADDRESS6, "service": SERVICE}
-    return frozenset((table, name) for side, table in tables.items() for name in _names(shown.get(side)))
+    found = {(table, name) for side, table in tables.items() for name in _names(shown.get(side))}
+    return frozenset({*found, (SCHEDULE, str(shown.get("schedule", "")))})
 
 
 def _rows(names: Iterable[str]) -> list[Json]:

@@ -16,12 +16,13 @@ scope:
     template:
       srcintf: [any]
       dstintf: [any]
-      schedule: always
+      schedule: always      # of your own, for every Allow
       nat: false
       poolname: []          # with nat: the pools of addresses to choose from; none is the outgoing interface's own
       inspectionMode: flow
       profiles: {}          # on Allow: ips-sensor, application-list, av-profile, webfilter-profile, dnsfilter-profile, ssl-ssh-profile, …
       logtraffic: disable   # of rules that do not log; rules that do have all
+  schedules: {timeZone: UTC}  # mode policies: the unit ends by itself what will be over; the zone in which it keeps its time
   acknowledge: []           # policyBased, fortiManager: serve a unit that is refused otherwise
   units: []                 # the serials of a cluster's units, so that a failover between them is no other device
   feeds: {most: 64}         # see feeds_scope; without it no feeds
@@ -33,10 +34,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from adapters.fortigate import feeds_scope
 from adapters.fortigate.feeds_scope import Pushing
 from bridge.contract import DeviceConfig
+
+ALWAYS = "always"
+"""FortiOS's own schedule, which never ends."""
 
 _OWNER = re.compile(r"[a-z0-9]{1,12}\Z")
 _TEXT = re.compile(r"[^<>\"'\\\x00-\x1f]{1,79}\Z")
@@ -48,6 +53,7 @@ _NUMBERS = {
     "shardMembers": (2, 100_000),
 }
 _SWITCHES = ("ipv6", "wildcards", "transactions", "filters")
+_KNOWN = {"mode", "vdom", "policies", "schedules", *_SWITCHES, *_NUMBERS, *feeds_scope.KNOWN}
 _PROFILES = (
     "application-list",
     "av-profile",
@@ -66,7 +72,7 @@ class Template:
 
     srcintf: tuple[str, ...] = ("any",)
     dstintf: tuple[str, ...] = ("any",)
-    schedule: str = "always"
+    schedule: str = ALWAYS
     nat: bool = False
     poolname: tuple[str, ...] = ()
     inspection: str = "flow"
@@ -76,7 +82,10 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The settings of one FortiGate as values. `policies` is the mode; `anchor` and `before` say where our block stands."""
+    """The settings of one FortiGate as values. `policies` is the mode; `anchor` and `before` say where our block stands.
+
+    `zone` is that of the unit's own time, None where it is to end nothing by itself.
+    """
 
     policies: bool = False
     vdom: str = ""
@@ -91,6 +100,7 @@ class Scope:
     anchor: str = ""
     before: bool = True
     template: Template = field(default_factory=Template)
+    zone: ZoneInfo | None = None
     attach: bool = False
     acknowledged: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
@@ -101,8 +111,9 @@ class Scope:
         """The values of settings without problems."""
         scope = config.scope
         policies = scope.get("policies", {})
+        writes_policies = scope.get("mode", "groups") == "policies"
         return cls(
-            policies=scope.get("mode", "groups") == "policies",
+            policies=writes_policies,
             vdom=str(scope.get("vdom", "")),
             ipv6=bool(scope.get("ipv6", True)),
             wildcards=bool(scope.get("wildcards", False)),
@@ -115,6 +126,7 @@ class Scope:
             anchor=str(policies.get("before", policies.get("after", ""))),
             before="before" in policies,
             template=_template(policies.get("template", {})),
+            zone=ZoneInfo(scope["schedules"]["timeZone"]) if writes_policies and "schedules" in scope else None,
             attach=config.attach.get("mode", "none") == "ifEmpty",
             acknowledged=tuple(scope.get("acknowledge", ())),
             units=tuple(scope.get("units", ())),
@@ -133,6 +145,7 @@ def problems(config: DeviceConfig) -> dict[str, str]:
         found.update(_scope_problems(name, value))
     if config.scope.get("mode") == "policies" and not isinstance(config.scope.get("policies"), Mapping):
         found["scope.policies"] = "needed with mode policies: before or after which policy our block stands"
+    found.update(_schedules_problems(config.scope))
     found.update(_attach_problems(config.attach))
     return found
 
@@ -141,7 +154,7 @@ def _template(given: Mapping[str, Any]) -> Template:
     return Template(
         srcintf=tuple(given.get("srcintf", ("any",))),
         dstintf=tuple(given.get("dstintf", ("any",))),
-        schedule=str(given.get("schedule", "always")),
+        schedule=str(given.get("schedule", ALWAYS)),
         nat=bool(given.get("nat", False)),
         poolname=tuple(given.get("poolname", ())),
         inspection=str(given.get("inspectionMode", "flow")),
@@ -164,12 +177,23 @@ def _scope_problems(name: str, value: object) -> Iterator[tuple[str, str]]:
         wanted = "" if number else f"a number from {least} to {most}"
     elif name == "policies":
         yield from _policies_problems(value)
+    elif name == "schedules":
+        known = isinstance(value, Mapping) and set(value) == {"timeZone"} and _is_zone(value["timeZone"])
+        wanted = "" if known else "{timeZone: …}: UTC, or a name such as Europe/Berlin that is known here"
     elif name in feeds_scope.KNOWN:
         yield from feeds_scope.problems(name, value)
     else:
-        wanted = f"unknown; there are {', '.join(sorted({'mode', 'vdom', 'policies', *_SWITCHES, *_NUMBERS, *feeds_scope.KNOWN}))}"
+        wanted = f"unknown; there are {', '.join(sorted(_KNOWN))}"
     if wanted:
         yield f"scope.{name}", wanted
+
+
+def _schedules_problems(scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A policy of FortiOS has one schedule, and the template may name one."""
+    policies = scope.get("policies")
+    template = policies.get("template") if isinstance(policies, Mapping) else None
+    if "schedules" in scope and isinstance(template, Mapping) and template.get("schedule", ALWAYS) != ALWAYS:
+        yield "scope.schedules", "not with a schedule in the template: a policy takes one"
 
 
 def _policies_problems(value: object) -> Iterator[tuple[str, str]]:
@@ -230,6 +254,13 @@ def _attach_problems(attach: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and _TEXT.match(value) is not None
+
+
+def _is_zone(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(value) and ZoneInfo(value) is not None
+    except (OSError, ValueError):  # no such zone is an error of both kinds, by how it is written
+        return False
 
 
 def _is_list(value: object) -> bool:

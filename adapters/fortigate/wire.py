@@ -64,6 +64,14 @@ class Service(msgspec.Struct, rename="kebab"):
     protocol_number: int | str = 0
 
 
+class Onetime(msgspec.Struct, rename="kebab"):
+    """`firewall.schedule/onetime`, in the time of the unit."""
+
+    name: str
+    start: str = ""
+    end: str = ""
+
+
 class Policy(msgspec.Struct, rename="kebab"):
     """`firewall/policy`, as far as the order of policies and whose they are go; all else is compared as it stands."""
 

@@ -14,6 +14,7 @@ from adapters.fortigate.known import Known
 from adapters.fortigate.names import Names
 from adapters.fortigate.reading import Reader
 from adapters.fortigate.rows import POLICY, Rows
+from adapters.fortigate.schedules import SCHEDULE
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.transactions import Failed, Transactions
 from adapters.fortigate.writes import Draft
@@ -23,6 +24,8 @@ from bridge.model.intent import DeviceObject
 from bridge.model.plan import Fence, Step
 
 _TWIN = {**HOLDS, **{held: table for table, held in HOLDS.items()}}  # tables that share one space of names
+_UNMARKED = "{} stands there without our mark"
+_THEIRS = {SCHEDULE: "the name of {} is taken by a schedule that does not say what ours would"}
 _ENTRY = 3  # strokes in the path of an entry
 _DROPPED = 424  # of a transaction that is over
 _BETWEEN_CHECKS = 25  # single writes after which the fence is looked at again
@@ -234,7 +237,7 @@ class Writer:
             spot = _new(write)
             if refusal.error == TWINS:  # an address has the name of our group, or the other way round
                 return self._not_owned({write.key: (_TWIN.get(spot[0], spot[0]), spot[1])})
-            if spot[0] == POLICY or not self._reader.unmarked([spot]):
+            if spot[0] == POLICY or not (self._reader.unmarked([spot]) or self._reader.is_taken(spot)):
                 return Drifted(device, f"{spot[1]} is there already: {refusal.text}")
             return self._not_owned({write.key: spot})
         if self._moved(refusal) or (refusal.error == IN_USE and self._keeps(write, draft)):
@@ -249,7 +252,7 @@ class Writer:
 
     def _not_owned(self, taken: dict[ObjectKey, Place]) -> NotOwned:
         names = {key: f"{table} {name}" for key, (table, name) in taken.items()}
-        why = {str(key): f"{name} stands there without our mark" for key, name in names.items()}
+        why = {str(key): _THEIRS.get(name.partition(" ")[0], _UNMARKED).format(name) for key, name in names.items()}
         return NotOwned(self._client.device, names.values(), why)
 
 

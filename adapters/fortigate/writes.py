@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from adapters.fortigate import addresses, services
+from adapters.fortigate import addresses, schedules, services
 from adapters.fortigate.block import Block, Write
 from adapters.fortigate.canonical import RULES, UNUSED
 from adapters.fortigate.client import place
@@ -12,6 +12,7 @@ from adapters.fortigate.groups import HOLDS, Forms, Place
 from adapters.fortigate.known import Known
 from adapters.fortigate.layout import layout
 from adapters.fortigate.rows import Row, Rows
+from adapters.fortigate.schedules import SCHEDULE
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.services import SERVICE
 from bridge.model.identity import Kind, ObjectKey
@@ -157,13 +158,19 @@ class Draft:
         if stands == word or spot in self.words:
             return
         self.words[spot] = word
-        content = services.body(word) if table == SERVICE else addresses.body(table, word)
-        body = {"comment": self._forms.names.mark(word)} | content
+        body = self._content(table, word)
         if stands is None:
             trimmed = {name: value for name, value in body.items() if value != ""}
             self.early.append(Write(key, "POST", place(table), {"name": spot[1]} | trimmed))
         else:
             self.early.append(Write(key, "PUT", place(*spot), body))
+
+    def _content(self, table: str, word: str) -> dict[str, object]:
+        """All that we say of a shared entry but its name."""
+        if table == SCHEDULE:
+            return dict(schedules.body(word))  # nothing there to hold a mark
+        content = services.body(word) if table == SERVICE else addresses.body(table, word)
+        return {"comment": self._forms.names.mark(word), **content}
 
     def _block(self, steps: Sequence[Step]) -> frozenset[Place]:
         """The calls that change our policies; which shared entries those name afterwards."""

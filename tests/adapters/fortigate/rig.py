@@ -19,6 +19,7 @@ from bridge.model.identity import ObjectKey
 
 OWNER = "fb"
 ANCHOR = "site deny"
+ZONE = "Europe/Berlin"
 _SOMEBODY = Author("somebody", "lab", "POST", feeds.PUSH)
 SITE: Mapping[str, Any] = {
     "srcintf": [{"name": "any"}],
@@ -46,7 +47,8 @@ class Rig(FortigateRig):
         self._scope: dict[str, Any] = dict(scope)
 
     def config(self, *, owner: str = OWNER, batch: int | None = None, timeout: float = 10.0) -> DeviceConfig:
-        scope = {"mode": "policies", "policies": {"before": ANCHOR}, **self._scope}
+        scope: dict[str, Any] = {"mode": "policies", "policies": {"before": ANCHOR}, "schedules": {"timeZone": ZONE}}
+        scope |= self._scope
         scope |= {"transactionSize": max(2, batch)} if batch else {}
         url, token, ca = self.device.url, Token(self.device), self.device.ca
         attach = {"mode": "ifEmpty"}
@@ -54,6 +56,7 @@ class Rig(FortigateRig):
 
     def reset(self) -> None:
         super().reset()
+        self.device.change_object("system/global", {"timezone": ZONE}, user="site")
         never = {"name": ANCHOR, "srcaddr": [{"name": "none"}], "dstaddr": [{"name": "none"}], "action": "deny"}
         self.device.put_object("firewall/policy", {**SITE, **never}, user="site")
         self._since = self.device.writes()[-1].number
@@ -85,6 +88,8 @@ class Rig(FortigateRig):
         mark = "fb:fb:group:prod/service/shop/copied"
         put("firewall/addrgrp", {"name": "copy of a group", "member": member, "comment": mark}, user="site")
         put("firewall.service/custom", {"name": "fb_theirs_tcp", "tcp-portrange": "80"}, user="site")
+        once = {"name": "fb_ends-20360514-1231", "start": "00:00 2001/01/01", "end": "12:31 2036/05/15"}
+        put("firewall.schedule/onetime", once, user="site")
         policy = {"name": "fb_theirs", "srcaddr": member, "dstaddr": member, "action": "accept", "policyid": 900}
         put("firewall/policy", {**SITE, **policy}, user="site")
         self._since = self.device.writes()[-1].number
@@ -93,6 +98,7 @@ class Rig(FortigateRig):
             "firewall/addrgrp fb_prod_service_shop_theirs",
             "firewall/addrgrp copy of a group",
             "firewall.service/custom fb_theirs_tcp",
+            "firewall.schedule/onetime fb_ends-20360514-1231",
             "firewall/policy fb_theirs",
         )
 

@@ -63,7 +63,7 @@ def _check_service(body: Json) -> None:
 
 
 def _check_onetime(body: Json) -> None:
-    if values.instant(body["end"]) <= values.instant(body["start"]):
+    if values.shown(body["end"]) <= values.shown(body["start"]):
         raise bad_value("end", body["end"])
 
 
@@ -129,6 +129,7 @@ _POLICY_FIELDS: Mapping[str, Field] = {
     "srcaddr6": names(*_SIDE6),
     "dstaddr6": names(*_SIDE6),
     "schedule": reference(ONETIME, RECURRING, SCHEDULE_GROUP),
+    "schedule-timeout": switch(),
     "service": names(SERVICE, SERVICE_GROUP),
     "srcaddr-negate": switch(),
     "dstaddr-negate": switch(),
@@ -159,6 +160,7 @@ _OF_POLICIES_ONLY = frozenset(
         "inspection-mode",
         "utm-status",
         "firewall-session-dirty",
+        "schedule-timeout",
         "srcaddr6-negate",
         "dstaddr6-negate",
         "logtraffic-start",

@@ -11,8 +11,10 @@ Not looked at: users, countries, internet services, NAT, interfaces that the pac
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from ipaddress import IPv4Address, IPv6Address
+from time import time
+from zoneinfo import ZoneInfo
 
 from bridge.lab.devices.fortigate.answers import Json
 from bridge.lab.devices.fortigate.conduct import Limits
@@ -22,6 +24,7 @@ from bridge.lab.devices.fortigate.item import FEED, POLICY, SECURITY_POLICY, Ite
 from bridge.lab.devices.fortigate.table import (
     ADDRESS,
     ADDRESS6,
+    GLOBAL,
     GROUP,
     GROUP6,
     ONETIME,
@@ -126,12 +129,13 @@ class Court:
         self._room = room(state, limits or Limits(), shared=shared_room)
         self._nets: dict[Key, _Net] = {}
         self._policies: dict[str, list[Item]] = {}
+        self._zone = _zone(state)
 
     def judge(self, packet: Packet) -> Decision:
         """The decision on one packet."""
         if packet.vdom not in self._policies:
             self._policies[packet.vdom] = self._state.listed((packet.vdom, self._deciding(packet.vdom)))
-        at = datetime.fromtimestamp(packet.at, UTC) if packet.at is not None else datetime.now(UTC)
+        at = datetime.fromtimestamp(packet.at if packet.at is not None else time(), self._zone)
         for item in self._policies[packet.vdom]:
             if item.body["status"] == "enable" and self._matches(item.body, packet, at):
                 return _decision(item)
@@ -210,7 +214,7 @@ class Court:
     def _runs(self, vdom: str, name: str, at: datetime) -> bool:
         one = self._state.get((vdom, ONETIME, name))
         if one is not None:
-            return instant(one.body["start"]) <= at < instant(one.body["end"])
+            return instant(one.body["start"], self._zone) <= at.timestamp() < instant(one.body["end"], self._zone)
         one = self._state.get((vdom, RECURRING, name))
         if one is not None:
             return _recurs(one.body, at)
@@ -231,6 +235,15 @@ class Court:
         if one is None or name in seen:
             return False
         return any(self._serves(packet, member, seen | {name}) for member in one.body["member"])
+
+
+def _zone(state: State) -> tzinfo:
+    """In which the box keeps its time; a number of Fortinet's own is taken for UTC."""
+    told = state.get(("", GLOBAL, ""))
+    try:
+        return ZoneInfo(told.body["timezone"]) if told is not None else UTC
+    except (OSError, ValueError):
+        return UTC
 
 
 def _decision(item: Item) -> Decision:

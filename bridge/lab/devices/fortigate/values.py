@@ -5,7 +5,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -122,14 +122,19 @@ def clock(attribute: str, value: object) -> str:
 def moment(attribute: str, value: object) -> str:
     """`HH:MM YYYY/MM/DD`, in the time of the box."""
     try:
-        return instant(str(value)).strftime(_MOMENT)
+        return shown(str(value)).strftime(_MOMENT)
     except ValueError:
         raise bad_value(attribute, value) from None
 
 
-def instant(text: str) -> datetime:
-    """The moment of a one-time schedule; boxes of the lab keep UTC."""
-    return datetime.strptime(text, _MOMENT).replace(tzinfo=UTC)
+def shown(text: str) -> datetime:
+    """What a clock shows at the edge of a one-time schedule."""
+    return datetime.strptime(text, _MOMENT)  # noqa: DTZ007 (which moment that is depends on the box)
+
+
+def instant(text: str, zone: tzinfo) -> float:
+    """When a clock of the zone shows this first, in seconds since 1970."""
+    return shown(text).replace(tzinfo=zone).timestamp()
 
 
 def days(attribute: str, value: object) -> str:
