@@ -32,6 +32,7 @@ LABELS = {"schema", "vendor client", "simulator", "kernel", "real packets", "unp
 SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("bigip", "fqdn"): {"fqdn": "device"},
     ("bigip", "bandwidth"): {"bandwidth": ["slow"]},
+    ("bigip", "schedules"): {"schedules": True},
     ("fortigate", "wildcards"): {"wildcards": True},
     ("memory", "deny"): {"form": "flat"},
     ("memory", "reject"): {"form": "flat"},
