@@ -234,7 +234,12 @@ def test_a_browser_logs_in_and_out(served: Served) -> None:
         assert NAMES[Role.SECURITY] in home.text
         assert browser.get("/api/v1/clusters").status_code == 200
         assert browser.post("/logout", data={"form_token": "0" * 64}).status_code == 403
+        first = dict(browser.cookies)
+        browser.post("/login", data={**said, "token": TOKENS[Role.SECURITY]})
         session = dict(browser.cookies)
+        assert session != first
+        with served.client(headers={"Cookie": "; ".join(f"{name}={value}" for name, value in first.items())}) as kept:
+            assert kept.get("/api/v1/clusters").status_code == 401, "another login is another session in its place"
         word = form_token(browser.get("/").text)
         assert browser.post("/logout", data={"form_token": word}).headers["location"] == "/login"
         assert not browser.cookies

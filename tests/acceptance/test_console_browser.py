@@ -19,6 +19,10 @@ GROUP = f"/groups/{CLUSTER}~service~{LIVELY}~svc-0"
 START = ("/", "/groups", "/rules", "/remarks", "/trace", "/who", "/history", "/held", "/stops", "/reports", "/audit")
 PLAN = f"/devices/{DOWN}/plan"  # of a device that does not answer there is none, which another test looks at
 MOVED = 40
+_TURNED = """behind => {
+    Object.defineProperty(document, "hidden", { configurable: true, value: behind });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
 MOST = 60  # kinds of pages: were there more, links would lead on without end
 
 pytestmark = [
@@ -167,6 +171,22 @@ def test_a_moving_pod(site: Town, browser: Browser) -> None:
             expect(row).to_have_count(0, timeout=60_000)
         assert one.page.evaluate("window.kept"), "the page was never left"
         assert len(set(seen)) == 3
+        assert one.wrong == []
+
+
+@pytest.mark.acceptance(
+    "console: a page behind others leaves its connection to them, and is as things are when it comes in front"
+)
+def test_a_page_behind(site: Town, browser: Browser) -> None:
+    with tab(browser, site.console) as one:
+        one.open(GROUP)
+        expect(one.page.locator("#live")).to_have_text("live", timeout=30_000)
+        with one.page.expect_event("requestfailed", lambda request: "/changes" in request.url, timeout=30_000):
+            one.page.evaluate(_TURNED, True)
+        pod, address = "svc-0-unseen", next(site.addresses)
+        site.pod(LIVELY, pod, address, app="svc-0")
+        one.page.evaluate(_TURNED, False)
+        expect(one.page.locator("main tbody tr", has_text=pod).locator("th")).to_have_text(address, timeout=60_000)
         assert one.wrong == []
 
 

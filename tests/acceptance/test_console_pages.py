@@ -33,6 +33,7 @@ def test_what_is_held_is_looked_at_and_released(api: Api, site: World) -> None:
     told = words(page(api, where))
     assert "waits for a decision" in told
     assert f"1 step, {len(LEFT)} members" in told
+    assert "members are taken out" in told
     assert "10.244.1.1 shop/web-0" in told
     assert f"All {len(LEFT)} members" in told
     whole = page(api, f"{where}/members")

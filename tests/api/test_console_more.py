@@ -164,6 +164,9 @@ def test_errors_are_pages_for_browsers_and_json_for_programs(api: Api) -> None:
         assert "<h1>" in found
         assert 'href="/"' in found
         assert api.client.get(path).headers["content-type"] == "application/problem+json"
+    nowhere = words(page(api, "/nothing", 404))
+    assert "There is no such page" in nowhere
+    assert "viewer" not in nowhere, "nobody was asked who he is"
     told = api.client.get("/api/v1/nothing", headers={"Accept": "text/html"})
     assert told.headers["content-type"] == "application/problem+json"
     assert "page" in words(page(api, "/groups?page=!", 422))

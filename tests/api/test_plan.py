@@ -16,6 +16,7 @@ from bridge.api.turns import LIVE
 from bridge.cli.serving import served
 from bridge.errors import Busy
 from bridge.report.planned import HeldStep, PlannedDevice, PlannedStep
+from bridge.report.reachability import Decider, Reaching
 from bridge.state.database import Database
 from tests.acceptance.site import DEVICE
 from tests.api.conftest import Api
@@ -23,7 +24,9 @@ from tests.api.conftest import Api
 MANY = tuple(f"10.{one // 250}.0.{one % 250}" for one in range(1_000))
 STEP = PlannedStep(1, "update", "group:a/service/b/c", "group", "a", "service", "b", "c", "", MANY, MANY, "x" * 10_000)
 HELD = HeldStep("group:a/service/b/c", "group", "a", "service", "b", "c", MANY, "why")
-PLAN = PlannedDevice("far", "bigip", "digest", 300, (STEP,) * 300, (HELD,) * 300, ())
+NOBODY = Decider("", "", "left")
+GAIN = Reaching("gains", (), (), 0, (), NOBODY, NOBODY, "gains: shop/web -> bank")
+PLAN = PlannedDevice("far", "bigip", "digest", 300, (STEP,) * 300, (HELD,) * 300, (GAIN,))
 
 
 class As:
@@ -52,7 +55,7 @@ def asked(path: str, access: Access) -> httpx.Response:
     with closing(Database("postgresql://nobody@127.0.0.1:1/none")) as nowhere:
         site = Site(nowhere, {}, {}, {"east": ("far", "busy")}, _planned, _never, _never, _never)
         with served(application(site, access), "127.0.0.1:0") as where:
-            return httpx.get(f"http://{where}/api/v1/{path}", trust_env=False)
+            return httpx.get(f"http://{where}/{path}", headers={"Accept": "text/html"}, trust_env=False)
 
 
 def test_a_device_in_step_has_nothing_to_do(api: Api) -> None:
@@ -74,21 +77,21 @@ def crowd() -> Iterator[None]:
 
 
 def test_of_a_long_plan_the_beginning_is_told_and_how_much_there_is() -> None:
-    found = msgspec.json.decode(asked("devices/far/plan?limit=7", Everybody()).content, type=DevicePlan)
-    assert (found.changes, found.held_steps, found.turns, found.cut) == (300, 300, 0, True)
+    found = msgspec.json.decode(asked("api/v1/devices/far/plan?limit=7", Everybody()).content, type=DevicePlan)
+    assert (found.changes, found.held_steps, found.turns, found.cut) == (300, 300, 1, True)
     assert (len(found.plan.steps), len(found.plan.held), found.plan.changes) == (7, 7, 300)
     step = found.plan.steps[0]
     assert step.add == MANY[: len(step.add)]
-    assert len(asked("devices/far/plan?limit=500", Everybody()).content) < 5_000_000
+    assert len(asked("api/v1/devices/far/plan?limit=500", Everybody()).content) < 5_000_000
 
 
 def test_two_are_read_at_a_time(crowd: None) -> None:
-    found = asked("devices/far/plan", Everybody())
+    found = asked("api/v1/devices/far/plan", Everybody())
     assert (found.status_code, found.headers["retry-after"]) == (503, "5")
 
 
 def test_a_device_that_cannot_be_read_is_no_fault_of_whoever_asks() -> None:
-    found = asked("devices/busy/plan", Everybody())
+    found = asked("api/v1/devices/busy/plan", Everybody())
     assert (found.status_code, found.json()["detail"]) == (502, "busy: somebody else has its lock")
 
 
@@ -101,4 +104,9 @@ def test_a_device_that_cannot_be_read_is_no_fault_of_whoever_asks() -> None:
     ],
 )
 def test_reading_a_device_takes_an_operator(role: Role, path: str, status: int) -> None:
-    assert asked(path, As(role)).status_code == status
+    assert asked(f"api/v1/{path}", As(role)).status_code == status
+
+
+def test_who_gains_what_is_told_once() -> None:
+    told = asked("devices/far/plan", Everybody()).text
+    assert "gains</span>: shop/web -&gt; bank" in told

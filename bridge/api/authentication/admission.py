@@ -37,9 +37,13 @@ class Admission:
         return self._verified(token, request)
 
     def login(self, request: Request, token: str) -> str:
-        """Begin a session with this token; what the browser has to show from now on. Raises as `person` does."""
+        """Begin a session with this token, in place of the one that is shown; what the browser has to show from now on.
+
+        Raises as `person` does.
+        """
         person = self._verified(token.strip(), request)
         log.info("logged in", name=person.name, role=person.role.name.lower(), address=_address(request))
+        self.logout(request)
         return self._sessions.begin(token.strip())
 
     def logout(self, request: Request) -> None:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from bridge.api.console.page import page
-from bridge.api.documents import ProblemJson
+from bridge.api.documents import Problem, ProblemJson
 from bridge.api.parameters import Several
 from bridge.api.problems import Missing, Wrong, headers, problem
 
 _PROGRAMS = "/api/"
+_NO_PAGE = Problem(status=404, title="There is no such page", detail="nothing of the console has this address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ def unanswered(error: Wrong | Missing) -> Unanswered:
 def answer(request: Request, error: Exception) -> Response:
     """The error: a page for browsers, JSON for programs."""
     found = problem(error)
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        found = _NO_PAGE
     told = headers(found, error)
     if not _wants_page(request):
         return ProblemJson(found, found.status, told)

@@ -56,11 +56,12 @@ def page(
 
     A `still` page stays as it is when something changes: a form that somebody fills in, or what costs much to make.
     """
-    person: Person = getattr(request.state, "person", None) or Person("", Role.VIEWER)
+    known: Person | None = getattr(request.state, "person", None)  # nobody was asked who he is where there is no page
+    person = known or Person("", Role.VIEWER)
     around = {
         "title": title,
         "person": person,
-        "role": person.role.name.lower(),
+        "role": known.role.name.lower() if known else "",
         "may_operate": person.role >= Role.OPERATOR,
         "may_decide": person.role >= Role.SECURITY,
         "form_token": forms.token(request),

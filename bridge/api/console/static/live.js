@@ -33,26 +33,40 @@
   }
 
   // What is still being worked out says after how many milliseconds to look again.
+  let due = 0;
   function wait() {
     const working = page().querySelector("[data-again]");
-    if (working) setTimeout(() => look(true), Number(working.dataset.again));
+    clearTimeout(due);
+    if (working) due = setTimeout(() => look(true), Number(working.dataset.again));
   }
 
   const look = (due) => again(due).catch(() => { asking = false; tell("not live: waiting for the bridge"); });
 
   // What moved while the page was on its way is in no stream: the first look is taken at once. A stream that was refused, not broken, is
-  // not asked for again by the browser itself.
+  // not asked for again by the browser itself. A page that nobody sees does not listen: a browser opens but a few connections to one place,
+  // and pages behind would leave none to the one in front.
   let last = "";
+  let changes = null;
   function listen() {
-    const changes = new EventSource(`/api/v1/changes?after=${last}`);
-    changes.addEventListener("open", () => { tell("live"); if (!last) look(); });
-    changes.addEventListener("changed", (event) => { last = event.lastEventId; look(); });
-    changes.addEventListener("error", () => {
+    if (changes || document.hidden) return;
+    const heard = changes = new EventSource(`/api/v1/changes?after=${last}`);
+    heard.addEventListener("open", () => { tell("live"); if (!last) look(); });
+    heard.addEventListener("changed", (event) => { last = event.lastEventId; look(); });
+    heard.addEventListener("error", () => {
       tell("not live: waiting for the bridge");
-      if (changes.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+      if (heard.readyState === EventSource.CLOSED) { changes = null; setTimeout(listen, 5000); }
     });
+  }
+  function rest() {
+    if (changes) changes.close();
+    changes = null;
   }
   listen();
   wait();
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && asked) look(); });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return rest();
+    listen();
+    wait();
+    if (asked) look();
+  });
 })();
