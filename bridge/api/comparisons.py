@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -27,20 +27,23 @@ class Comparisons:
         self._found: OrderedDict[Two, Future[Difference]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, two: Two, work: Callable[[], Difference], patience: float | None = None) -> Difference | None:
-        """What `work` finds of these two, now or the last time; None where that takes longer than so many seconds, and it goes on then.
+    def of(self, two: Two, work: Callable[[], Difference]) -> Difference:
+        """What `work` finds of these two, now or the last time.
 
         Raises what `work` raises, and HTTPException 503 when too many others are waited for.
         """
         asked = self._asked(two, work)
         try:
-            return asked.result(patience)
-        except BaseException as error:
-            if isinstance(error, TimeoutError) and not asked.done():
-                return None
+            return asked.result()
+        except BaseException:
             with self._lock:
                 self._found.pop(two, None)  # whoever asks again has it tried again
             raise
+
+    def within(self, seconds: float, two: Two, work: Callable[[], Difference]) -> Difference | None:
+        """The same; None where that takes longer than so many seconds, and it goes on then."""
+        done, _ = wait([self._asked(two, work)], seconds)
+        return self.of(two, work) if done else None
 
     def _asked(self, two: Two, work: Callable[[], Difference]) -> Future[Difference]:
         with self._lock:

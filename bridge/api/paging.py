@@ -16,8 +16,6 @@ Parts = tuple[str | int, ...]
 
 MOST = 500  # rows of one page
 _LONGEST = 2000  # characters of a place: it may name an object
-_NAME = 253  # the longest name of Kubernetes
-_NO_NUL = r"^[^\x00]*$"  # Postgres takes none in a text
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows of one page at the most.")]
 Place = Annotated[
@@ -26,8 +24,6 @@ Place = Annotated[
         alias="page", max_length=_LONGEST, pattern=r"^[A-Za-z0-9_=,.:+-]*$", description="`next` of the page before."
     ),
 ]
-Name = Annotated[str, Query(max_length=_NAME, pattern=_NO_NUL)]
-"""A name, or part of one, as a parameter; "" asks for all."""
 
 
 def place(*parts: str | int) -> str:

@@ -23,6 +23,7 @@ def named(description: str, *, most: int = MOST_OF_NAME) -> Any:  # noqa: ANN401
     return Path(max_length=most, pattern=TEXT, description=description)
 
 
+Name = Annotated[str, words("A name, or part of one; all unless told.")]
 Device = Annotated[str, named("The device, by its name.")]
 OfDevice = Annotated[str | None, words("Of this device only.")]
 OfCluster = Annotated[str | None, words("Of this cluster only.")]

@@ -27,3 +27,8 @@ class Site:
     reported: Callable[[Sequence[str]], Report]
     orders: Callable[[str], AbstractContextManager[Orders]]
     read: Callable[[Sequence[str]], Report]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Every device of the settings, by name."""
+        return tuple(sorted({one for names in self.serving.values() for one in names}))

@@ -28,11 +28,11 @@ class Work:
 
 def test_whoever_does_not_want_to_wait_has_it_later() -> None:
     known, work = Comparisons(), Work()
-    assert known.of((1, 2), work, 0.01) is None
-    assert known.of((1, 2), work, 0.01) is None
+    assert known.within(0.01, (1, 2), work) is None
+    assert known.within(0.01, (1, 2), work) is None
     work.go.set()
     assert known.of((1, 2), work) is NOTHING
-    assert known.of((1, 2), work, 0.0) is NOTHING
+    assert known.within(30.0, (1, 2), work) is NOTHING
     assert work.done == 1
 
 
@@ -50,9 +50,9 @@ def test_what_failed_is_tried_again() -> None:
 def test_a_few_are_remembered_and_no_more_are_waited_for() -> None:
     known, works = Comparisons(), [Work() for _ in range(6)]
     for number, work in enumerate(works[:4]):
-        assert known.of((number, 9), work, 0.0) is None
+        assert known.within(0.0, (number, 9), work) is None
     with pytest.raises(HTTPException) as refused:
-        known.of((4, 9), works[4], 0.0)
+        known.within(0.0, (4, 9), works[4])
     assert (refused.value.status_code, (refused.value.headers or {}).get("Retry-After")) == (503, "5")
     for work in works:
         work.go.set()

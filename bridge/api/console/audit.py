@@ -1,16 +1,18 @@
 """The record of every change on the devices: its rows, where the chains end, and whether a chain is whole."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
-from bridge.api.paging import Name, Place
-from bridge.api.parameters import Device, Since, moment
+from bridge.api.paging import Place
+from bridge.api.parameters import Device, Name, Since, moment
 from bridge.api.routes import audit as routes
 from bridge.api.site import Site
 from bridge.state.audit_pages import Sought
@@ -18,36 +20,30 @@ from bridge.state.audit_pages import Sought
 router = APIRouter(include_in_schema=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Which rows somebody asks for, beside the device."""
+
+    of: routes.OfObject = None
+    op: Name = ""
+    since: Since = None
+    refused: routes.Refused = False
+    place: Place = ""
+
+
+Rows = Annotated[_Rows, Depends()]
+
+
 @router.get("/audit")
-def audit(
-    request: Request,
-    site: Asked,
-    _: Viewer,
-    device: Name = "",
-    of: routes.OfObject = None,
-    op: Name = "",
-    since: Since = None,
-    refused: routes.Refused = False,
-    place: Place = "",
-) -> HTMLResponse:
+def audit(request: Request, site: Asked, _: Viewer, rows: Rows, device: Name = "") -> HTMLResponse:
     """Rows of all devices or of one, and the ends of the chains."""
-    return _rows(request, site, device, of, op, since, place, refused=refused)
+    return _page(request, site, device, rows)
 
 
 @router.get("/audit/{device}")
-def of_device(
-    device: Device,
-    request: Request,
-    site: Asked,
-    _: Viewer,
-    of: routes.OfObject = None,
-    op: Name = "",
-    since: Since = None,
-    refused: routes.Refused = False,
-    place: Place = "",
-) -> HTMLResponse:
+def of_device(device: Device, request: Request, site: Asked, _: Viewer, rows: Rows) -> HTMLResponse:
     """Rows of one device."""
-    return _rows(request, site, device, of, op, since, place, refused=refused)
+    return _page(request, site, device, rows)
 
 
 @router.get("/audit/{device}/verification")
@@ -65,23 +61,20 @@ def row(device: Device, number: routes.Number, request: Request, site: Asked, _:
     return page(request, "audit_row.html.j2", values, title=f"Row {number} of {device}")
 
 
-def _rows(
-    request: Request,
-    site: Site,
-    device: str,
-    of: str | None,
-    op: str,
-    since: str | None,
-    place: str,
-    *,
-    refused: bool,
-) -> HTMLResponse:
-    wanted = Sought(device or None, of or None, op or None, refused, moment(since, "since", datetime.now(UTC)))
-    asked = {"device": device, "object": of or "", "op": op, "since": since or "", "refused": "true" if refused else ""}
+def _page(request: Request, site: Site, device: str, rows: _Rows) -> HTMLResponse:
+    since = moment(rows.since, "since", datetime.now(UTC))
+    asked = {
+        "device": device,
+        "object": rows.of or "",
+        "op": rows.op,
+        "since": rows.since or "",
+        "refused": "true" if rows.refused else "",
+    }
+    wanted = Sought(device or None, rows.of or None, rows.op or None, rows.refused, since)
     values = {
-        "rows": routes.rows(site, wanted, routes.ROWS, place),
+        "rows": routes.rows(site, wanted, routes.ROWS, rows.place),
         "heads": routes.heads(site),
-        "query": PageQuery(asked, place),
-        "devices": sorted({one for names in site.serving.values() for one in names} | ({device} if device else set())),
+        "query": PageQuery(asked, rows.place),
+        "devices": sorted({*site.devices, *filter(None, [device])}),
     }
     return page(request, "audit.html.j2", values, title=f"Audit of {device}" if device else "Audit")

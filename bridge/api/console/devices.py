@@ -11,7 +11,8 @@ from bridge.api.asked import Asked
 from bridge.api.console.charts import changes_chart, lag_chart
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
-from bridge.api.paging import Name, Place
+from bridge.api.paging import Place
+from bridge.api.parameters import Name
 from bridge.api.problems import Wrong
 from bridge.api.routes import devices
 from bridge.model.identity import Kind

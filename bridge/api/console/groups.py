@@ -8,7 +8,8 @@ from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
-from bridge.api.paging import Name, Place
+from bridge.api.paging import Place
+from bridge.api.parameters import Name
 from bridge.api.routes import groups as routes
 
 router = APIRouter(include_in_schema=False)

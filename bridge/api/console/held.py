@@ -13,8 +13,8 @@ from bridge.api.console.errors import unanswered
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
 from bridge.api.forms import Posted
-from bridge.api.paging import Name, Place
-from bridge.api.parameters import Device, words
+from bridge.api.paging import Place
+from bridge.api.parameters import Device, Name, words
 from bridge.api.problems import Wrong
 from bridge.api.routes import decisions
 from bridge.api.routes import held as routes
@@ -49,7 +49,7 @@ def held(
         "query": PageQuery({"state": state, "device": device, "cluster": cluster}, place),
         "states": list(routes.Wanted),
         "clusters": sorted(site.serving),
-        "devices": sorted({one for names in site.serving.values() for one in names}),
+        "devices": site.devices,
     }
     return page(request, "held.html.j2", values, title="Held for a decision")
 

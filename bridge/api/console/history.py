@@ -11,8 +11,8 @@ from bridge.api.console import timeline
 from bridge.api.console.errors import unanswered
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
-from bridge.api.paging import Name, Place
-from bridge.api.parameters import Since
+from bridge.api.paging import Place
+from bridge.api.parameters import Name, Since
 from bridge.api.problems import Missing, Wrong
 from bridge.api.routes import history as routes
 

@@ -46,7 +46,7 @@ def difference(
     """What is otherwise in one report than in another; whole reports take a while, and the page comes at once."""
     found, failed = None, None
     try:
-        whole = routes.compared(site, person, known, before, after, _PATIENCE)
+        whole = routes.soon(site, person, known, _PATIENCE, before, after)
         found = routes.listed(whole, routes.ROWS, place) if whole else None
     except (Wrong, Missing) as error:
         failed = unanswered(error)

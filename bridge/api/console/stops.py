@@ -13,8 +13,8 @@ from bridge.api.console.errors import Unanswered, unanswered
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
 from bridge.api.forms import Posted
-from bridge.api.paging import Name, Place
-from bridge.api.parameters import MOST_OF_NAME
+from bridge.api.paging import Place
+from bridge.api.parameters import MOST_OF_NAME, Name
 from bridge.api.problems import Missing, Wrong
 from bridge.api.routes import stops as routes
 from bridge.api.site import Site
@@ -38,7 +38,7 @@ def stops(
         "stops": routes.listed(site, standing=not ended, cluster=cluster or None, page=place),
         "query": PageQuery({"ended": "true" if ended else "", "cluster": cluster}, place),
         "clusters": sorted(site.serving),
-        "devices": _devices(site),
+        "devices": site.devices,
     }
     return page(request, "stops.html.j2", values, title="Stops")
 
@@ -108,7 +108,7 @@ def _new(
     values = {
         "device": device,
         "cluster": cluster,
-        "devices": _devices(site),
+        "devices": site.devices,
         "clusters": sorted(site.serving),
         "by": by,
         "reason": reason,
@@ -124,7 +124,3 @@ def _lift(
     values = {"stop": stop, "by": by, "reason": reason, "failed": failed}
     status = failed.status if failed else 200
     return page(request, "stop_lift.html.j2", values, title="Go on writing to devices?", status=status, still=True)
-
-
-def _devices(site: Site) -> list[str]:
-    return sorted({one for names in site.serving.values() for one in names})

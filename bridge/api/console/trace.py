@@ -12,8 +12,7 @@ from bridge.api.asked import Asked
 from bridge.api.console.errors import unanswered
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
-from bridge.api.paging import Name
-from bridge.api.parameters import At
+from bridge.api.parameters import At, Name
 from bridge.api.problems import Missing, Wrong
 from bridge.api.routes import trace as routes
 from bridge.report.trace_model import Answer, Decided, Looked, OnDevice, Sender, Trace

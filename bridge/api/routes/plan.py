@@ -63,14 +63,8 @@ def planned(site: Site, name: str, limit: int = STEPS) -> DevicePlan:
 
 def require_device(site: Site, name: str) -> None:
     """Raises Missing for a device that the settings do not have."""
-    known = devices(site)
-    if name not in known:
-        raise Missing(f"there is no device {name}; there are {', '.join(known) or 'none'}")
-
-
-def devices(site: Site) -> tuple[str, ...]:
-    """Every device of the settings, by name."""
-    return tuple(sorted({one for names in site.serving.values() for one in names}))
+    if name not in site.devices:
+        raise Missing(f"there is no device {name}; there are {', '.join(site.devices) or 'none'}")
 
 
 def _step(one: PlannedStep) -> PlannedStep:

@@ -20,7 +20,7 @@ from bridge.api.paging import Limit, Place, cut, parts, place
 from bridge.api.parameters import MOST_OF_NAME, TEXT, words
 from bridge.api.problems import Missing, Wrong
 from bridge.api.routes.history import clip
-from bridge.api.routes.plan import devices
+from bridge.api.routes.plan import require_device
 from bridge.api.site import Site
 from bridge.api.turns import LIVE, WHOLE
 from bridge.report.difference import DeviceDifference, Difference, Side, difference
@@ -189,10 +189,8 @@ def kept(site: Site, origin: Origin | None = None, limit: int = ROWS, page: str 
 
 def made(site: Site, names: list[str]) -> KeptReport:
     """A report of these devices, or of all, made now and kept. Raises Missing, what adapters raise, HTTPException 503."""
-    known = devices(site)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise Missing(f"there is no device {unknown[0]}; there are {', '.join(known) or 'none'}")
+    for name in names:
+        require_device(site, name)
     with LIVE.one():
         found = site.reported(names)
     summary = msgspec.to_builtins(summary_of(found))
@@ -215,27 +213,20 @@ def written(site: Site, number: int, rendering: Rendering = Rendering.JSON) -> b
 
 def whole(site: Site, person: Person, known: Comparisons, before: str = "previous", after: str = "last") -> Difference:
     """All that is otherwise. Raises Missing, Wrong, Forbidden, what adapters raise, HTTPException 503."""
-    found = compared(site, person, known, before, after)
-    if found is None:
-        raise RuntimeError("whoever waits without end has an answer in the end")
-    return found
+    ours, theirs = _sides(site, before, after)
+    if ours is None or theirs is None:
+        return _read(site, person, ours, theirs)
+    return known.of((ours, theirs), lambda: _compared(site, ours, theirs))
 
 
-def compared(
-    site: Site,
-    person: Person,
-    known: Comparisons,
-    before: str = "previous",
-    after: str = "last",
-    patience: float | None = None,
+def soon(
+    site: Site, person: Person, known: Comparisons, seconds: float, before: str = "previous", after: str = "last"
 ) -> Difference | None:
     """The same; None where two kept reports are not compared within so many seconds. Ask again: it goes on meanwhile."""
-    sides = _number(site, before, "before"), _number(site, after, "after")
-    if None not in sides:
-        ours, theirs = (one or 0 for one in sides)
-        return known.of((ours, theirs), lambda: difference(_kept(site, ours), _kept(site, theirs)), patience)
-    with WHOLE.one():
-        return difference(*(_side(site, person, one) for one in sides))
+    ours, theirs = _sides(site, before, after)
+    if ours is None or theirs is None:
+        return _read(site, person, ours, theirs)
+    return known.within(seconds, (ours, theirs), lambda: _compared(site, ours, theirs))
 
 
 def listed(found: Difference, limit: int = ROWS, page: str = "") -> Differences:
@@ -252,6 +243,21 @@ def listed(found: Difference, limit: int = ROWS, page: str = "") -> Differences:
         rows=shown,
         next=place(end) if end < len(rows) else None,
     )
+
+
+def _sides(site: Site, before: str, after: str) -> tuple[int | None, int | None]:
+    """The numbers of two kept reports; None for `now`."""
+    return _number(site, before, "before"), _number(site, after, "after")
+
+
+def _compared(site: Site, before: int, after: int) -> Difference:
+    return difference(_kept(site, before), _kept(site, after))
+
+
+def _read(site: Site, person: Person, before: int | None, after: int | None) -> Difference:
+    """At least one of them is made of the devices as they are now."""
+    with WHOLE.one():
+        return difference(_side(site, person, before), _side(site, person, after))
 
 
 def _number(site: Site, word: str, parameter: str) -> int | None:
