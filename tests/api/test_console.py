@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from bridge.api.console import overview
 from tests.acceptance.site import CLUSTER, DEVICE, eventually
 from tests.api.conftest import Api
 
@@ -36,6 +37,13 @@ def test_the_first_page_says_whether_all_is_well(api: Api) -> None:
     assert "Every device is in step, and nothing is held" in found
     assert f"{DEVICE} bigip in step" in found
     assert f"{CLUSTER} all is well" in found
+
+
+def test_so_many_devices_have_a_chart_on_the_first_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'class="chart"' in page(api, "/")
+    monkeypatch.setattr(overview, "_CHARTS", 0)
+    found = page(api, "/")
+    assert (f'href="/devices/{DEVICE}"' in found, 'class="chart"' in found) == (True, False)
 
 
 def test_a_device(api: Api) -> None:

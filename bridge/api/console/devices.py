@@ -12,6 +12,7 @@ from bridge.api.console.charts import changes_chart, lag_chart
 from bridge.api.console.page import page
 from bridge.api.console.query import PageQuery
 from bridge.api.paging import Place
+from bridge.api.parameters import Device as DeviceName
 from bridge.api.parameters import Name
 from bridge.api.problems import Wrong
 from bridge.api.routes import devices
@@ -28,7 +29,7 @@ Hours = Annotated[int, Query(ge=1, le=168)]
 
 @router.get("/devices/{name}")
 def device(
-    name: str,
+    name: DeviceName,
     request: Request,
     site: Asked,
     _: Viewer,
@@ -39,7 +40,8 @@ def device(
     place: Place = "",
 ) -> HTMLResponse:
     """One device with a page of its objects."""
-    found, lag = devices.one(site, name), devices.lag(site, name, hours)
+    found = devices.one(site, name)
+    lag = devices.lag(site, found, hours)
     objects = devices.objects(
         site, name, 50, place, state=_chosen(ObjectState, "state", state), kind=_chosen(Kind, "kind", kind), q=q
     )

@@ -1,12 +1,14 @@
 """The clusters that are watched."""
 
 from datetime import datetime
+from typing import Annotated
 
 from fastapi import APIRouter
 
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, answers
+from bridge.api.parameters import named
 from bridge.api.problems import Missing
 from bridge.api.site import Site
 from bridge.report.words import doubted_line
@@ -14,6 +16,8 @@ from bridge.state.report_store import ReportStore
 from bridge.state.reported import ClusterStanding
 
 router = APIRouter(tags=["clusters"])
+
+Name = Annotated[str, named("The cluster, by its name.")]
 
 
 class Cluster(Document, frozen=True):
@@ -42,7 +46,7 @@ def clusters(site: Asked, _: Viewer) -> Json:
 
 
 @router.get("/clusters/{name}", responses=answers(Cluster, 404))
-def cluster(name: str, site: Asked, _: Viewer) -> Json:
+def cluster(name: Name, site: Asked, _: Viewer) -> Json:
     """One cluster."""
     found = every(site)
     for one in found:

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Query
 
+from bridge.api import named
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
@@ -97,7 +98,7 @@ def device(name: DeviceName, site: Asked, _: Viewer) -> Json:
 @router.get("/devices/{name}/lag", responses=answers(Lag, 404))
 def device_lag(name: DeviceName, site: Asked, _: Viewer, hours: Hours = 24) -> Json:
     """How far behind the device is, and was."""
-    return Json(lag(site, name, hours))
+    return Json(lag(site, one(site, name), hours))
 
 
 @router.get("/devices/{name}/objects", responses=answers(Page[Object], 404))
@@ -128,19 +129,19 @@ def one(site: Site, name: str) -> Device:
     """The device of that name. Raises Missing."""
     now = datetime.now(UTC)
     store = DeviceStore(site.database)
-    for row in store.devices(now, 1, name=name) if "\0" not in name else ():
+    for row in store.devices(now, 1, name=name):
         return _told(site, device_stands(row, now))
     raise Missing(f"there is no device {name}; there are {', '.join(store.names()) or 'none'}")
 
 
-def lag(site: Site, name: str, hours: int) -> Lag:
-    """How far behind the device is, and was in these hours. Raises Missing."""
-    told, now = one(site, name), datetime.now(UTC)
+def lag(site: Site, told: Device, hours: int) -> Lag:
+    """How far behind the device is, and was in these hours."""
+    now = datetime.now(UTC)
     width = bucket_width(timedelta(hours=hours))
     since = datetime.fromtimestamp((now.timestamp() - hours * 3600) // width * width, UTC)
-    found = DeviceStore(site.database).lag(name, since, timedelta(seconds=width))
+    found = DeviceStore(site.database).lag(told.name, since, timedelta(seconds=width))
     return Lag(
-        device=name,
+        device=told.name,
         lag_seconds=told.lag_seconds,
         oldest_unapplied=told.oldest_unapplied,
         since=since,
@@ -173,7 +174,7 @@ def objects(
 ) -> Page[Object]:
     """What the device is to hold, by key. Raises Missing, Wrong."""
     place = parts(page, str)
-    one(site, name)
+    named.device(site, name)
     found = DeviceStore(site.database).objects(
         name, limit + 1, str(place[0]) if place else "", state=state, kind=kind, words=q
     )

@@ -161,8 +161,6 @@ def id_of(key: ObjectKey) -> str:
 def _key(group_id: str) -> ObjectKey:
     """The key of the group of that id. Raises Missing."""
     try:
-        if "\0" in group_id:
-            raise _missing(group_id)
         return ObjectKey.parse(f"{Kind.GROUP}:{group_id.replace(_SLASH, '/', 3)}")
     except ValueError:
         raise _missing(group_id) from None
