@@ -55,6 +55,8 @@ def signature(person: Person, by: str | None) -> str:
         raise Wrong("by", f"it is {person.name} who asks: leave it out")
     if not (person.name or said):
         raise Wrong("by", "nobody is asked to log in here: say who you are")
+    if not said.isprintable():
+        raise Wrong("by", "a name is one line of printable characters")
     return person.name or said
 
 

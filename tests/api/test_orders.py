@@ -100,7 +100,7 @@ def test_whose_name_an_order_bears(person: Person, by: str | None, name: str) ->
     assert orders.signature(person, by) == name
 
 
-@pytest.mark.parametrize(("person", "by"), [(JOE, "ann"), (NOBODY, None), (NOBODY, " ")])
+@pytest.mark.parametrize(("person", "by"), [(JOE, "ann"), (NOBODY, None), (NOBODY, " "), (NOBODY, "ann\nbob")])
 def test_an_order_of_nobody_or_in_the_name_of_another(person: Person, by: str | None) -> None:
     with pytest.raises(Wrong):
         orders.signature(person, by)
