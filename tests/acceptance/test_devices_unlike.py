@@ -2,13 +2,16 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from time import sleep, time
 from typing import Any
 
 import pytest
@@ -22,6 +25,7 @@ from bridge.lab.devices.bigip.rig import verdict as bigip_verdict
 from bridge.lab.devices.fortigate import Fortigate
 from bridge.lab.devices.fortigate.rig import verdict as fortigate_verdict
 from bridge.lab.devices.memory import AddressSet, Bundle, Entry, EntrySet, MemoryDevice
+from bridge.lab.devices.memory.referee import verdict as memory_verdict
 from bridge.model.capabilities import Form
 from bridge.model.policy import Protocol
 from bridge.policy.evaluate import Packet, Verdict
@@ -62,23 +66,33 @@ ROOT = Path(__file__).parents[2]
 TABLE, FEED = f"fusion_bridge_{OWNER}", "system/external-resource"
 WEB, CRON, FREE, UNKNOWN = "10.244.1.1", "10.244.1.2", "10.244.3.1", "10.244.255.77"
 PROVIDER, BLOCKED, OUTSIDE = "192.0.2.1", "192.0.2.9", "203.0.113.1"
+EDGE = {
+    "scope": {
+        "clusters": {CLUSTER: {"default": {"action": "Deny", "unknownAddresses": "Deny"}}},
+        "bigip": {"schedules": True},
+    }
+}
 KERNEL = os.environ.get("CI") == "true" or not MISSING
+
+
+Judge = Callable[[Packet, float], Verdict]
+"""What a device does with a packet at a second since 1970."""
 
 
 @dataclass
 class Site(Cluster):
-    """A cluster, the program, and devices of every form; `judges` say what each does with a packet now."""
+    """A cluster, the program, and devices of every form."""
 
     bridge: Bridge
-    judges: Mapping[str, Callable[[Packet], Verdict]]
+    judges: Mapping[str, Judge]
     memory: Mapping[str, MemoryDevice]
     spaces: Mapping[str, str]
     ssh: Path
     fed: Fortigate
 
-    def decides(self, source: str, destination: str, port: int = 443) -> dict[str, Verdict]:
+    def decides(self, source: str, destination: str, port: int = 443, at: float | None = None) -> dict[str, Verdict]:
         packet = Packet(source, destination, Protocol.TCP, port)
-        return {name: judge(packet) for name, judge in self.judges.items()}
+        return {name: judge(packet, time() if at is None else at) for name, judge in self.judges.items()}
 
     def agreed(self, source: str, destination: str, said: Verdict, port: int = 443) -> bool:
         """Whether every device decides so; where only Allows stand, whatever is no Allow matches nothing."""
@@ -99,7 +113,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         edges = {name: stack.enter_context(bigip()) for name in ("edge", "edge-as3")}
         account = stack.enter_context(Aws())
         listed = [_memory("cloud", memory["cloud"], "allow-only"), _memory("list", memory["list"], "flat")]
-        listed += [_box("box", boxes["box"]), _box("feeds", boxes["feeds"], feeds={"most": 2})]
+        listed.append(_box("box", boxes["box"], schedules={"timeZone": "UTC"}))
+        listed.append(_box("feeds", boxes["feeds"], feeds={"most": 2}))
         listed.append(_account(account))
         if KERNEL:
             # The user of ssh is a credential; a gateway of this machine has no use for one.
@@ -116,15 +131,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ssh.write_text(SSH)
         ssh.chmod(0o755)
         entry = ClusterEntry(CLUSTER, made.api.kubeconfig)
-        bridge = Bridge(folder, edges, [entry], environment=environment, overrides={"edge-as3": AS3})
+        bridge = Bridge(folder, edges, [entry], environment=environment, overrides={"edge": EDGE, "edge-as3": AS3})
         bridge.write_settings({"devices": [*bridge.listed(), *listed]})
         stack.callback(bridge.stop)
-        judges: dict[str, Callable[[Packet], Verdict]] = {name: one.verdict for name, one in memory.items()}
+        judges: dict[str, Judge] = {name: _remembered(one) for name, one in memory.items()}
         judges.update({name: _boxed(box) for name, box in boxes.items()})
         judges.update({name: _gateway(space) for name, space in spaces.items()})
         judges["edge"] = _edged(edges["edge"], "/Common/egress")
         judges["edge-as3"] = _edged(edges["edge-as3"], AS3_VIRTUAL)
-        judges["account"] = lambda packet: aws_verdict(account.state(), dict(account.interfaces), packet)
+        judges["account"] = lambda packet, _at: aws_verdict(account.state(), dict(account.interfaces), packet)
         found = Site(made.name, made.store, made.api, bridge, judges, memory, spaces, ssh, boxes["feeds"])
         _write(found)
         bridge.start()
@@ -172,21 +187,22 @@ def _account(device: Aws) -> dict[str, Any]:
     }
 
 
-def _edged(device: Bigip, virtual: str) -> Callable[[Packet], Verdict]:
+def _remembered(device: MemoryDevice) -> Judge:
+    return lambda packet, at: memory_verdict(device.contents, packet, at)
+
+
+def _edged(device: Bigip, virtual: str) -> Judge:
     """Asked at the virtual server through which the pods' traffic goes."""
-    return lambda packet: bigip_verdict(device.state(), packet, virtual)
+    return lambda packet, at: bigip_verdict(device.state(), packet, at, virtual)
 
 
-def _boxed(device: Fortigate) -> Callable[[Packet], Verdict]:
-    def verdict(packet: Packet) -> Verdict:
-        return fortigate_verdict(device.court(default="unmatched"), packet, at=device.clock.now())
-
-    return verdict
+def _boxed(device: Fortigate) -> Judge:
+    return lambda packet, at: fortigate_verdict(device.court(default="unmatched"), packet, at=at)
 
 
-def _gateway(space: str) -> Callable[[Packet], Verdict]:
-    def verdict(packet: Packet) -> Verdict:
-        return Ruleset.of(nft(space, "-jn", "list", "table", "inet", TABLE, check=False)).verdict(packet)
+def _gateway(space: str) -> Judge:
+    def verdict(packet: Packet, at: float) -> Verdict:
+        return Ruleset.of(nft(space, "-jn", "list", "table", "inet", TABLE, check=False)).verdict(packet, at)
 
     return verdict
 
@@ -255,6 +271,41 @@ def test_a_feed_among_all(site: Site) -> None:
     assert "10.244.1.9" in _pushed(site.fed)
     site.delete_pod("shop", "web-9")
     eventually("and no longer than it lives", lambda: site.agreed("10.244.1.9", PROVIDER, Verdict.DENY))
+
+
+@pytest.mark.acceptance(
+    "devices: an Allow that is over lets nobody through on a device that knows schedules, though the bridge is down; elsewhere it is over "
+    "when the bridge is back"
+)
+def test_an_end_without_a_bridge(site: Site) -> None:
+    temporary = OUTSIDE
+    site.external("shop", "partner", f"{temporary}/32")
+    site.service_rule("shop", "web", "partner")
+    eventually("it may", lambda: site.agreed(WEB, temporary, Verdict.ALLOW))
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10)
+    site.service_rule("shop", "web", "partner", notAfter=end.isoformat())
+    eventually("its end is written", lambda: not _without_end(site, temporary, end))
+    site.bridge.await_in_step()
+    site.bridge.stop(signal.SIGKILL)
+    assert site.agreed(WEB, temporary, Verdict.ALLOW), "a bridge that is gone takes nothing away"
+    now, later = (site.decides(WEB, temporary, at=end.timestamp() + after) for after in (59, 121))
+    assert {name for name, said in now.items() if said is not Verdict.ALLOW} == set(), (
+        "no clock ends it before its time"
+    )
+    left = {name for name, said in later.items() if said is Verdict.ALLOW}
+    assert left == {"edge-as3", "feeds", "account"}, "these know no schedules, or their settings want none"
+    assert site.decides(WEB, PROVIDER, at=end.timestamp() + 121)["edge"] is Verdict.ALLOW
+    sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()))
+    site.bridge.start()
+    eventually("over everywhere", lambda: site.agreed(WEB, temporary, Verdict.DENY), 90)
+    site.bridge.await_in_step(90)
+
+
+def _without_end(site: Site, destination: str, end: datetime) -> set[str]:
+    """The devices that could, and would still let it through two minutes after its end."""
+    found = site.decides(WEB, destination, at=end.timestamp() + 121)
+    able = set(found) - {"edge-as3", "feeds", "account"}
+    return {name for name in able if found[name] is Verdict.ALLOW}
 
 
 def _listed(site: Site, source: str) -> Verdict:
@@ -411,7 +462,7 @@ def test_bindings(kind: str) -> None:
         "a check is overridden"
     )
     words = {word.partition(" ")[0] for word in suite.skips}
-    assert words <= {"atomic", "ipv6", "icmp_types", "protocols", "limit"}, suite.skips
+    assert words <= {"atomic", "ipv6", "icmp_types", "protocols", "schedules", "limit"}, suite.skips
 
 
 @pytest.mark.parametrize(
