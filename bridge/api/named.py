@@ -17,14 +17,14 @@ def cluster(site: Site, name: str | None) -> str | None:
 
 
 def device(site: Site, name: str | None) -> str | None:
-    """The name of a device that is recorded; None for none. Raises Missing."""
-    if not name:
-        return None
-    recorded = DeviceStore(site.database).names()
+    """The name of a device of the settings, or of one that is recorded; None for none. Raises Missing."""
+    if not name or name in site.devices:
+        return name or None
+    recorded = set(DeviceStore(site.database).names())
     if name not in recorded:
-        raise Missing(f"there is no device {name}; there are {_listed(recorded)}")
+        raise Missing(f"there is no device {name}; there are {_listed(recorded | set(site.devices))}")
     return name
 
 
-def _listed(names: set[str] | tuple[str, ...]) -> str:
+def _listed(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "none"

@@ -1,11 +1,26 @@
 """What goes wrong is told in words, and its answer is as guarded as any."""
 
+from contextlib import closing
+from typing import Any
+
 import pytest
 
+from bridge.api import named
 from bridge.api.routes import clusters
+from bridge.api.site import Site
+from bridge.state.database import Database
 from tests.api.conftest import Api
 
 HTML = {"Accept": "text/html", "Connection": "close"}
+
+
+def _never(*_: object) -> Any:  # noqa: ANN401
+    raise AssertionError("it is not asked for")
+
+
+def test_a_device_of_the_settings_need_not_be_recorded() -> None:
+    with closing(Database("postgresql://nobody@127.0.0.1:1/none")) as nowhere:
+        assert named.device(Site(nowhere, {}, {}, {"east": ("far",)}, _never, _never, _never, _never), "far") == "far"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/clusters", "/"])

@@ -6,7 +6,6 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Query
 
-from bridge.api import named
 from bridge.api.access import Viewer
 from bridge.api.asked import Asked
 from bridge.api.documents import Document, Json, Page, answers
@@ -131,7 +130,7 @@ def one(site: Site, name: str) -> Device:
     store = DeviceStore(site.database)
     for row in store.devices(now, 1, name=name):
         return _told(site, device_stands(row, now))
-    raise Missing(f"there is no device {name}; there are {', '.join(store.names()) or 'none'}")
+    raise _missing(store, name)
 
 
 def lag(site: Site, told: Device, hours: int) -> Lag:
@@ -174,12 +173,16 @@ def objects(
 ) -> Page[Object]:
     """What the device is to hold, by key. Raises Missing, Wrong."""
     place = parts(page, str)
-    named.device(site, name)
-    found = DeviceStore(site.database).objects(
-        name, limit + 1, str(place[0]) if place else "", state=state, kind=kind, words=q
-    )
+    store = DeviceStore(site.database)
+    if name not in store.names():
+        raise _missing(store, name)
+    found = store.objects(name, limit + 1, str(place[0]) if place else "", state=state, kind=kind, words=q)
     rows, following = cut(found, limit, lambda row: (str(row.key),))
     return Page(rows=tuple(_object(row) for row in rows), next=following)
+
+
+def _missing(store: DeviceStore, name: str) -> Missing:
+    return Missing(f"there is no device {name}; there are {', '.join(store.names()) or 'none'}")
 
 
 def _told(site: Site, found: DeviceStands) -> Device:
