@@ -14,7 +14,7 @@ from adapters.fortigate.addresses import ADDRESS, ADDRESS6
 from adapters.fortigate.client import Client, Refusal, place
 from adapters.fortigate.groups import GROUP, GROUP6
 from adapters.fortigate.rows import POLICY
-from adapters.fortigate.schedules import SCHEDULE
+from adapters.fortigate.schedules import SCHEDULE, zone_of
 from adapters.fortigate.scope import Scope
 from adapters.fortigate.unit import Unit, look
 from bridge.errors import Denied
@@ -75,9 +75,8 @@ def _time(client: Client, zone: ZoneInfo) -> Finding:
         name = ""
     if not name:
         return doubtful("time zone", f"it does not say; schedules are written for {zone.key}")
-    try:
-        theirs = ZoneInfo(name)
-    except (OSError, ValueError):
+    theirs = zone_of(name)
+    if theirs is None:
         return doubtful("time zone", f"{name}, a number of Fortinet's own; schedules are written for {zone.key}")
     if _alike(theirs, zone):
         return fine("time zone", name)

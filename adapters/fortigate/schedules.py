@@ -21,6 +21,14 @@ _WORD = re.compile(r"ends-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)\Z", re.ASCII)
 _MINUTE = timedelta(minutes=1)
 
 
+def zone_of(name: str) -> ZoneInfo | None:
+    """The zone of a name such as Europe/Berlin; None where there is none of that name here."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, OSError, ValueError):  # by how the name is written
+        return None
+
+
 def until(key: ObjectKey) -> datetime:
     """The moment that the key of a schedule tells, in UTC. ValueError where it tells none."""
     found = datetime.strptime(key.name, _KEY).replace(tzinfo=UTC)

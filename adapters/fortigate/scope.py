@@ -38,6 +38,7 @@ from zoneinfo import ZoneInfo
 
 from adapters.fortigate import feeds_scope
 from adapters.fortigate.feeds_scope import Pushing
+from adapters.fortigate.schedules import zone_of
 from bridge.contract import DeviceConfig
 
 ALWAYS = "always"
@@ -126,7 +127,7 @@ class Scope:
             anchor=str(policies.get("before", policies.get("after", ""))),
             before="before" in policies,
             template=_template(policies.get("template", {})),
-            zone=ZoneInfo(scope["schedules"]["timeZone"]) if writes_policies and "schedules" in scope else None,
+            zone=zone_of(scope["schedules"]["timeZone"]) if writes_policies and "schedules" in scope else None,
             attach=config.attach.get("mode", "none") == "ifEmpty",
             acknowledged=tuple(scope.get("acknowledge", ())),
             units=tuple(scope.get("units", ())),
@@ -178,7 +179,9 @@ def _scope_problems(name: str, value: object) -> Iterator[tuple[str, str]]:
     elif name == "policies":
         yield from _policies_problems(value)
     elif name == "schedules":
-        known = isinstance(value, Mapping) and set(value) == {"timeZone"} and _is_zone(value["timeZone"])
+        known = (
+            isinstance(value, Mapping) and set(value) == {"timeZone"} and zone_of(str(value["timeZone"])) is not None
+        )
         wanted = "" if known else "{timeZone: …}: UTC, or a name such as Europe/Berlin that is known here"
     elif name in feeds_scope.KNOWN:
         yield from feeds_scope.problems(name, value)
@@ -254,13 +257,6 @@ def _attach_problems(attach: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and _TEXT.match(value) is not None
-
-
-def _is_zone(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(value) and ZoneInfo(value) is not None
-    except (OSError, ValueError):  # no such zone is an error of both kinds, by how it is written
-        return False
 
 
 def _is_list(value: object) -> bool:

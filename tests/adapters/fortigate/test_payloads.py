@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 import pytest
 
-from adapters.conformance.site import BANK, CART, HTTPS, MAIL, SOURCES, WEB, Site, Terms, line, objects
+from adapters.conformance.site import BANK, CART, HTTPS, LATE, LATER, MAIL, SOURCES, WEB, Site, Terms, line, objects
 from adapters.fortigate import factory
 from adapters.fortigate.client import Client
 from bridge.lab.devices.fortigate import Fortigate
@@ -61,10 +61,12 @@ def first(terms: Terms) -> Site:
         RuleEntry("ping6", Action.ALLOW, (CART,), (BANK,), Protocol.ICMPV6, icmp=(IcmpType(128, None),)),
         RuleEntry("gre", Action.ALLOW, (WEB,), (BANK,), Protocol.OTHER, number=47),
         line("any", to=MAIL),
+        line("till then", WEB, to=MAIL, schedule=LATE.key),
     ]
     more = [
         Group(WEB, frozenset({SOURCES[0], "2001:db8::7", "10.9.0.0/16", "10.8.0.1-10.8.0.9"}), pushed=True),
         *spread(CART, {*SOURCES, "2001:db8::1", "10.5.0.0/24"}, 2),
+        LATE,
         Group(MAIL, frozenset({"203.0.113.0/28", "203.0.113.99-203.0.113.101"}), frozenset({"mail.example.com"})),
     ]
     return {**terms.shop(lines=lines), **objects(*more)}
@@ -72,9 +74,9 @@ def first(terms: Terms) -> Site:
 
 def second(terms: Terms) -> Site:
     """Other members, another order, a feed that becomes objects and a group that becomes a feed."""
-    lines = [line("any", to=MAIL), line("web", WEB, ports=HTTPS, protocol=Protocol.SCTP)]
+    lines = [line("any", to=MAIL), line("web", WEB, ports=HTTPS, protocol=Protocol.SCTP, schedule=LATER.key)]
     more = [Group(WEB, frozenset({SOURCES[1]})), Group(CART, frozenset(SOURCES), pushed=True)]
-    site = terms.shop(lines=lines, more=[Group(MAIL, frozenset({"2001:db8:1::/48"}))])
+    site = terms.shop(lines=lines, more=[Group(MAIL, frozenset({"2001:db8:1::/48"})), LATER])
     return {**site, **objects(*more)}
 
 
@@ -154,7 +156,7 @@ def test_bodies_are_as_fortinet_describes_them(sent: tuple[list[Sent], Rig]) -> 
         "firewall/addrgrp6",
         "firewall/policy",
     }
-    assert tables >= {"firewall.service/custom", "system/external-resource"}
+    assert tables >= {"firewall.service/custom", "firewall.schedule/onetime", "system/external-resource"}
 
 
 def test_paths_are_fortinet_s(sent: tuple[list[Sent], Rig]) -> None:
@@ -193,8 +195,12 @@ def test_fortigate_api_sends_the_same_and_gets_the_same_box(sent: tuple[list[Sen
         found = library.FortiGateAPI(host="127.0.0.1", port=port, token=twin.device.password, verify=True)
         with found.fortigate.get_session():
             held = {one["name"] for one in found.cmdb.firewall.addrgrp.get()}
+            (once,) = found.cmdb.firewall_schedule.onetime.get()
     assert twin.device.digest() == rig.device.digest()
     assert held == set(rig.device.objects("firewall/addrgrp"))
+    assert (once["name"], once["end"]) == ("fb_ends-20360525-1231", "12:31 2036/05/25"), (
+        "LATER, by the clocks of Berlin"
+    )
 
 
 def test_pyfgt_reads_what_stands_there(sent: tuple[list[Sent], Rig], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,7 +242,7 @@ def _zone(state: State) -> tzinfo:
     told = state.get(("", GLOBAL, ""))
     try:
         return ZoneInfo(told.body["timezone"]) if told is not None else UTC
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         return UTC
 
 
