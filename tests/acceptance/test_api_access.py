@@ -16,10 +16,16 @@ import trustme
 from playwright.sync_api import sync_playwright
 
 from bridge.api.access import Role
+from bridge.api.application import application
 from bridge.api.console import ROUTERS as PAGES
 from bridge.api.console import login
 from bridge.api.forms import posted
 from bridge.api.guards import calls, role, routes
+from bridge.cli.admitting import admitted, certificates, hosts
+from bridge.cli.invocation import Invocation
+from bridge.cli.serving import served as answered
+from bridge.cli.serving import site as handed
+from bridge.cli.state import opened
 from tests.acceptance.site import ClusterEntry, eventually
 from tests.acceptance.world import World, run, world
 from tests.api.answering import answering
@@ -42,7 +48,6 @@ class Served:
 
     site: World
     authority: trustme.CA
-    name: str
     where: str = ""
 
     @property
@@ -51,7 +56,7 @@ class Served:
 
     @property
     def log(self) -> Path:
-        return self.folder / f"{self.name}.log"
+        return self.folder / "serve.log"
 
     @contextlib.contextmanager
     def client(
@@ -100,14 +105,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         made.team("shop", "10.244.1.1")
         made.bridge.start()
         made.bridge.await_in_step(60)
-        with serving(made, authority, "serve") as found:
+        with serving(made, authority) as found:
             yield found
 
 
 @contextlib.contextmanager
-def serving(site: World, authority: trustme.CA, name: str) -> Iterator[Served]:
-    """The program with the settings of now; its log has this name."""
-    found, bridge = Served(site, authority, name), site.bridge
+def serving(site: World, authority: trustme.CA) -> Iterator[Served]:
+    """The program with the settings of now."""
+    found, bridge = Served(site, authority), site.bridge
     with found.log.open("wb") as log:
         process = subprocess.Popen([bridge.program, "--config", bridge.config, "serve"], stderr=log)
     try:
@@ -117,6 +122,21 @@ def serving(site: World, authority: trustme.CA, name: str) -> Iterator[Served]:
     finally:
         process.terminate()
         assert process.wait(60) == 0
+
+
+@contextlib.contextmanager
+def beside(site: World, authority: trustme.CA) -> Iterator[Served]:
+    """The same, put together as the program does it, without the seconds that another process takes to begin."""
+    asked = Invocation(config=site.bridge.config, log_level="warning")
+    api = asked.settings.api
+    with (
+        opened(asked.settings, asked.folder(asked.settings)) as database,
+        admitted(asked.settings) as access,
+        answered(
+            application(handed(asked.settings, database), access, hosts(api)), api.listen, certificates(api)
+        ) as where,
+    ):
+        yield Served(site, authority, where)
 
 
 @pytest.fixture
@@ -313,7 +333,7 @@ def test_tokens_of_an_issuer(served: Served, changed: World) -> None:
         roles = {"viewer": {"groups": ["staff"]}, "operator": {"groups": ["platform"]}}
         told = {"authentication": "oidc", "oidc": oidc, "roles": roles}
         changed.bridge.write_settings({"api": {"listen": "127.0.0.1:0", "tls": TLS, **told}})
-        with serving(changed, served.authority, "oidc") as found:
+        with beside(changed, served.authority) as found:
             assert _status(found, realm.token(groups=["staff"])) == (200, 403)
             assert _status(found, realm.token(groups=["staff", "platform"])) == (200, 404)
             assert _status(found, realm.token(groups=["other"])) == (403, 403)
@@ -337,7 +357,7 @@ def test_tokens_of_a_cluster(served: Served, changed: World) -> None:
         told = {"authentication": "tokenReview", "tokenReview": {"cluster": "people"}, "roles": roles}
         api = {"listen": "127.0.0.1:0", "tls": TLS, **told}
         changed.bridge.write_settings({"api": api, "clusters": [one.settings() for one in entries]})
-        with serving(changed, served.authority, "review") as found:
+        with beside(changed, served.authority) as found:
             assert _status(found, "kim") == (200, 404)
             assert _status(found, "lee") == (200, 403)
             assert _status(found, "nobody") == (401, 401)
