@@ -164,6 +164,18 @@ def test_a_rule_that_somebody_switched_is_seen_and_put_right(device: Bigip, adap
     assert "/Common/own" in paths(device)
 
 
+@pytest.mark.parametrize("change", [{"status": "disabled"}, {"status": "scheduled", "schedule": "/Common/own"}])
+def test_a_rule_without_an_end_that_somebody_switched_is_too(
+    device: Bigip, adapter: BigipAdapter, change: dict[str, str]
+) -> None:
+    reconcile(adapter, site(None))
+    device.put_object(KIND, {"name": "own", "partition": "Common"})
+    device.change_object(RULE, change)
+    assert not holds(adapter, site(None))
+    reconcile(adapter, site(None))
+    assert (rule(device)["status"], "schedule" in rule(device)) == ("enabled", False)
+
+
 def test_one_without_our_mark_is_left_and_named(device: Bigip, adapter: BigipAdapter) -> None:
     reconcile(adapter, site())
     device.change_object(REST, {"description": "mine now"})
