@@ -123,7 +123,7 @@ def bigip_judges(state: State) -> Callable[[str], Judge]:
             if key[0] == RULE_LIST:
                 rules = tuple(rule for rule in item.rules if not holding.isdisjoint(_sides(rule.body)))
                 kept[key] = Item(item.kind, item.path, item.body, item.generation, item.own_references, rules)
-        return lambda packet: bigip.verdict(kept, packet)
+        return lambda packet: bigip.verdict(kept, packet, at=0)  # none of these rules ends
 
     return narrow
 
