@@ -65,9 +65,10 @@ def is_clock(left: object) -> bool:
 def second(right: object) -> int:
     """What the time is compared with: seconds since 1970; 0 where it is nothing that we would write."""
     try:
-        return right if isinstance(right, int) else int(_date(str(right)).timestamp())
+        found = right if isinstance(right, int) else int(_date(str(right)).timestamp())
     except ValueError:
         return 0
+    return found if 0 < found <= LAST.timestamp() else 0
 
 
 def loadable(text: bytes) -> bytes:

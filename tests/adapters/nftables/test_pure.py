@@ -136,6 +136,9 @@ _CLOSES = ends.before(ends.LAST)
         [[{"match": {**_CLOSES["match"], "op": ">"}}, {"accept": None}]],
         [[{"match": {**_CLOSES["match"], "left": {"meta": {"key": "hour"}}}}, {"accept": None}]],
         [[{"match": {**_CLOSES["match"], "right": "then"}}, {"accept": None}]],
+        [[{"match": {**_CLOSES["match"], "right": 10**30}}, {"accept": None}]],
+        [[{"match": {**_CLOSES["match"], "right": {"range": [1, 2]}}}, {"accept": None}]],
+        [[{"match": {**_CLOSES["match"], "right": "2300-01-01 00:00:00"}}, {"accept": None}]],
     ],
 )
 def test_a_chain_that_is_no_schedule_reads_as_none_that_we_want(held: list[list[ends.Json]]) -> None:
