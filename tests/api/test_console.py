@@ -2,9 +2,11 @@
 
 import re
 
+import msgspec
 import pytest
 
 from bridge.api.console import overview
+from bridge.api.routes.devices import Device
 from tests.acceptance.site import CLUSTER, DEVICE, eventually
 from tests.api.conftest import Api
 
@@ -37,6 +39,14 @@ def test_the_first_page_says_whether_all_is_well(api: Api) -> None:
     assert "Every device is in step, and nothing is held" in found
     assert f"{DEVICE} bigip in step" in found
     assert f"{CLUSTER} all is well" in found
+
+
+def test_who_is_a_moment_behind_keeps_up(api: Api) -> None:
+    device = msgspec.convert(api.get(f"devices/{DEVICE}"), Device)
+    late = msgspec.structs.replace(device, state="ok", in_step=False, waiting=2, lag_seconds=0.5)
+    assert overview.keeps_up(late), "where pods come and go there is always something on its way"
+    for otherwise in ({"lag_seconds": 3.0}, {"state": "unreachable"}, {"withheld": 1}):
+        assert not overview.keeps_up(msgspec.structs.replace(late, **otherwise))
 
 
 def test_so_many_devices_have_a_chart_on_the_first_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
