@@ -112,7 +112,7 @@ class _Net:
 
 
 class Court:
-    """Decides upon one state. What addresses and groups stand for is worked out once, so keep it for many packets of one state."""
+    """Decides upon one state. What policies name is worked out once, so keep it for many packets of one state."""
 
     def __init__(
         self,
@@ -130,14 +130,19 @@ class Court:
         self._nets: dict[Key, _Net] = {}
         self._policies: dict[str, list[Item]] = {}
         self._zone = _zone(state)
+        self._sides: dict[tuple[str, str, str], list[_Net]] = {}  # by VDOM, policy and side
+        self._at: float | None = None
+        self._running: dict[tuple[str, str], bool] = {}  # whether a schedule of a VDOM runs, at that time
 
     def judge(self, packet: Packet) -> Decision:
         """The decision on one packet."""
         if packet.vdom not in self._policies:
             self._policies[packet.vdom] = self._state.listed((packet.vdom, self._deciding(packet.vdom)))
-        at = datetime.fromtimestamp(packet.at if packet.at is not None else time(), self._zone)
+        at = packet.at if packet.at is not None else time()
+        if at != self._at:
+            self._at, self._running = at, {}
         for item in self._policies[packet.vdom]:
-            if item.body["status"] == "enable" and self._matches(item.body, packet, at):
+            if item.body["status"] == "enable" and self._matches(item, packet, at):
                 return _decision(item)
         return Decision(self._default)
 
@@ -146,25 +151,34 @@ class Court:
         based = settings is not None and settings.body["ngfw-mode"] == "policy-based"
         return SECURITY_POLICY if based else POLICY
 
-    def _matches(self, body: Json, packet: Packet, at: datetime) -> bool:
+    def _matches(self, item: Item, packet: Packet, at: float) -> bool:
+        body = item.body
         return (
             _through(body["srcintf"], packet.inward)
             and _through(body["dstintf"], packet.outward)
-            and self._runs(packet.vdom, body["schedule"], at)
-            and self._address(body, packet)
+            and self._is_running(packet.vdom, body["schedule"], at)
+            and self._address(item, packet)
             and self._service(body, packet)
         )
 
-    def _address(self, body: Json, packet: Packet) -> bool:
+    def _address(self, item: Item, packet: Packet) -> bool:
+        body = item.body
         for index, text in enumerate((packet.source, packet.destination)):
             address = number(text)
             side = _SIDES[address.version][index]
             if not body[side]:
                 return False
-            among = any(self._net(packet.vdom, address.version, name).holds(address) for name in body[side])
+            among = any(net.holds(address) for net in self._nets_of(item, side, address.version))
             if among == (body.get(f"{side}-negate") == "enable"):
                 return False
         return True
+
+    def _nets_of(self, item: Item, side: str, version: int) -> list[_Net]:
+        vdom, _, name = item.key
+        found = self._sides.get((vdom, name, side))
+        if found is None:
+            found = self._sides[vdom, name, side] = [self._net(vdom, version, one) for one in item.body[side]]
+        return found
 
     def _net(self, vdom: str, version: int, name: str) -> _Net:
         for scope in (vdom, ""):
@@ -210,6 +224,12 @@ class Court:
         if kind == "ipmask":
             return _known(body["subnet"].replace(" ", "/"))
         return _known(body["ip6"]) if kind == "ipprefix" else ()
+
+    def _is_running(self, vdom: str, name: str, at: float) -> bool:
+        known = self._running.get((vdom, name))
+        if known is None:
+            known = self._running[vdom, name] = self._runs(vdom, name, datetime.fromtimestamp(at, self._zone))
+        return known
 
     def _runs(self, vdom: str, name: str, at: datetime) -> bool:
         one = self._state.get((vdom, ONETIME, name))

@@ -52,7 +52,7 @@ def dangling(state: State) -> list[str]:
         for item in state.items()
         for one in item.mentions
         for name in sorted(one.names)
-        if not any(state.get((scope, path, name)) for scope in (item.key[0], "") for path in one.tables)
+        if not any(name in state.tables.get((scope, path), ()) for scope in (item.key[0], "") for path in one.tables)
     ]
 
 
