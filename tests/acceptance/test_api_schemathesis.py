@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from bridge.api.access import Everybody
 from bridge.api.application import application
+from bridge.api.changes import Changes
 from bridge.api.site import Site
 from bridge.state.database import Database
 from tests.acceptance.site import CLUSTER, DEVICE, eventually
@@ -69,8 +70,10 @@ def _hasten(case: Case) -> None:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A site in step, with a report that is kept."""
-    with world(tmp_path_factory.mktemp("site")) as made:
+    """A site in step, with a report that is kept. A second of a stream is over sooner: nothing moves in it."""
+    since = Changes.since
+    with world(tmp_path_factory.mktemp("site")) as made, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Changes, "since", lambda self, seen, seconds: since(self, seen, seconds / 20))
         made.team("shop", "10.244.1.1", "10.244.1.2")
         made.bridge.start()
         made.await_in_step(60)
