@@ -1,7 +1,7 @@
 # Everything a developer needs: `make` lists it. Python 3.11 or later and make are enough; the rest is fetched once, into .venv.
 PYTHON ?= python3
-# Test processes: one more than two cores, since much of what is tested waits. Each that meets a control plane test starts its own.
-WORKERS ?= 3
+# Test processes: more than two cores can serve, since much of what is tested waits. Each that meets a control plane test starts its own.
+WORKERS ?= 5
 # More words for pytest: make test ARGS="tests/state -k leases"
 ARGS ?=
 
@@ -33,7 +33,7 @@ format: $(ENV) ## Put the code into its format, and repair what ruff can
 
 # With CI=true the control plane is built first, where everybody can see it work, unless somebody brings one.
 test: $(ENV) $(if $(filter true,$(CI)),$(if $(KUBEBUILDER_ASSETS),,control-plane)) ## All tests (ARGS="…" for pytest)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 acceptance: $(ENV) ## What the issues ask for: line, test, result
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q tests/acceptance $(ARGS)
