@@ -4,7 +4,6 @@ A socket belongs to the namespace of the thread that made it, so one process pla
 an address is where the gateway routes it, and moves when that changes.
 """
 
-import ctypes
 import errno
 import os
 import socket
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.model.policy import Protocol
-from tests.adapters.nftables.machine import namespace, run
+from tests.adapters.nftables.machine import enter, namespace, run
 from tests.packets import sctp
 
 T = TypeVar("T")
@@ -28,12 +27,10 @@ T = TypeVar("T")
 PATIENCE = 1.0  # seconds without an answer after which a packet counts as dropped
 TCP_PORTS, UDP_PORTS = (80, 443), (53,)
 _FAR4, _FAR6, _OWN4 = "169.254.1.1", "fe80::1", "169.254.1.2"
-_CLONE_NEWNET = 0x40000000
 _SO_RCVBUFFORCE, _ROOM = (
     33,
     1 << 22,
 )  # so that no datagram is lost to a listener that is kept waiting: 5,000 of them, 10 s
-_LIBC = ctypes.CDLL(None, use_errno=True)
 _IDS = count(1)
 
 
@@ -61,7 +58,7 @@ def inside(name: str, act: Callable[[], T]) -> T:
 
     def there() -> None:
         try:
-            _enter(name)
+            enter(name)
             done.set_result(act())
         except BaseException as error:  # noqa: BLE001 (it is raised where it was asked for)
             done.set_exception(error)
@@ -71,15 +68,6 @@ def inside(name: str, act: Callable[[], T]) -> T:
     result = done.result()
     thread.join()
     return result
-
-
-def _enter(name: str) -> None:
-    handle = os.open(f"/run/netns/{name}", os.O_RDONLY)
-    try:
-        if _LIBC.setns(handle, _CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), f"setns {name}")
-    finally:
-        os.close(handle)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Network namespaces of this machine's own kernel: what the tests of the gateway stand on."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from itertools import count
 import pytest
 
 _NUMBERS = count(1)
+_CLONE_NEWNET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _missing() -> str:
@@ -56,6 +59,16 @@ def namespace(name: str = "gw") -> Iterator[str]:
         yield full
     finally:
         run("ip", "netns", "delete", full)
+
+
+def enter(name: str) -> None:
+    """Have this thread, and the commands that it runs, be in that namespace from now on."""
+    handle = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    try:
+        if _LIBC.setns(handle, _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"setns {name}")
+    finally:
+        os.close(handle)
 
 
 def nft(namespace: str, *words: str, stdin: str = "", check: bool = True, zone: str = "UTC0") -> str:

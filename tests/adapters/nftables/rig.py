@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from bridge.lab.device import Moment, Trouble
 from bridge.model.capabilities import Form
 from bridge.model.identity import ObjectKey
 from bridge.policy.evaluate import Packet, Verdict
-from tests.adapters.nftables.machine import namespace, nft, run, script
+from tests.adapters.nftables.machine import enter, namespace, run
 from tests.adapters.nftables.referee import Ruleset
 
 OWNER = "fb"
@@ -78,9 +79,14 @@ class Fault:
 
 @dataclass
 class NftablesRig:
-    """Counts the calls of every adapter, puts trouble in their way, and looks at the table after each that writes."""
+    """Counts the calls of every adapter, puts trouble in their way, and looks at the table after each that writes.
+
+    `there` are threads that are in the namespace, and with them whatever they run: `ip netns exec`, as the settings would have it, starts a
+    process more for each of thousands of commands.
+    """
 
     name: str
+    there: Executor
     form: Form = Form.TIERED
     troubles: frozenset[Trouble] = frozenset(Trouble)
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -93,13 +99,12 @@ class NftablesRig:
 
     def reset(self) -> None:
         self.faults.clear()
-        nft(self.name, "flush", "ruleset")
+        self._nft("flush", "ruleset")
         self.seen = [Stood("")]
 
     def plant(self) -> Collection[str]:
         """The site's own firewall, a table of our name in another family, and one whose name begins with ours."""
-        script(
-            self.name,
+        self._script(
             "table inet filter {\n set group { type ipv4_addr\n elements = { 10.0.0.1 }\n }",
             "chain forward {\n type filter hook forward priority 0; policy accept;\n ip saddr @group counter accept\n }\n}",
             f"table ip {TABLE} {{\n chain enter {{\n drop\n }}\n}}",
@@ -109,7 +114,7 @@ class NftablesRig:
 
     def contents(self) -> Mapping[str, bytes]:
         found: dict[str, object] = {}
-        for item in _untwinned(json.loads(nft(self.name, "-j", "list", "ruleset"))["nftables"]):
+        for item in _untwinned(json.loads(self._nft("-j", "list", "ruleset"))["nftables"]):
             for kind, one in item.items():
                 if kind == "metainfo" or "hook/forward" in (one.get("name"), one.get("chain")):
                     continue
@@ -142,18 +147,23 @@ class NftablesRig:
     def unmark(self, key: ObjectKey) -> str:
         names = Names(OWNER)
         name = names.name(key)
-        script(
-            self.name,
+        self._script(
             f"delete element inet {TABLE} marks {{ {names.mark(name)[0]} }}",
             f"add element inet {TABLE} {name}.hosts4 {{ 192.0.2.97 }}",
         )
         return f"set inet {TABLE} {name}.hosts4"
 
     def tamper(self, key: ObjectKey) -> None:
-        script(self.name, f"add element inet {TABLE} {Names(OWNER).name(key)}.hosts4 {{ 10.66.0.66 }}")
+        self._script(f"add element inet {TABLE} {Names(OWNER).name(key)}.hosts4 {{ 10.66.0.66 }}")
 
     def secrets(self) -> Collection[str]:
         return ()
+
+    def _nft(self, *words: str, stdin: str = "") -> str:
+        return self.there.submit(run, "nft", *words, stdin=stdin).result()
+
+    def _script(self, *lines: str) -> None:
+        self._nft("-f", "-", stdin="\n".join(lines) + "\n")
 
     # ---- the way of a call
 
@@ -166,7 +176,7 @@ class NftablesRig:
             return self._troubled(fault.trouble, way)
         answer = way.run(words, document)
         if writes and answer.code == 0:
-            self.seen.append(Stood(nft(self.name, "-jn", "list", "table", "inet", TABLE, check=False)))
+            self.seen.append(Stood(run("nft", "-jn", "list", "table", "inet", TABLE, check=False)))
         return answer if fault is None else Answer(-9, b"", "")
 
     def _met(self, writes: bool) -> Fault | None:
@@ -200,7 +210,7 @@ class RigTransport:
 
     def run(self, words: Sequence[str], document: bytes = b"") -> Answer:
         self.calls += 1
-        return self.rig.pass_on(self.way, words, document)
+        return self.rig.there.submit(self.rig.pass_on, self.way, words, document).result()
 
 
 class RigFactory(NftablesFactory):
@@ -213,8 +223,9 @@ class RigFactory(NftablesFactory):
 
     def open(self, config: DeviceConfig) -> NftablesAdapter:
         scope = Scope.of(config)
-        way = Local(config.name, config.timeout, scope.prefix)
-        return NftablesAdapter(config, RigTransport(self.rigs[scope.network_namespace], way))
+        return NftablesAdapter(
+            config, RigTransport(self.rigs[scope.network_namespace], Local(config.name, config.timeout))
+        )
 
 
 rigged = RigFactory()
@@ -223,8 +234,8 @@ rigged = RigFactory()
 @contextmanager
 def nftables_rig(form: Form = Form.TIERED) -> Iterator[NftablesRig]:
     """A rig around a namespace that lasts as long as the context."""
-    with namespace() as name:
-        rigged.rigs[name] = rig = NftablesRig(name, form)
+    with namespace() as name, ThreadPoolExecutor(4, initializer=enter, initargs=(name,)) as there:
+        rigged.rigs[name] = rig = NftablesRig(name, there, form)
         rig.reset()
         yield rig
 
