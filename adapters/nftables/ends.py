@@ -2,8 +2,8 @@
 
 A schedule is a chain of one rule, `meta time < <its end> accept`. A line that ends has the same condition, before it counts or logs, and
 jumps to that chain instead of accepting: so the kernel itself refuses a line whose schedule is not there, and to take away one in use.
-The kernel compares with its clock at each packet. (A named set of `meta time` works in the kernel too, but as JSON nft 1.0.6 can only list
-one, and not make it: its `"type": "time"` is taken for another type of that name.)
+The kernel compares with its clock at each packet. (A named set of `meta time` could say it too, but as JSON nft 1.0.6 can only list one,
+and not make it: its `"type": "time"` is taken for another type of that name.)
 
 nft takes a number for seconds since 1970, whatever the zone; it prints dates, also with `-n` and `-T`, in the zone of its process, which
 `transport` sets to UTC. A date that it reads is taken in its zone as that is today, so what is kept for the next start has numbers.
