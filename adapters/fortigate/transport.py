@@ -11,6 +11,13 @@ import tenacity
 from bridge.contract import DeviceConfig, Kept, always, trust, unanswered
 from bridge.errors import Denied
 
+_HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": "fusion-bridge",
+}
+
 
 class Transport:
     """Sends single calls. A call that surely never reached the unit, or that only reads, is sent once more."""
@@ -36,20 +43,32 @@ class Transport:
         `permit` is asked at the last moment, once more for a repetition; a call without one only reads.
         """
         client = self._client.get()
-        sent = {"Authorization": f"Bearer {self._secret()}", **(headers or {})}
+        sent = {**_HEADERS, "Authorization": f"Bearer {self._secret()}", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
+        url = f"{self._config.url.rstrip('/')}{path}"
         failure: httpx.TransportError
         try:
             for attempt in _attempts(repeatable=permit is None):
                 with attempt:
                     (permit or always)()
                     self.calls += 1
-                    return client.request(method, path, content=body, headers=sent)
+                    return self._exchanged(client, httpx.Request(method, url, content=body, headers=sent))
         except httpx.TransportError as error:
             failure = error
         unsent = isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout)
         raise unanswered(self.device, failure, harmless=permit is None or unsent)
+
+    def _exchanged(self, client: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        """One exchange. A part of the time is for connecting, one for sending, two for the answer: together the longest a call may take."""
+        part = self._config.timeout / 4
+        request.extensions = {"timeout": httpx.Timeout(part, read=2 * part).as_dict()}
+        response = client.handle_request(request)
+        try:
+            response.read()
+        finally:
+            response.close()
+        return response
 
     def hide(self, text: str) -> str:
         """The unit's words without the token that it may repeat in them."""
@@ -72,15 +91,11 @@ class Transport:
         return self._token
 
 
-def _client(config: DeviceConfig) -> httpx.Client:
-    # A quarter each for connecting and sending, half for the answer: together the longest that a call may take.
-    part = config.timeout / 4
-    return httpx.Client(
-        base_url=config.url,
+def _client(config: DeviceConfig) -> httpx.HTTPTransport:
+    """One connection and no more around it: a client's redirects, cookies and logins are not for a unit, and cost half of each call."""
+    return httpx.HTTPTransport(
         verify=trust(config) if config.url.startswith("https:") else False,
-        timeout=httpx.Timeout(part, read=2 * part),
         limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
-        headers={"User-Agent": "fusion-bridge"},
         trust_env=False,
     )
 
