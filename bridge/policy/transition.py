@@ -6,7 +6,8 @@ first match of any packet is always the first match of the new lines or of the o
 
 That holds where what Pass lets on stays as it is, and where a group either allows or denies. Elsewhere the lines that could open are
 suspended meanwhile: for a changed group or set of ports in both roles the Allows that name it, for a changed Pass every Allow and Pass of
-its cluster. Safety before availability; a device with transactions comes here only with more steps than fit into one.
+its cluster. So it is for a line on the device that could not be read: it may be anything, and cannot be written again, so it stays until
+all else that stops is there. Safety before availability; a device with transactions comes here only with more steps than fit into one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -60,7 +61,11 @@ class Transition:
         yield self._go(
             {**self._built(halfway), **{k: self._without(self._want[k]) for k in lists if k not in self._have}}
         )
-        yield self._go({key: self._without(self._have[key]) for key in rising})
+        odd = [key for key in rising if self._is_odd(key)]
+        if odd:
+            yield from self._odd_out(odd, [key for key in rising if key not in odd])
+        else:
+            yield self._go({key: self._without(self._have[key]) for key in rising})
         yield self._go(halfway)
         yield [step for tier in _TIERS for step in self._go(self._both(tier, rising))]
         yield [step for tier in reversed(_TIERS) for step in self._go(self._new(tier, rising))]
@@ -127,6 +132,22 @@ class Transition:
         if not isinstance(value, RuleList):
             raise TypeError(f"{value!r} has no lines")
         return replace(value, entries=tuple(e for e in value.entries if not self._is_suspended(value.key, e)))
+
+    def _is_odd(self, key: ObjectKey) -> bool:
+        listed = self._have[key]
+        return isinstance(listed, RuleList) and any(map(_is_odd, listed.entries))
+
+    def _odd_out(self, odd: list[ObjectKey], others: list[ObjectKey]) -> Iterator[list[Step]]:
+        """Lines that could not be read go when nothing is open any more that they may have stopped, and all that stops is there."""
+        for tier in reversed(_TIERS):
+            yield self._go({key: self._without(self._have[key]) for key in others if key.scope is tier})
+        for tier in _TIERS:
+            yield self._go(self._both(tier, others))
+        for tier in reversed(_TIERS):
+            yield self._go(
+                {key: self._without(self._have[key]) for key in odd if key.scope is tier and key not in self._want}
+            )
+            yield self._go({key: self._merged(key) for key in odd if key.scope is tier and key in self._want})
 
     def _is_suspended(self, key: ObjectKey, entry: RuleEntry) -> bool:
         if key.cluster in self._suspended_in and (entry.action is Action.ALLOW or _passes(entry)):
@@ -205,8 +226,15 @@ def _policy(tier: Scope) -> ObjectKey:
     return ObjectKey(Kind.POLICY, "", tier)
 
 
+def _is_odd(entry: RuleEntry) -> bool:
+    """Whether a line was not read as any that the bridge writes: adapters tell of such without a source."""
+    return not entry.sources or not entry.destinations
+
+
 def _passes(entry: RuleEntry) -> bool:
-    """Whether a line is a Pass that somebody wrote. Our own stand first in their lists and let on what is matched nowhere else."""
+    """Whether a line is a Pass that somebody wrote, or may be one. Our own stand first and let on what is matched nowhere else."""
+    if _is_odd(entry):
+        return True
     return entry.action is Action.PASS and not all(_is_our_own(key) for key in entry.sources)
 
 

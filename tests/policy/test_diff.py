@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.model.capabilities import Capabilities, Form, Limits
@@ -103,6 +103,35 @@ def test_nor_does_one_when_rules_stay_and_their_meaning_changes(
     else:
         after = replace(after, holders=before.holders, externals=before.externals, defaults=before.defaults)
     _check_the_way(_held(before, None), _held(after, None))
+
+
+@given(worlds(most=4), worlds(most=4), st.data(), st.sampled_from((Action.PASS, Action.DENY)))
+def test_nor_does_one_when_a_line_there_can_no_longer_be_read(
+    before: World, after: World, data: st.DataObject, read_as: Action
+) -> None:
+    """Whatever it may be, it is never written again, and what it stopped stays stopped, as long as groups keep their members."""
+    after = replace(after, holders=before.holders, externals=before.externals)
+    real, want = _held(before, None), _held(after, None)
+    places = [(one.key, at) for one in _lists(real) for at in range(len(one.entries))]
+    assume(places)
+    key, place = data.draw(st.sampled_from(places))
+    listed = real[key]
+    assert isinstance(listed, RuleList)
+    odd = RuleEntry(listed.entries[place].name, read_as, (), ())
+    seen = replace(listed, entries=(*listed.entries[:place], odd, *listed.entries[place + 1 :]))
+    stopped = [p for p in PACKETS if device.decide(real, p).stopped and device.decide(want, p).stopped]
+    state = dict(real)
+    made = _plan({**real, key: seen}, want)
+    for number, step in enumerate(made.steps, 1):
+        if step.after is None:
+            del state[step.key]
+        else:
+            state[step.key] = step.after
+        assert all(entry.sources and entry.destinations for entry in _entries(state))
+        assert not device.dangling(state)
+        for packet in stopped:
+            assert device.decide(state, packet).stopped, f"{packet} gets through after step {number}"
+    assert state == want
 
 
 def _check_the_way(have: Held, want: Held) -> None:
