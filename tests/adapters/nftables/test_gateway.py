@@ -10,7 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from adapters.conformance.site import BANK, CART, HTTPS, LATE, LATER, SOURCES, Site, Terms, group_key, line, objects
+from adapters.conformance.site import (
+    BANK,
+    CART,
+    HTTPS,
+    LATE,
+    LATER,
+    MAIL,
+    SOURCES,
+    WEB,
+    Site,
+    Terms,
+    group_key,
+    line,
+    objects,
+)
 from adapters.nftables import NftablesAdapter, factory
 from adapters.nftables.names import Names
 from adapters.nftables.transport import Answer, Local
@@ -231,6 +245,19 @@ def test_an_edit_by_somebody_else_is_seen_and_undone(adapter: NftablesAdapter, s
     assert not planned(adapter, site).empty
     reconcile(adapter, site)
     assert sorted(ruleset(space).splitlines()) == sorted(before.splitlines())
+
+
+@pytest.mark.parametrize("edit", ["insert rule {list} accept", "add rule {list} ip saddr 192.0.2.1 drop"])
+def test_so_is_one_where_a_plan_takes_many_transactions(space: str, edit: str) -> None:
+    """What nobody can read cannot be written on the way either."""
+    adapter = factory.open(config(space, transactionSteps=1))
+    adapter.raise_fence(FENCE)
+    reconcile(adapter, TERMS.shop(SOURCES[0]))
+    script(space, edit.format(list=f"inet {TABLE} {Names('fb').name(LIST)}"))
+    lines = [line("pay", WEB, protocol=Protocol.TCP), line("look", CART, to=MAIL, protocol=Protocol.UDP)]
+    reconcile(adapter, TERMS.shop(*SOURCES, lines=lines, more=[Group(MAIL, frozenset({"198.51.100.7"}))]))
+    adapter.close()
+    nft(space, "flush", "ruleset")
 
 
 def test_strangers_in_our_table_are_named_and_left(adapter: NftablesAdapter, space: str) -> None:
