@@ -86,7 +86,7 @@ class Shop:
             self.allowed(one, ELSEWHERE) for one in everyone
         )
 
-    def await_step(self, what: str, service: str = "paymentservice", seconds: float = 30.0, **labels: str) -> None:
+    def await_step(self, what: str, service: str = "paymentservice", seconds: float = 60.0, **labels: str) -> None:
         """Until the device is in step, and it is so once more after a look at the group."""
         eventually(what, lambda: self.in_step(service, **labels), seconds)
 

@@ -135,7 +135,7 @@ class Bridge:
             plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
             yield stack.enter_context(psycopg.connect(plain, autocommit=True))
 
-    def await_in_step(self, seconds: float = 30.0) -> None:
+    def await_in_step(self, seconds: float = 60.0) -> None:
         """Until every device was read and nothing recorded waits for it: what `status` says, asked more cheaply."""
         query = """SELECT (SELECT bool_and(state = 'ok') FROM device)
             AND (SELECT bool_and(applied_generation >= desired_generation) FROM device_object)"""
@@ -184,7 +184,7 @@ def bigip(*, tls: bool = True) -> Iterator[Bigip]:
         yield device
 
 
-def eventually(what: str, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+def eventually(what: str, holds: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until it holds; fails saying what did not."""
     until = time.monotonic() + seconds
     while not holds():

@@ -148,7 +148,7 @@ class World(Cluster):
         said = [f"{one['reason']}: {one['message']}" for one in self.status()["problems"] if one["object"] == ref]
         return " ".join(said)
 
-    def await_in_step(self, seconds: float = 30.0) -> None:
+    def await_in_step(self, seconds: float = 60.0) -> None:
         """Until the device was read and nothing recorded waits for it."""
         self.bridge.await_in_step(seconds)
 
