@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from adapters.fortigate import schedules
 from adapters.fortigate.addresses import FQDN, NOWHERE
 from adapters.fortigate.groups import ODD
 from adapters.fortigate.names import COMMENT_LENGTH, Names, line_name
@@ -26,7 +25,7 @@ from bridge.model.intent import (
 )
 from bridge.model.policy import Action, PortRange
 from bridge.model.ports import merged
-from bridge.model.schedules import check_schedule
+from bridge.model.schedules import check_schedule, until_of
 from bridge.model.tiers import attachments
 
 RULES = (Kind.RULE_LIST, Kind.POLICY, Kind.ATTACHMENT)
@@ -134,7 +133,7 @@ def _schedule(value: Schedule, scope: Scope) -> Schedule:
     if scope.zone is None:
         raise ValueError(NO_SCHEDULES)
     check_schedule(value)
-    if schedules.until(value.key) != value.until:
+    if until_of(value.key) != value.until:
         raise ValueError("its name tells another end")
     return value
 
@@ -142,7 +141,7 @@ def _schedule(value: Schedule, scope: Scope) -> Schedule:
 def _entry(entry: RuleEntry, scope: Scope) -> RuleEntry:
     check_line(entry, schedules=scope.zone is not None)
     if entry.schedule is not None:
-        schedules.until(entry.schedule)
+        until_of(entry.schedule)
     if entry.action is Action.PASS:
         raise ValueError(f"line {entry.name}: a FortiGate has no Pass, for no tier follows")
     if entry.bandwidth:

@@ -21,6 +21,7 @@ from adapters.fortigate.services import ANY, PORTED, SERVICE, traffic, words
 from bridge.model.identity import Kind, ObjectKey
 from bridge.model.intent import RuleEntry
 from bridge.model.policy import Action
+from bridge.model.schedules import until_of
 
 Json = dict[str, Any]
 
@@ -171,7 +172,7 @@ class Rows:
     def _end(self, entry: RuleEntry | None) -> str:
         """The word of what ends a line; empty where it does not end by itself."""
         key, zone = (entry.schedule if entry else None), self.scope.zone
-        return schedules.word(schedules.until(key), zone) if key and zone else ""
+        return schedules.word(until_of(key), zone) if key and zone else ""
 
     def _inspection(self) -> Json:
         template = self.scope.template

@@ -6,17 +6,15 @@ there, and only what has that name and that content counts as ours.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from adapters.fortigate import wire
-from bridge.model.identity import Kind, ObjectKey
 
 Json = dict[str, str | int]
 
 SCHEDULE = "firewall.schedule/onetime"
 _BEGIN = "00:00 2001/01/01"  # FortiOS wants one; long past in every zone
-_KEY = "until.%Y-%m-%d.%H.%Mz"
 _WORD = re.compile(r"ends-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)\Z", re.ASCII)
 _MINUTE = timedelta(minutes=1)
 
@@ -27,14 +25,6 @@ def zone_of(name: str) -> ZoneInfo | None:
         return ZoneInfo(name) if name else None
     except (KeyError, OSError, ValueError):  # by how the name is written
         return None
-
-
-def until(key: ObjectKey) -> datetime:
-    """The moment that the key of a schedule tells, in UTC. ValueError where it tells none."""
-    found = datetime.strptime(key.name, _KEY).replace(tzinfo=UTC)
-    if key.kind is not Kind.SCHEDULE or found.strftime(_KEY) != key.name:
-        raise ValueError(f"{key} does not tell when it ends")
-    return found
 
 
 def word(moment: datetime, zone: ZoneInfo) -> str:

@@ -9,13 +9,22 @@ MARGIN = timedelta(minutes=1)
 """What a device's clock may be ahead, so that it never ends before its time what the bridge ends to the second."""
 
 _MINUTE = timedelta(minutes=1)
+_NAME = "until.%Y-%m-%d.%H.%Mz"
 
 
 def schedule_after(cluster: str, end: datetime) -> Schedule:
     """The schedule of what is over at `end`: it closes a minute later, at the next whole one. Its name says when, so it never changes."""
     until = end.astimezone(UTC) + MARGIN
     until += -(until - until.replace(second=0, microsecond=0)) % _MINUTE
-    return Schedule(ObjectKey(Kind.SCHEDULE, cluster, Scope.BUILTIN, "", f"until.{until:%Y-%m-%d.%H.%M}z"), until)
+    return Schedule(ObjectKey(Kind.SCHEDULE, cluster, Scope.BUILTIN, "", until.strftime(_NAME)), until)
+
+
+def until_of(key: ObjectKey) -> datetime:
+    """The moment that the key of a schedule tells, in UTC. ValueError where it tells none."""
+    found = datetime.strptime(key.name, _NAME).replace(tzinfo=UTC)
+    if key.kind is not Kind.SCHEDULE or found.strftime(_NAME) != key.name:
+        raise ValueError(f"{key} does not tell when it ends")
+    return found
 
 
 def check_schedule(schedule: Schedule) -> None:

@@ -21,7 +21,7 @@ from bridge.model.examination import Condition
 from bridge.model.intent import EVERYTHING, Group, Intent, Schedule
 from bridge.model.plan import Plan
 from bridge.model.policy import Protocol
-from bridge.model.schedules import schedule_after
+from bridge.model.schedules import schedule_after, until_of
 from bridge.policy.diff import diff, plan
 from bridge.policy.evaluate import Packet, Verdict
 from tests.adapters.fortigate.rig import ANCHOR, SITE, ZONE, Rig, fortigate_rig
@@ -129,9 +129,9 @@ def test_what_is_read_is_what_was_written_and_nothing_else() -> None:
         ("", good.end),
     ]:
         assert schedules.read(wire.Onetime(NAME, start, end)) == ""
-    assert schedules.until(LATE.key) == LATE.until
+    assert until_of(LATE.key) == LATE.until
     with pytest.raises(ValueError, match="does not match"):
-        schedules.until(replace(LATE.key, name="some-day"))
+        until_of(replace(LATE.key, name="some-day"))
 
 
 def test_the_longest_name_is_one_that_fortios_takes(rig: Rig) -> None:
