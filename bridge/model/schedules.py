@@ -8,6 +8,9 @@ from bridge.model.intent import Schedule
 MARGIN = timedelta(minutes=1)
 """What a device's clock may be ahead, so that it never ends before its time what the bridge ends to the second."""
 
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+"""Ends from here on are for people who mean never: no device is told of them, and calendars themselves end."""
+
 _MINUTE = timedelta(minutes=1)
 _NAME = "until.%Y-%m-%d.%H.%Mz"
 

@@ -162,10 +162,8 @@ class _Flat:
                         name = f"{one.ref.label}_{_whose(rule)}_{piece.name}"
                         services = tuple(dict.fromkeys((*piece.services[:1], ref, *piece.services)))
                         log = one.log or piece.log
-                        ends = [end for end in (self._lists.end(one), piece.end) if end]
-                        end = min(
-                            ends, default=None
-                        )  # a Pass that is over lets nobody through; what else it brought goes on denying
+                        # A Pass that is over lets nobody through any more; what else it brought goes on denying.
+                        end = min(filter(None, (self._lists.end(one), piece.end)), default=None)
                         yield from Piece(piece.rule, name, both, services, piece.withheld, log, end).by_line()
         for ref, region in decided:
             yield from Piece(None, f"{one.ref.label}_default-deny", region, (ref,), log=True).by_line()

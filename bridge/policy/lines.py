@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from bridge.model import addresses
 from bridge.model.identity import Kind, ObjectKey, Scope
-from bridge.model.intent import Group, Ports, RuleEntry
+from bridge.model.intent import Group, Ports, RuleEntry, Schedule
 from bridge.model.policy import Action, AddressSource, ExternalService, Ref, Rule, Source, SourceKind, Traffic
 from bridge.model.schedules import schedule_after
 from bridge.model.tiers import SCOPES
@@ -102,9 +102,10 @@ def add_lines(
         for rule in rules
     )
     made = memory.each("lines", given, _lines)
-    for one in made:
-        if one.entries and one.rule.ref in policy.ends:
-            add_schedule(policy.cluster, one.rule.action, policy.ends[one.rule.ref], result)
+    for one in made if policy.ends else ():
+        schedule = schedule_of(policy.cluster, one.rule.action, policy.ends.get(one.rule.ref))
+        if one.entries and schedule:
+            result.objects[schedule.key] = schedule
     result.groups.update(pair for one in made for pair in one.group)
     result.placed.update((one.rule.ref, one.placed) for one in made if one.placed)
     for one in made:
@@ -168,23 +169,19 @@ def _destination(service: ExternalService, cluster: str, internal: tuple[str, ..
     return Destination(service, objects, keys, frozenset(each.key for each in objects))
 
 
-def add_schedule(cluster: str, action: Action, end: datetime | None, result: Compiled) -> ObjectKey | None:
+def schedule_of(cluster: str, action: Action, end: datetime | None) -> Schedule | None:
     """What has a device end a line of this action by itself. Only an Allow: without a Deny in its place more would be let through."""
-    if end is None or action is not Action.ALLOW:
-        return None
-    schedule = schedule_after(cluster, end)
-    result.objects[schedule.key] = schedule
-    return schedule.key
+    return schedule_after(cluster, end) if end and action is Action.ALLOW else None
 
 
 def _lines(
     rule: Rule, cluster: str, destinations: tuple[Destination | None, ...], withheld: bool, end: datetime | None
 ) -> Lines:
     source = source_key(cluster, rule)
-    schedule = add_schedule(cluster, rule.action, end, Compiled())
+    schedule = schedule_of(cluster, rule.action, end)
     key = list_key(cluster, rule)
     made = tuple(
-        replace(_entry(rule, source, one, number, withheld), schedule=schedule)
+        replace(_entry(rule, source, one, number, withheld), schedule=schedule.key if schedule else None)
         for one in destinations
         if one is not None and one.objects
         for number in range(len(one.ports))

@@ -15,7 +15,7 @@ from bridge.model.intent import Group, Ports, RuleEntry
 from bridge.model.policy import Action, ExternalService, Ref, Rule, Source, SourceKind, Traffic
 from bridge.policy.compiled import Compiled
 from bridge.policy.ground import Ground
-from bridge.policy.lines import add_schedule, external_group, ports_of, source_key
+from bridge.policy.lines import external_group, ports_of, schedule_of, source_key
 from bridge.policy.region import Region, common, less, what
 from bridge.policy.remainder import EVERYONE, builtin
 from bridge.policy.who import Who, everyone
@@ -92,10 +92,17 @@ class Writing:
             name = f"{piece.name}_{traffic.protocol.lower()}{traffic.number or ''}"
             limit = origin.limit(traffic.protocol) if origin else ""
             sides, more = ((source,), (destination,)), (traffic.icmp, traffic.number)
-            schedule = add_schedule(self._cluster, piece.action, piece.end, self._result)
+            until = self._until(piece)
             yield RuleEntry(
-                name, piece.action, *sides, traffic.protocol, ports, piece.log, piece.withheld, *more, limit, schedule
+                name, piece.action, *sides, traffic.protocol, ports, piece.log, piece.withheld, *more, limit, until
             )
+
+    def _until(self, piece: Piece) -> ObjectKey | None:
+        schedule = schedule_of(self._cluster, piece.action, piece.end)
+        if schedule is None:
+            return None
+        self._result.objects[schedule.key] = schedule
+        return schedule.key
 
     def group(self, whom: Who, rule: Rule | None = None) -> ObjectKey:
         """The group of these workloads; what is the rule's own source goes by the name that the rule gives it."""

@@ -56,12 +56,15 @@ class Transition:
         """The phases in order; each step starts from what the one before left."""
         lists = [key for key in self._have.keys() | self._want.keys() if key.kind is Kind.RULE_LIST]
         lists = [key for key in lists if key not in self._refused and (self._is_changed(key) or self._suspended(key))]
+        lists = [
+            key for key in lists if not _is_odd_list(self._want.get(key))
+        ]  # not to be put right now, so not to be written
         rising = sorted((key for key in lists if key in self._have), key=_tier)
         halfway = self._halfway()
         yield self._go(
             {**self._built(halfway), **{k: self._without(self._want[k]) for k in lists if k not in self._have}}
         )
-        odd = [key for key in rising if self._is_odd(key)]
+        odd = [key for key in rising if _is_odd_list(self._have[key])]
         if odd:
             yield from self._odd_out(odd, [key for key in rising if key not in odd])
         else:
@@ -132,10 +135,6 @@ class Transition:
         if not isinstance(value, RuleList):
             raise TypeError(f"{value!r} has no lines")
         return replace(value, entries=tuple(e for e in value.entries if not self._is_suspended(value.key, e)))
-
-    def _is_odd(self, key: ObjectKey) -> bool:
-        listed = self._have[key]
-        return isinstance(listed, RuleList) and any(map(_is_odd, listed.entries))
 
     def _odd_out(self, odd: list[ObjectKey], others: list[ObjectKey]) -> Iterator[list[Step]]:
         """Lines that could not be read go when nothing is open any more that they may have stopped, and all that stops is there."""
@@ -229,6 +228,10 @@ def _policy(tier: Scope) -> ObjectKey:
 def _is_odd(entry: RuleEntry) -> bool:
     """Whether a line was not read as any that the bridge writes: adapters tell of such without a source."""
     return not entry.sources or not entry.destinations
+
+
+def _is_odd_list(value: DeviceObject | None) -> bool:
+    return isinstance(value, RuleList) and any(map(_is_odd, value.entries))
 
 
 def _passes(entry: RuleEntry) -> bool:

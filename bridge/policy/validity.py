@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from bridge.model.policy import ALWAYS, Day, Ref, Rule, Validity, Window
 from bridge.model.reasons import Reason
+from bridge.model.schedules import FAR
 
 _DAYS = tuple(Day)
 # Every window that has a day comes again within a week, and one more where a change of the clocks swallows it.
@@ -63,13 +64,13 @@ def in_force(rules: Iterable[Rule], at: datetime | None) -> tuple[Rule, ...]:
 
 
 def ends(rules: Iterable[Rule], at: datetime | None) -> dict[Ref, datetime]:
-    """When those that count at that moment will no longer, as far as they ever end."""
+    """When those that count at that moment will no longer, as far as they end before what is FAR."""
     told: dict[Validity, datetime | None] = {}
     for rule in rules:
         if rule.validity is not ALWAYS and rule.validity not in told:
             told[rule.validity] = _end(rule.validity, at)
     found = ((rule.ref, told.get(rule.validity)) for rule in rules if told)
-    return {ref: end for ref, end in found if end is not None}
+    return {ref: end for ref, end in found if end is not None and end < FAR}
 
 
 def _end(validity: Validity, at: datetime | None) -> datetime | None:

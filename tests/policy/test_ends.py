@@ -135,6 +135,7 @@ def _daily(*spans: tuple[int, int]) -> Validity:
     [
         (ALWAYS, "2026-03-04T12:00Z", None),
         (Validity(None, END), "2026-03-04T12:00Z", END.isoformat()),
+        (Validity(None, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)), "2026-03-04T12:00Z", None),
         (_daily((8, 17)), "2026-03-04T12:00Z", "2026-03-04T16:00Z"),
         (_daily((8, 17), (17, 20)), "2026-03-04T12:00Z", "2026-03-04T19:00Z"),
         (_daily((8, 17), (16, 20), (21, 22)), "2026-03-04T12:00Z", "2026-03-04T19:00Z"),
