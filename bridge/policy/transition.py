@@ -137,12 +137,15 @@ class Transition:
         return replace(value, entries=tuple(e for e in value.entries if not self._is_suspended(value.key, e)))
 
     def _odd_out(self, odd: list[ObjectKey], others: list[ObjectKey]) -> Iterator[list[Step]]:
-        """Lines that could not be read go when nothing is open any more that they may have stopped, and all that stops is there."""
+        """Lines that could not be read go when nothing is open any more that they may have stopped, and all that stops is there.
+
+        The default turns after all tiers, as ever: what it lets on may be stopped by a line that only comes.
+        """
         for tier in reversed(_TIERS):
             yield self._go({key: self._without(self._have[key]) for key in others if key.scope is tier})
-        for tier in _TIERS:
+        for tier in _TIERS[:-1]:
             yield self._go(self._both(tier, others))
-        for tier in reversed(_TIERS):
+        for tier in reversed(_TIERS[:-1]):
             yield self._go(
                 {key: self._without(self._have[key]) for key in odd if key.scope is tier and key not in self._want}
             )
